@@ -1,0 +1,528 @@
+//! ezkl's published wheel, pinned by hash and unpacked into the cache folder.
+//!
+//! The wheel depends on nothing, so it needs no virtual environment: unpacked and put on
+//! `sys.path` of an isolated interpreter it works with every Python that it supports, whatever
+//! else the user has installed there. An environment is a folder
+//!
+//! ```text
+//! <cache>/engine/ezkl-<version>-<system>-<machine>-<lock hash>/
+//!   environment.json    which wheel, and which interpreter fetched it
+//!   site/               the wheel's content
+//!   home/               the worker's HOME: nothing of the user's is read or written
+//! ```
+//!
+//! made under a lock and put in place by one rename.
+
+use super::{
+    config::EngineConfig,
+    release::{Platform, Release, Wheel},
+};
+use crate::{
+    files, toolchain,
+    toolchain::{find_on_path, lock},
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+use tokio::process::Command;
+
+const WORKER: &str = include_str!("worker.py");
+const SOLC_STUB: &str = include_str!("solc-stub.sh");
+/// Where ezkl looks for the compiler, under HOME.
+const SOLC_PATH: &str = ".svm/0.8.20/solc-0.8.20";
+/// Changes when environments of the same lock must be made anew.
+const LAYOUT: &str = "1";
+const PROBE_TIME: Duration = Duration::from_secs(60);
+const FETCH_TIME: Duration = Duration::from_secs(1800);
+
+/// ezkl's environment could not be made or used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EnvironmentError {
+    /// A version of which no hash is known.
+    #[error("ezkl {asked} is not known to this zkvouch, which can use {known}")]
+    UnknownVersion {
+        /// The version asked for.
+        asked: String,
+        /// The versions known.
+        known: String,
+    },
+    /// No Python on PATH.
+    #[error(
+        "no Python interpreter was found (tried {tried}); install Python {}.{} or newer, or set \
+         ZKVOUCH_PYTHON to one", minimum.0, minimum.1
+    )]
+    PythonMissing {
+        /// What was looked for.
+        tried: String,
+        /// The oldest version that will do.
+        minimum: (u32, u32),
+    },
+    /// An interpreter that does not run.
+    #[error("{} is not a working Python: {message}; set ZKVOUCH_PYTHON to one", path.display())]
+    PythonBroken {
+        /// The interpreter.
+        path: PathBuf,
+        /// What it said.
+        message: String,
+    },
+    /// An interpreter that is too old for ezkl.
+    #[error(
+        "{} is Python {found}, but ezkl needs {}.{} or newer; install one and set ZKVOUCH_PYTHON \
+         to it", path.display(), minimum.0, minimum.1
+    )]
+    PythonTooOld {
+        /// The interpreter.
+        path: PathBuf,
+        /// Its version.
+        found: String,
+        /// The oldest version that will do.
+        minimum: (u32, u32),
+    },
+    /// ezkl has no wheel for this machine.
+    #[error(
+        "ezkl {version} is not published for {platform} but for: {available}; {}",
+        platform_remedy(platform)
+    )]
+    Platform {
+        /// ezkl's version.
+        version: &'static str,
+        /// What the interpreter runs on.
+        platform: Platform,
+        /// What there are wheels for.
+        available: String,
+    },
+    /// Nothing is there to fetch a wheel with.
+    #[error(
+        "{} has no pip and uv is not on PATH, so ezkl's wheel cannot be fetched; install either \
+         (Debian, Ubuntu: `apt install python3-pip`), or put {wheel} into a folder and set \
+         ZKVOUCH_WHEELS to it", path.display()
+    )]
+    PipMissing {
+        /// The interpreter.
+        path: PathBuf,
+        /// The file that is needed.
+        wheel: &'static str,
+    },
+    /// pip or uv failed.
+    #[error(
+        "{program} could not fetch ezkl {version}: {message}; check the network and the index that \
+         {program} uses, or put {wheel} into a folder and set ZKVOUCH_WHEELS to it"
+    )]
+    Fetch {
+        /// `pip` or `uv`.
+        program: &'static str,
+        /// ezkl's version.
+        version: &'static str,
+        /// What it said.
+        message: String,
+        /// The file that is needed.
+        wheel: &'static str,
+    },
+    /// The offline folder lacks the wheel.
+    #[error("{} has no {wheel}, which this machine needs; put it there or unset ZKVOUCH_WHEELS",
+        folder.display())]
+    WheelMissing {
+        /// The folder.
+        folder: PathBuf,
+        /// The file that is needed.
+        wheel: &'static str,
+    },
+    /// A wheel's bytes are not the published ones.
+    #[error(
+        "{wheel} has the SHA-256 {found} but {expected} is pinned: it is damaged or not the \
+         published file, so it was not used; fetch it again"
+    )]
+    Integrity {
+        /// The file.
+        wheel: String,
+        /// The pinned hash.
+        expected: String,
+        /// The hash found, or the tool's report on it.
+        found: String,
+    },
+    /// The wheel was installed but does not load.
+    #[error("ezkl in {} does not load: {message}; delete that folder and try again",
+        folder.display())]
+    Broken {
+        /// The environment's folder.
+        folder: PathBuf,
+        /// What Python said.
+        message: String,
+    },
+    /// A file of the environment could not be read or written.
+    #[error(transparent)]
+    File(#[from] files::Error),
+    /// The cache folder is not known or cannot be locked.
+    #[error(transparent)]
+    Toolchain(#[from] toolchain::Error),
+}
+
+type Result<T, E = EnvironmentError> = std::result::Result<T, E>;
+
+fn platform_remedy(platform: &Platform) -> &'static str {
+    if platform.system == "linux" && platform.bits == 64 {
+        "use a container with a C library and processor from that list (on Arm: Alpine Linux)"
+    } else {
+        "use a machine, a container or a 64-bit Python from that list"
+    }
+}
+
+/// An interpreter and what it said of itself.
+#[derive(Clone, Debug, Deserialize)]
+struct Python {
+    executable: PathBuf,
+    version: String,
+    #[serde(flatten)]
+    platform: Platform,
+}
+
+const PROBE: &str = "\
+import json, platform, struct, sys
+print(json.dumps({'executable': sys.executable, 'version': platform.python_version(),
+                  'system': sys.platform, 'machine': platform.machine(),
+                  'libc': platform.libc_ver()[0], 'bits': 8 * struct.calcsize('P')}))";
+
+/// What is kept of an installation. Python's path is remembered so that a later start need not ask
+/// a version manager's shim, which takes longer than ezkl's import.
+#[derive(Debug, Serialize, Deserialize)]
+struct Record {
+    version: String,
+    wheel: String,
+    sha256: String,
+    requested: PathBuf,
+    python: PathBuf,
+    python_version: String,
+}
+
+/// A usable installation of ezkl.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// ezkl's version.
+    pub version: &'static str,
+    /// The interpreter.
+    pub python: PathBuf,
+    /// The folder of this environment.
+    pub folder: PathBuf,
+    pub(super) worker: PathBuf,
+}
+
+impl Environment {
+    pub(super) fn site(&self) -> PathBuf {
+        self.folder.join("site")
+    }
+
+    pub(super) fn home(&self) -> PathBuf {
+        self.folder.join("home")
+    }
+
+    /// Finds the environment for that configuration, or makes it; `report` hears about each step
+    /// that takes long.
+    pub(super) async fn prepare(
+        config: &EngineConfig,
+        report: &(dyn Fn(String) + Sync),
+    ) -> Result<Self> {
+        let release = Release::find(&config.version).ok_or_else(|| {
+            let known = Release::versions().collect::<Vec<_>>().join(", ");
+            EnvironmentError::UnknownVersion { asked: config.version.clone(), known }
+        })?;
+        let parent = config.folder()?;
+        let name = folder_name(release);
+        let folder = parent.join(&name);
+        let candidates = candidates(config, release)?;
+        let python = match recorded(&folder, &candidates) {
+            Some(python) => python,
+            None => {
+                let (requested, python) = probe_all(&candidates, release).await?;
+                let _lock = lock(parent.join(format!("{name}.lock"))).await?;
+                if !folder.join("environment.json").is_file() {
+                    install(config, release, &parent, &folder, &requested, &python, report).await?;
+                }
+                python.executable
+            }
+        };
+        let worker = folder.join(format!("worker-{}.py", short_hash(WORKER.as_bytes())));
+        if !worker.is_file() {
+            files::write_atomic(&worker, WORKER.as_bytes())?;
+        }
+        Ok(Self { version: release.version, python, folder, worker })
+    }
+}
+
+fn folder_name(release: &Release) -> String {
+    let content = format!("{LAYOUT}\n{}{SOLC_STUB}", release.lock());
+    let (system, machine) = (std::env::consts::OS, std::env::consts::ARCH);
+    format!("ezkl-{}-{system}-{machine}-{}", release.version, short_hash(content.as_bytes()))
+}
+
+fn short_hash(bytes: &[u8]) -> String {
+    let mut text = format!("{:x}", files::sha256(bytes));
+    text.truncate(12);
+    text
+}
+
+/// The interpreters to try, in order.
+fn candidates(config: &EngineConfig, release: &Release) -> Result<Vec<PathBuf>> {
+    let missing =
+        |tried: String| EnvironmentError::PythonMissing { tried, minimum: release.python };
+    if let Some(python) = &config.python {
+        let is_name = python.components().count() == 1 && !python.is_file();
+        let path = if is_name { find_on_path(&python.to_string_lossy()) } else { None };
+        let path = path.unwrap_or_else(|| python.clone());
+        let path = std::path::absolute(&path).unwrap_or(path);
+        if !path.is_file() {
+            return Err(missing(format!("ZKVOUCH_PYTHON={}", python.display())));
+        }
+        return Ok(vec![path]);
+    }
+    let found: Vec<_> = ["python3", "python"].into_iter().filter_map(find_on_path).collect();
+    if found.is_empty() { Err(missing("python3 and python on PATH".into())) } else { Ok(found) }
+}
+
+/// The interpreter that made the environment, if it is still there and still asked for.
+fn recorded(folder: &Path, candidates: &[PathBuf]) -> Option<PathBuf> {
+    let record = std::fs::read(folder.join("environment.json")).ok()?;
+    let record: Record = serde_json::from_slice(&record).ok()?;
+    let usable = candidates.contains(&record.requested) && record.python.is_file();
+    usable.then_some(record.python)
+}
+
+async fn probe_all(candidates: &[PathBuf], release: &Release) -> Result<(PathBuf, Python)> {
+    let mut first_error = None;
+    for path in candidates {
+        match probe(path, release).await {
+            Ok(python) => return Ok((path.clone(), python)),
+            Err(error) => first_error = first_error.or(Some(error)),
+        }
+    }
+    Err(first_error.unwrap_or_else(|| EnvironmentError::PythonMissing {
+        tried: "python3".into(),
+        minimum: release.python,
+    }))
+}
+
+async fn probe(path: &Path, release: &Release) -> Result<Python> {
+    let broken =
+        |message: String| EnvironmentError::PythonBroken { path: path.to_owned(), message };
+    let too_old = |found: &str| EnvironmentError::PythonTooOld {
+        path: path.to_owned(),
+        found: found.trim().to_owned(),
+        minimum: release.python,
+    };
+    // Without -I at first: Python 2 does not know it.
+    let version = "import sys; print('.'.join(map(str, sys.version_info[:3])))";
+    let version = run(command(path).args(["-c", version]), PROBE_TIME).await.map_err(broken)?;
+    let mut numbers = version.trim().split('.').map_while(|part| part.parse().ok());
+    let (Some(major), Some(minor)) = (numbers.next(), numbers.next()) else {
+        return Err(broken(format!("it answered {:?}", version.trim())));
+    };
+    if (major, minor) < release.python {
+        return Err(too_old(&version));
+    }
+    let answer =
+        run(command(path).args(["-I", "-S", "-c", PROBE]), PROBE_TIME).await.map_err(broken)?;
+    serde_json::from_str(&answer).map_err(|error| broken(format!("{error} in {answer:?}")))
+}
+
+/// A Python command that none of the user's Python variables changes.
+fn command(python: &Path) -> Command {
+    let mut command = Command::new(python);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("PYTHON") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Runs a command and returns its stdout, or the end of what it said when it failed.
+async fn run(command: &mut Command, time: Duration) -> Result<String, String> {
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
+    let output = match tokio::time::timeout(time, output).await {
+        Ok(output) => output.map_err(|error| error.to_string())?,
+        Err(_) => return Err(format!("no answer within {time:?}")),
+    };
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<_> = stderr.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let end = lines[lines.len().saturating_sub(6)..].join(" | ");
+    Err(if end.is_empty() { output.status.to_string() } else { end })
+}
+
+async fn install(
+    config: &EngineConfig,
+    release: &'static Release,
+    parent: &Path,
+    folder: &Path,
+    requested: &Path,
+    python: &Python,
+    report: &(dyn Fn(String) + Sync),
+) -> Result<()> {
+    let wheel = release.wheel(&python.platform).ok_or_else(|| EnvironmentError::Platform {
+        version: release.version,
+        platform: python.platform.clone(),
+        available: release.platforms(),
+    })?;
+    files::create_dir_all(parent)?;
+    let scratch = tempfile::Builder::new()
+        .prefix(".install-")
+        .tempdir_in(parent)
+        .map_err(files::Error::at("write", parent))?;
+    let made = scratch.path().join("environment");
+    let site = made.join("site");
+    let home = made.join("home");
+    files::create_dir_all(&home)?;
+    let fetched = match &config.wheels {
+        Some(wheels) => Some(local_wheel(wheels, wheel)?),
+        None => {
+            report(format!("fetching ezkl {} (40 MB, once)", release.version));
+            fetch(release, wheel, scratch.path(), &site, python).await?
+        }
+    };
+    if let Some(file) = fetched {
+        check(&file, wheel)?;
+        report(format!("unpacking ezkl {}", release.version));
+        run(
+            command(&python.executable)
+                .args([OsStr::new("-I"), OsStr::new("-S"), OsStr::new("-m"), OsStr::new("zipfile")])
+                .args([OsStr::new("-e"), file.as_os_str(), site.as_os_str()])
+                .current_dir(scratch.path()),
+            FETCH_TIME,
+        )
+        .await
+        .map_err(|message| EnvironmentError::Broken { folder: folder.to_owned(), message })?;
+    }
+    write_stub(&home)?;
+    load(&python.executable, &site, &home)
+        .await
+        .map_err(|message| EnvironmentError::Broken { folder: folder.to_owned(), message })?;
+    let record = Record {
+        version: release.version.to_owned(),
+        wheel: wheel.file.to_owned(),
+        sha256: wheel.sha256.to_owned(),
+        requested: requested.to_owned(),
+        python: python.executable.clone(),
+        python_version: python.version.clone(),
+    };
+    let record = serde_json::to_vec_pretty(&record).unwrap_or_default();
+    files::write_atomic(&made.join("environment.json"), &record)?;
+    if folder.exists() {
+        // Without its record: somebody removed parts of it.
+        std::fs::remove_dir_all(folder).map_err(files::Error::at("replace", folder))?;
+    }
+    std::fs::rename(&made, folder).map_err(files::Error::at("write", folder))?;
+    tracing::debug!(folder = %folder.display(), "ezkl installed");
+    Ok(())
+}
+
+fn local_wheel(folder: &Path, wheel: &Wheel) -> Result<PathBuf> {
+    let path = folder.join(wheel.file);
+    let path = std::path::absolute(&path).unwrap_or(path);
+    if path.is_file() {
+        return Ok(path);
+    }
+    Err(EnvironmentError::WheelMissing { folder: folder.to_owned(), wheel: wheel.file })
+}
+
+/// Fetches the wheel by pip, which leaves a file, or by uv, which unpacks into `site` and checks
+/// the hash itself.
+async fn fetch(
+    release: &'static Release,
+    wheel: &'static Wheel,
+    scratch: &Path,
+    site: &Path,
+    python: &Python,
+) -> Result<Option<PathBuf>> {
+    let lock = scratch.join("ezkl.lock");
+    files::write_atomic(&lock, release.lock().as_bytes())?;
+    let failed = |program, message: String| {
+        if message.contains("DO NOT MATCH THE HASHES") || message.contains("Hash mismatch") {
+            let (wheel, expected) = (wheel.file.to_owned(), wheel.sha256.to_owned());
+            return EnvironmentError::Integrity { wheel, expected, found: message };
+        }
+        EnvironmentError::Fetch { program, version: release.version, message, wheel: wheel.file }
+    };
+    let asks = ["-m", "pip", "--version"];
+    if run(command(&python.executable).args(asks), PROBE_TIME).await.is_ok() {
+        let folder = scratch.join("wheel");
+        run(
+            command(&python.executable)
+                .args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:"])
+                .args(["--require-hashes", "--no-input", "--disable-pip-version-check", "--quiet"])
+                .args([OsStr::new("--dest"), folder.as_os_str()])
+                .args([OsStr::new("--requirement"), lock.as_os_str()])
+                // A virtual environment is not needed to download a file.
+                .env("PIP_REQUIRE_VIRTUALENV", "0")
+                .current_dir(scratch),
+            FETCH_TIME,
+        )
+        .await
+        .map_err(|message| failed("pip", message))?;
+        let file = folder.join(wheel.file);
+        return if file.is_file() {
+            Ok(Some(file))
+        } else {
+            Err(failed("pip", "it chose a wheel for another platform; is it very old?".into()))
+        };
+    }
+    let uv = find_on_path("uv").ok_or_else(|| EnvironmentError::PipMissing {
+        path: python.executable.clone(),
+        wheel: wheel.file,
+    })?;
+    run(
+        Command::new(uv)
+            .args(["pip", "install", "--no-deps", "--only-binary=:all:", "--require-hashes"])
+            .args(["--quiet", "--link-mode=copy"])
+            .args([OsStr::new("--python"), python.executable.as_os_str()])
+            .args([OsStr::new("--target"), site.as_os_str()])
+            .args([OsStr::new("--requirement"), lock.as_os_str()])
+            .current_dir(scratch),
+        FETCH_TIME,
+    )
+    .await
+    .map_err(|message| failed("uv", message))?;
+    Ok(None)
+}
+
+fn check(file: &Path, wheel: &Wheel) -> Result<()> {
+    let found = format!("{:x}", files::sha256_file(file)?);
+    if found == wheel.sha256 {
+        return Ok(());
+    }
+    let (file, expected) = (file.display().to_string(), wheel.sha256.to_owned());
+    Err(EnvironmentError::Integrity { wheel: file, expected, found })
+}
+
+fn write_stub(home: &Path) -> Result<()> {
+    let path = home.join(SOLC_PATH);
+    files::write_atomic(&path, SOLC_STUB.as_bytes())?;
+    files::write_atomic(&home.join(".svm/.global-version"), b"0.8.20")?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
+            .map_err(files::Error::at("write", path))?;
+    }
+    Ok(())
+}
+
+/// Imports ezkl once, so that a wheel which does not fit the machine is never put in place.
+async fn load(python: &Path, site: &Path, home: &Path) -> Result<(), String> {
+    let script = "import sys; sys.path.insert(0, sys.argv[1]); import ezkl";
+    run(
+        command(python)
+            .args(["-I", "-S", "-B", "-c", script])
+            .arg(site)
+            .env("HOME", home)
+            .current_dir(home),
+        PROBE_TIME,
+    )
+    .await
+    .map(drop)
+}

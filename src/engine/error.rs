@@ -1,0 +1,234 @@
+//! What can go wrong with ezkl, in its own words, and what to do about it.
+
+use super::environment::EnvironmentError;
+use crate::files;
+use std::{path::PathBuf, time::Duration};
+
+/// An operation of the engine failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// ezkl refused: a Python exception.
+    #[error("ezkl's {operation} failed: {message}{}", hint(message))]
+    Python {
+        /// What was tried, such as `prove`.
+        operation: &'static str,
+        /// The exception's class.
+        class: String,
+        /// ezkl's own words.
+        message: String,
+    },
+    /// A panic inside ezkl. The worker is replaced, so the engine goes on.
+    #[error(
+        "ezkl crashed in {operation}: {message}{}; this is a bug in ezkl, mostly met \
+         with input that it does not expect, so check the input's shape and values",
+        location(tail)
+    )]
+    Panic {
+        /// What was tried.
+        operation: &'static str,
+        /// The panic's own words.
+        message: String,
+        /// The last lines of the worker's stderr, which name the place.
+        tail: String,
+    },
+    /// A signal ended the worker.
+    #[error("{}", killed(operation, *signal, *out_of_memory, *peak_bytes, tail))]
+    Killed {
+        /// What was tried.
+        operation: &'static str,
+        /// The signal's number.
+        signal: i32,
+        /// Whether the kernel killed a process for want of memory meanwhile, or ezkl said that it
+        /// got no more.
+        out_of_memory: bool,
+        /// The most memory that the worker was seen to use, in bytes.
+        peak_bytes: Option<u64>,
+        /// The last lines of the worker's stderr.
+        tail: String,
+    },
+    /// The worker ended by itself.
+    #[error("ezkl's process ended in {operation} ({status}){}", said(tail))]
+    Died {
+        /// What was tried.
+        operation: &'static str,
+        /// The exit status.
+        status: String,
+        /// The last lines of the worker's stderr.
+        tail: String,
+    },
+    /// The operation took longer than it may.
+    #[error(
+        "ezkl did not finish {operation} within {deadline:?} and was stopped; allow more with \
+         ZKVOUCH_DEADLINE (seconds, 0 for no limit) or make the circuit smaller"
+    )]
+    Deadline {
+        /// What was tried.
+        operation: &'static str,
+        /// The time allowed.
+        deadline: Duration,
+    },
+    /// The worker waits for itself and will never go on. ezkl logs through Python while it holds
+    /// Python's lock; when one of its threads has something to log, both wait for ever. That is how
+    /// `prove` meets a witness with a value outside a lookup table.
+    #[error(
+        "ezkl blocked itself in {operation} (no CPU time used for {idle:?}) and was \
+         stopped; the usual reason is a value outside the circuit's lookup range: compare the \
+         witness's max_lookup_inputs and min_lookup_inputs with lookup_range in the settings, and \
+         calibrate with data that spans the real inputs or with a larger margin"
+    )]
+    Stalled {
+        /// What was tried.
+        operation: &'static str,
+        /// How long it had used no CPU time.
+        idle: Duration,
+    },
+    /// What the worker said is not the protocol.
+    #[error("ezkl's worker process answered {operation} with something unexpected: {message}")]
+    Protocol {
+        /// What was tried.
+        operation: &'static str,
+        /// What was wrong.
+        message: String,
+    },
+    /// A variable of the environment has a value that means nothing.
+    #[error("{variable}={value}: expected {expected}")]
+    Config {
+        /// The variable.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+    /// A path cannot be handed to ezkl.
+    #[error("the path {} is not UTF-8, which ezkl requires; move or rename the file", path.display())]
+    Path {
+        /// The path.
+        path: PathBuf,
+    },
+    /// ezkl or Python is missing, or could not be installed or started.
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] files::Error),
+}
+
+/// A result of this module.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// Whether the same request may succeed when repeated as it is.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Killed { .. } | Self::Died { .. } | Self::Protocol { .. })
+    }
+}
+
+/// What to do about those of ezkl's messages that do not say so.
+fn hint(message: &str) -> String {
+    const HINTS: &[(&str, &str)] = &[
+        (
+            "Reading proto model",
+            "the file is not an ONNX model, or it is damaged; export the model again",
+        ),
+        (
+            "Translating proto model to model",
+            "the file is an empty or truncated ONNX model, or uses an operator that ezkl's ONNX \
+             reader lacks; export the model again, with a simpler operator set if need be",
+        ),
+        (
+            "Unimplemented(",
+            "the model uses the operator named here, which ezkl lacks; export the model without it",
+        ),
+        ("failed to load srs", "the SRS file cannot be opened; fetch one with `zkvouch get-srs`"),
+        (
+            "failed to read srs",
+            "the SRS file is truncated or not an SRS; fetch it again with `zkvouch get-srs`",
+        ),
+        (
+            "General synthesis error",
+            "often a value exceeds decomp_base ^ decomp_legs, or a file cannot be written: use a \
+             larger base or more legs or smaller scales, and look at the log",
+        ),
+        (
+            "Cannot reshape tensor",
+            "the input has another number of values than the model's input shape",
+        ),
+        (
+            "failed to deserialize FileSourceInner",
+            "each entry of input_data is a flat list of numbers; strings are no numbers",
+        ),
+        (
+            "missing field `input_data`",
+            "the input file is {\"input_data\": [[numbers of the first input], ...]}",
+        ),
+        (
+            "is not satisfied",
+            "the witness breaks the circuit's constraints; a lookup that fails means a value \
+             outside the lookup range, so calibrate with data that spans the real inputs",
+        ),
+    ];
+    let hint = HINTS.iter().find(|(pattern, _)| message.contains(pattern));
+    hint.map(|(_, remedy)| format!(" ({remedy})")).unwrap_or_default()
+}
+
+fn said(tail: &str) -> String {
+    if tail.is_empty() { String::new() } else { format!("; its last words: {tail}") }
+}
+
+/// The line of a panic's report that names its place in ezkl's source.
+fn location(tail: &str) -> String {
+    tail.lines()
+        .rev()
+        .find_map(|line| Some(line.split_once("panicked at ")?.1.trim_end_matches(':')))
+        .map(|place| format!(" ({place})"))
+        .unwrap_or_default()
+}
+
+fn killed(
+    operation: &str,
+    signal: i32,
+    out_of_memory: bool,
+    peak_bytes: Option<u64>,
+    tail: &str,
+) -> String {
+    let used = peak_bytes
+        .map(|bytes| format!(" after using {} MiB of memory", bytes.div_ceil(1 << 20)))
+        .unwrap_or_default();
+    let start = format!("ezkl's process was ended by signal {signal}{used} in {operation}");
+    const LESS: &str = "free memory, use a machine with more, or make the circuit smaller (fewer \
+                        rows or columns)";
+    match signal {
+        _ if out_of_memory => format!("{start}: the machine ran out of memory; {LESS}"),
+        9 => format!(
+            "{start}: somebody killed it, or the machine or its container ran out of memory; {LESS}"
+        ),
+        _ => format!("{start}{}", said(tail)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_says_what_to_do() {
+        let error = Error::Python {
+            operation: "gen_settings",
+            class: "RuntimeError".into(),
+            message: "Failed to generate settings: [graph] [tract] Reading proto model".into(),
+        };
+        assert!(error.to_string().contains("not an ONNX model"), "{error}");
+        let killed = |signal, out_of_memory| {
+            let (peak_bytes, tail) = (Some(3 << 20), "Segmentation fault".into());
+            Error::Killed { operation: "prove", signal, out_of_memory, peak_bytes, tail }
+                .to_string()
+        };
+        assert!(killed(9, true).contains("ran out of memory"));
+        assert!(killed(9, false).contains("3 MiB") && killed(9, false).contains("somebody"));
+        assert!(killed(11, false).ends_with("last words: Segmentation fault"));
+        let tail = "log\nthread 'main' (7) panicked at src/tensor/mod.rs:9:1:\nindex out of bounds";
+        assert_eq!(location(tail), " (src/tensor/mod.rs:9:1)");
+    }
+}

@@ -1,0 +1,393 @@
+//! ezkl's operations.
+
+use super::{
+    Engine,
+    error::{Error, Result},
+};
+use crate::files::{self, Pending};
+use serde_json::{Map, Value, json};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+/// Where an operation's input comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum Data<'a> {
+    /// A file `{"input_data": [[..]]}`.
+    File(&'a Path),
+    /// The same as a value, which never touches the disk.
+    Json(&'a Value),
+}
+
+impl<'a> From<&'a Path> for Data<'a> {
+    fn from(path: &'a Path) -> Self {
+        Self::File(path)
+    }
+}
+
+impl<'a> From<&'a PathBuf> for Data<'a> {
+    fn from(path: &'a PathBuf) -> Self {
+        Self::File(path)
+    }
+}
+
+impl<'a> From<&'a Value> for Data<'a> {
+    fn from(value: &'a Value) -> Self {
+        Self::Json(value)
+    }
+}
+
+/// One of many witnesses.
+#[derive(Clone, Debug)]
+pub struct WitnessJob {
+    /// The input: a string is the path of a file, anything else the input itself.
+    pub data: Value,
+    /// Where to write the witness.
+    pub witness: PathBuf,
+}
+
+/// What calibration aims at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Target {
+    /// The smallest circuit.
+    #[default]
+    Resources,
+    /// The smallest error.
+    Accuracy,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Resources => "resources",
+            Self::Accuracy => "accuracy",
+        })
+    }
+}
+
+/// What to calibrate and how.
+#[derive(Clone, Debug)]
+pub struct CalibrateRequest {
+    /// Observations, concatenated, in a file `{"input_data": [[..]]}`.
+    pub data: PathBuf,
+    /// The ONNX model.
+    pub model: PathBuf,
+    /// The settings to start from, which stay as they are.
+    pub settings_in: PathBuf,
+    /// Where to write the calibrated settings; may be the same file.
+    pub settings_out: PathBuf,
+    /// What to aim at.
+    pub target: Target,
+    /// By what factor lookup ranges exceed those that the data needs; at least 1.
+    pub margin: f64,
+    /// The scales to try; `None`: ezkl's choice.
+    pub scales: Option<Vec<u32>>,
+    /// The scale rebase multipliers to try; `None`: ezkl's choice.
+    pub scale_rebase_multipliers: Option<Vec<u32>>,
+    /// The largest log2 of the rows to allow; `None`: ezkl's choice.
+    pub max_logrows: Option<u32>,
+}
+
+impl CalibrateRequest {
+    /// Calibrates `settings` in place, for the smallest circuit, with a margin of 2.
+    pub fn new(data: &Path, model: &Path, settings: &Path) -> Self {
+        Self {
+            data: data.to_owned(),
+            model: model.to_owned(),
+            settings_in: settings.to_owned(),
+            settings_out: settings.to_owned(),
+            target: Target::default(),
+            margin: 2.0,
+            scales: None,
+            scale_rebase_multipliers: None,
+            max_logrows: None,
+        }
+    }
+}
+
+/// What calibration found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CalibrationReport {
+    /// ezkl's table of the numerical error on the data; empty where it printed none.
+    pub text: String,
+}
+
+impl Engine {
+    /// Makes the settings of a circuit for an ONNX model. `run_args` has the names and values of
+    /// ezkl's `PyRunArgs`; what it leaves out has ezkl's defaults.
+    pub async fn gen_settings(
+        &self,
+        model: &Path,
+        settings: &Path,
+        run_args: &Map<String, Value>,
+    ) -> Result<()> {
+        let output = Output::new(settings)?;
+        let arguments =
+            json!({"model": input(model)?, "settings": output.path()?, "args": run_args});
+        self.request("gen_settings", arguments).await?;
+        output.commit().await
+    }
+
+    /// Chooses scales, lookup ranges and the number of rows by running the model on sample data.
+    pub async fn calibrate(&self, request: &CalibrateRequest) -> Result<CalibrationReport> {
+        let settings = files::read(&request.settings_in)?;
+        let mut output = Output::new(&request.settings_out)?;
+        output.write(&settings)?;
+        let arguments = json!({
+            "data": input(&request.data)?,
+            "model": input(&request.model)?,
+            "settings": output.path()?,
+            "target": request.target.to_string(),
+            "margin": request.margin,
+            "scales": request.scales,
+            "scale_rebase_multipliers": request.scale_rebase_multipliers,
+            "max_logrows": request.max_logrows,
+        });
+        let result = self.request("calibrate", arguments).await?;
+        output.commit().await?;
+        let text = result.as_str().unwrap_or_default().trim().to_owned();
+        Ok(CalibrationReport { text })
+    }
+
+    /// Compiles a model with its settings to a circuit.
+    pub async fn compile_circuit(
+        &self,
+        model: &Path,
+        settings: &Path,
+        compiled: &Path,
+    ) -> Result<()> {
+        let output = Output::new(compiled)?;
+        let arguments = json!({
+            "model": input(model)?, "settings": input(settings)?, "compiled": output.path()?,
+        });
+        self.request("compile_circuit", arguments).await?;
+        output.commit().await
+    }
+
+    /// Makes an SRS of which this process knew the secret: for tests only, since whoever knows it
+    /// can prove anything.
+    pub async fn gen_unsafe_srs(&self, logrows: u32, srs: &Path) -> Result<()> {
+        let output = Output::new(srs)?;
+        self.request("gen_srs", json!({"srs": output.path()?, "logrows": logrows})).await?;
+        output.commit().await
+    }
+
+    /// Makes the verifying key and the proving key. ezkl does not check the SRS.
+    pub async fn setup(
+        &self,
+        compiled: &Path,
+        srs: &Path,
+        vk: &Path,
+        pk: &Path,
+        witness: Option<&Path>,
+        compress_selectors: bool,
+    ) -> Result<()> {
+        let (vk, pk) = (Output::new(vk)?, Output::new(pk)?);
+        let arguments = json!({
+            "compiled": input(compiled)?,
+            "srs": input(srs)?,
+            "vk": vk.path()?,
+            "pk": pk.path()?,
+            "witness": optional(witness)?,
+            "compress_selectors": compress_selectors,
+        });
+        self.request("setup", arguments).await?;
+        pk.commit().await?;
+        vk.commit().await
+    }
+
+    /// Runs the circuit's arithmetic on an input. `vk` and `srs` are needed where a visibility is
+    /// a polynomial commitment.
+    ///
+    /// A witness may hold values outside the circuit's lookup ranges, on which [`Engine::prove`]
+    /// blocks: compare it with the settings first.
+    pub async fn gen_witness(
+        &self,
+        data: impl Into<Data<'_>>,
+        compiled: &Path,
+        witness: &Path,
+        vk: Option<&Path>,
+        srs: Option<&Path>,
+    ) -> Result<()> {
+        let (data, inline) = match data.into() {
+            Data::File(path) => (input(path)?, false),
+            Data::Json(value) => (value.to_string(), true),
+        };
+        let output = Output::new(witness)?;
+        let arguments = json!({
+            "data": data,
+            "inline": inline,
+            "compiled": input(compiled)?,
+            "witness": output.path()?,
+            "vk": optional(vk)?,
+            "srs": optional(srs)?,
+        });
+        self.request("gen_witness", arguments).await?;
+        output.commit().await
+    }
+
+    /// Makes many witnesses of one circuit, one after the other; see also
+    /// [`EnginePool::gen_witness_many`](super::EnginePool::gen_witness_many). One that fails does
+    /// not stop the others.
+    pub async fn gen_witness_many(&self, jobs: &[WitnessJob], compiled: &Path) -> Vec<Result<()>> {
+        let mut results = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            results.push(self.gen_witness_job(job, compiled).await);
+        }
+        results
+    }
+
+    pub(super) async fn gen_witness_job(&self, job: &WitnessJob, compiled: &Path) -> Result<()> {
+        let data = match &job.data {
+            Value::String(path) => Data::File(Path::new(path)),
+            value => Data::Json(value),
+        };
+        self.gen_witness(data, compiled, &job.witness, None, None).await
+    }
+
+    /// Checks every constraint on a witness, without keys and much faster than a proof.
+    ///
+    /// # Errors
+    /// [`Error::Python`] names the constraints that are broken.
+    pub async fn mock(&self, witness: &Path, compiled: &Path) -> Result<()> {
+        let arguments = json!({"witness": input(witness)?, "compiled": input(compiled)?});
+        self.request("mock", arguments).await.map(drop)
+    }
+
+    /// Proves a witness. ezkl does not notice a witness whose outputs were changed: verify what was
+    /// proved. A value outside a lookup range ends in [`Error::Stalled`].
+    pub async fn prove(
+        &self,
+        witness: &Path,
+        compiled: &Path,
+        pk: &Path,
+        srs: &Path,
+        proof: &Path,
+    ) -> Result<()> {
+        let output = Output::new(proof)?;
+        let arguments = json!({
+            "witness": input(witness)?,
+            "compiled": input(compiled)?,
+            "pk": input(pk)?,
+            "srs": input(srs)?,
+            "proof": output.path()?,
+        });
+        self.request("prove", arguments).await?;
+        output.commit().await
+    }
+
+    /// Whether the proof is valid for its instances; an SRS with k = 1 is enough. Unlike ezkl it
+    /// refuses a proof with bytes after its end, as the contract does.
+    ///
+    /// # Errors
+    /// Where a file cannot be read or is malformed; a proof that is merely wrong is `false`.
+    pub async fn verify(
+        &self,
+        proof: &Path,
+        settings: &Path,
+        vk: &Path,
+        srs: &Path,
+    ) -> Result<bool> {
+        let arguments = json!({
+            "proof": input(proof)?,
+            "settings": input(settings)?,
+            "vk": input(vk)?,
+            "srs": input(srs)?,
+        });
+        Ok(self.request("verify", arguments).await? == Value::Bool(true))
+    }
+
+    /// Writes ezkl's Solidity verifier for a verifying key, uncompiled.
+    pub async fn create_evm_verifier(
+        &self,
+        vk: &Path,
+        settings: &Path,
+        srs: &Path,
+        solidity: &Path,
+    ) -> Result<()> {
+        let output = Output::new(solidity)?;
+        let arguments = json!({
+            "vk": input(vk)?,
+            "settings": input(settings)?,
+            "srs": input(srs)?,
+            "solidity": output.path()?,
+        });
+        self.request("create_evm_verifier", arguments).await?;
+        output.commit().await
+    }
+
+    /// Writes the artefact that ezkl's reusable verifier takes: a u64 count, little endian, and so
+    /// many 32-byte words, big endian. ezkl does not notice settings or an SRS of another circuit.
+    pub async fn create_evm_vka(
+        &self,
+        vk: &Path,
+        settings: &Path,
+        srs: &Path,
+        vka: &Path,
+    ) -> Result<()> {
+        let output = Output::new(vka)?;
+        let arguments = json!({
+            "vk": input(vk)?,
+            "settings": input(settings)?,
+            "srs": input(srs)?,
+            "vka": output.path()?,
+        });
+        self.request("create_evm_vka", arguments).await?;
+        output.commit().await
+    }
+}
+
+/// A path for the worker, which has a working folder of its own.
+fn text(path: &Path) -> Result<String> {
+    let path = std::path::absolute(path).map_err(files::Error::at("resolve", path))?;
+    path.into_os_string().into_string().map_err(|path| Error::Path { path: path.into() })
+}
+
+/// The path of a file that must be there: ezkl's own errors do not always name it.
+pub(super) fn input(path: &Path) -> Result<String> {
+    let metadata = std::fs::metadata(path).map_err(files::Error::at("read", path))?;
+    if metadata.is_dir() {
+        let error = std::io::Error::from(std::io::ErrorKind::IsADirectory);
+        return Err(files::Error::at("read", path)(error).into());
+    }
+    text(path)
+}
+
+fn optional(path: Option<&Path>) -> Result<Option<String>> {
+    path.map(input).transpose()
+}
+
+/// A file that an operation makes.
+struct Output(Pending);
+
+impl Output {
+    fn new(destination: &Path) -> Result<Self> {
+        Ok(Self(Pending::new(destination)?))
+    }
+
+    fn path(&self) -> Result<String> {
+        text(self.0.path())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        use std::io::Write;
+        let path = self.0.path().to_owned();
+        Ok(self.0.file().write_all(bytes).map_err(files::Error::at("write", path))?)
+    }
+
+    /// Flushing a large key to the disk takes long.
+    async fn commit(self) -> Result<()> {
+        let commit = tokio::task::spawn_blocking(move || self.0.commit());
+        match commit.await {
+            Ok(result) => Ok(result?),
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(Error::Protocol {
+                operation: "write",
+                message: "the runtime is shutting down".into(),
+            }),
+        }
+    }
+}

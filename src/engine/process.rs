@@ -1,0 +1,395 @@
+//! One worker process: started, asked, watched, ended.
+
+use super::{
+    config::EngineConfig,
+    environment::{Environment, EnvironmentError},
+    error::{Error, Result},
+    event::{Event, Listeners, Usage},
+    protocol::{self, Done, Failure, Incoming, Kind, Message, Request},
+    vitals::{Vitals, is_dying},
+};
+use crate::files;
+use serde_json::Value;
+use std::{
+    collections::VecDeque,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant, SystemTime},
+};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader},
+    process::{Child, ChildStdin, Command},
+    sync::mpsc,
+    task::JoinHandle,
+    time::MissedTickBehavior,
+};
+
+const START_TIME: Duration = Duration::from_secs(120);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long an ending process may take to be gone; its memory has to be given back.
+const END_TIME: Duration = Duration::from_secs(10);
+const TAIL_LINES: usize = 20;
+
+/// What the user's environment hands down to a worker: what programs need to be found and started.
+/// Everything else stays outside, above all whatever changes Python or ezkl.
+const HANDED_DOWN: &[&str] =
+    &["PATH", "LD_LIBRARY_PATH", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "SystemRoot", "TZ"];
+
+/// What an operation is called, given and allowed.
+#[derive(Debug)]
+pub(super) struct Call<'a> {
+    pub(super) operation: &'static str,
+    pub(super) arguments: &'a Value,
+    pub(super) deadline: Option<Duration>,
+    pub(super) stall: Option<Duration>,
+    pub(super) listeners: &'a Listeners,
+}
+
+/// A running worker. Dropping it kills the process and whatever that started.
+#[derive(Debug)]
+pub(super) struct Worker {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    messages: mpsc::Receiver<Incoming>,
+    tail: Tail,
+    stderr: JoinHandle<()>,
+    pid: u32,
+    requests: u64,
+    // Removed after the process is gone, as fields are dropped in order.
+    _scratch: Scratch,
+}
+
+impl Worker {
+    pub(super) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Whether the process is still there, and the runtime that listens to it.
+    pub(super) fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+            && !self.messages.is_closed()
+            && self.child.id().is_some_and(|pid| !is_dying(pid))
+    }
+
+    /// Starts a worker and waits until ezkl is loaded.
+    pub(super) async fn start(environment: &Environment, config: &EngineConfig) -> Result<Self> {
+        let folder = config.folder().map_err(EnvironmentError::from)?;
+        let scratch = Scratch::new(&folder.join("run"))?;
+        let mut command = Command::new(&environment.python);
+        command
+            .args(["-I", "-S", "-B", "-X", "utf8"])
+            .arg(&environment.worker)
+            .arg(environment.site())
+            .arg(scratch.path())
+            .arg(config.log.number().to_string())
+            .current_dir(scratch.path())
+            .env_clear()
+            .envs(HANDED_DOWN.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
+            .env("HOME", environment.home())
+            .env("EZKL_REPO_PATH", scratch.tables())
+            // Reader and writer of a key must agree; this is what ezkl does by default.
+            .env("EZKL_KEY_FORMAT", "raw-bytes")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        if let Some(threads) = config.threads {
+            command.env("RAYON_NUM_THREADS", threads.to_string());
+        }
+        // A group of its own: the terminal's Ctrl-C reaches us, and we end the worker.
+        #[cfg(unix)]
+        command.process_group(0);
+        let mut worker = Self::spawn(command, scratch).map_err(|message| {
+            EnvironmentError::PythonBroken { path: environment.python.clone(), message }
+        })?;
+        let message = match tokio::time::timeout(START_TIME, worker.messages.recv()).await {
+            Ok(Some(Ok(Message::Ready { ezkl, python, pid })))
+                if ezkl == environment.version && pid == worker.pid =>
+            {
+                tracing::debug!(ezkl, python, pid, "worker started");
+                return Ok(worker);
+            }
+            Ok(Some(Ok(Message::Ready { ezkl, .. }))) => {
+                format!("it holds version {ezkl} instead of {}", environment.version)
+            }
+            Ok(Some(Ok(Message::Failed { message }))) => message,
+            Ok(Some(Ok(other))) => format!("it greets with {other:?}"),
+            Ok(Some(Err(garbage))) => garbage,
+            Ok(None) => {
+                let (status, tail) = worker.last_words().await;
+                format!("{} {tail}", status.map(|status| status.to_string()).unwrap_or_default())
+            }
+            Err(_) => format!("not ready within {START_TIME:?}"),
+        };
+        Err(EnvironmentError::Broken { folder: environment.folder.clone(), message }.into())
+    }
+
+    fn spawn(mut command: Command, scratch: Scratch) -> Result<Self, String> {
+        let mut child = command.spawn().map_err(|error| error.to_string())?;
+        let (Some(stdin), Some(stdout), Some(stderr), Some(pid)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take(), child.id())
+        else {
+            return Err("it has no pipes".to_owned());
+        };
+        let (to, messages) = mpsc::channel(64);
+        tokio::spawn(protocol::read(stdout, to));
+        let tail = Tail::default();
+        let stderr = tokio::spawn(tail.clone().follow(stderr));
+        let stdin = Some(stdin);
+        Ok(Self { child, stdin, messages, tail, stderr, pid, requests: 0, _scratch: scratch })
+    }
+
+    /// Asks the worker. After [`Error::Python`] it is as good as before; after any other error it
+    /// must be dropped, and also when the returned future was dropped before its end.
+    pub(super) async fn call(&mut self, call: &Call<'_>) -> Result<(Value, Usage)> {
+        let started = Instant::now();
+        let mut vitals = Vitals::new(self.pid);
+        let answer = self.exchange(call, &mut vitals);
+        let answer = match call.deadline {
+            None => answer.await,
+            Some(deadline) => match tokio::time::timeout(deadline, answer).await {
+                Ok(answer) => answer,
+                Err(_) => return Err(Error::Deadline { operation: call.operation, deadline }),
+            },
+        };
+        match answer? {
+            Some(Done { result, cpu_seconds, peak_bytes, .. }) => {
+                let cpu = Duration::try_from_secs_f64(cpu_seconds).ok();
+                Ok((result, Usage { elapsed: started.elapsed(), cpu, peak_bytes }))
+            }
+            None => Err(self.post_mortem(call.operation, &vitals).await),
+        }
+    }
+
+    /// Sends the request and returns the answer to it, or nothing when the worker is gone.
+    async fn exchange(&mut self, call: &Call<'_>, vitals: &mut Vitals) -> Result<Option<Done>> {
+        let operation = call.operation;
+        self.requests += 1;
+        self.tail.clear();
+        let request = Request {
+            id: self.requests,
+            operation,
+            arguments: call.arguments,
+            seconds: call.deadline.map(|deadline| deadline.as_secs_f64()),
+        };
+        let mut line = serde_json::to_vec(&request)
+            .map_err(|error| Error::Protocol { operation, message: error.to_string() })?;
+        line.push(b'\n');
+        // A long request is read only as the worker reads it, so its end is waited for below.
+        let Some(stdin) = self.stdin.as_mut() else { return Ok(None) };
+        if stdin.write_all(&line).await.is_err() || stdin.flush().await.is_err() {
+            return Ok(None);
+        }
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let message = tokio::select! {
+                message = self.messages.recv() => message,
+                _ = looks.tick() => {
+                    let idle = vitals.look(LOOK_EVERY);
+                    if call.stall.is_some_and(|stall| idle >= stall) {
+                        return Err(Error::Stalled { operation, idle });
+                    }
+                    continue;
+                }
+            };
+            match message {
+                None => return Ok(None),
+                Some(Err(message)) => return Err(Error::Protocol { operation, message }),
+                Some(Ok(Message::Log { level, target, message })) => {
+                    report(call, level, target, message);
+                }
+                Some(Ok(Message::Done(done))) if done.id == self.requests => {
+                    return Ok(Some(done));
+                }
+                Some(Ok(Message::Error(failure))) if failure.id == self.requests => {
+                    return Err(self.failed(operation, failure).await);
+                }
+                Some(Ok(other)) => {
+                    let message = format!("unexpected {other:?}");
+                    return Err(Error::Protocol { operation, message });
+                }
+            }
+        }
+    }
+
+    /// What ezkl refused or stumbled over.
+    async fn failed(&self, operation: &'static str, failure: Failure) -> Error {
+        let Failure { kind, r#type: class, message, .. } = failure;
+        match kind {
+            Kind::Python => Error::Python { operation, class, message },
+            Kind::Panic => {
+                // The report on stderr may come later than the answer.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                Error::Panic { operation, message, tail: self.tail.text() }
+            }
+        }
+    }
+
+    /// Why the worker is gone.
+    async fn post_mortem(&mut self, operation: &'static str, vitals: &Vitals) -> Error {
+        let (status, tail) = self.last_words().await;
+        #[cfg(unix)]
+        if let Some(signal) =
+            status.as_ref().and_then(std::os::unix::process::ExitStatusExt::signal)
+        {
+            // Rust's allocator says so before it aborts.
+            let refused = tail.contains("memory allocation of");
+            let out_of_memory = refused || (signal == libc::SIGKILL && vitals.out_of_memory());
+            let peak_bytes = vitals.peak_bytes;
+            return Error::Killed { operation, signal, out_of_memory, peak_bytes, tail };
+        }
+        #[cfg(not(unix))]
+        let _ = vitals;
+        let status = status.map_or("no exit status".to_owned(), |status| status.to_string());
+        Error::Died { operation, status, tail }
+    }
+
+    async fn last_words(&mut self) -> (Option<std::process::ExitStatus>, String) {
+        let status = tokio::time::timeout(END_TIME, self.child.wait()).await;
+        let _ = tokio::time::timeout(Duration::from_secs(1), &mut self.stderr).await;
+        (status.ok().and_then(Result::ok), self.tail.text())
+    }
+
+    /// Lets the worker end by itself; kills it when it does not.
+    pub(super) async fn stop(mut self) {
+        self.stdin = None;
+        if self.messages.is_closed() {
+            return;
+        }
+        if tokio::time::timeout(END_TIME, self.child.wait()).await.is_err() {
+            self.kill();
+            let _ = self.child.wait().await;
+        }
+    }
+
+    fn kill(&mut self) {
+        // The whole group, as long as its leader has not been waited for and its number is ours.
+        #[cfg(unix)]
+        if self.child.id().is_some() {
+            // SAFETY: a system call without pointers.
+            unsafe { libc::killpg(self.pid as libc::pid_t, libc::SIGKILL) };
+        }
+        let _ = self.child.start_kill();
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Passes a log line on to `tracing` and to the listeners.
+fn report(call: &Call<'_>, level: u32, target: String, message: String) {
+    let operation = call.operation;
+    // Calibration and tuning try circuits out: a pass that fails is an answer, which the caller gets.
+    let tries = matches!(operation, "forward" | "calibrate");
+    let level = if tries { level.min(10) } else { level };
+    macro_rules! log {
+        ($($level:literal => $name:ident,)*) => {
+            match level {
+                $($level.. => {
+                    tracing::event!(target: "ezkl", tracing::Level::$name, operation, module = target, "{}", message.trim());
+                    tracing::Level::$name
+                })*
+                _ => {
+                    tracing::trace!(target: "ezkl", operation, module = target, "{}", message.trim());
+                    tracing::Level::TRACE
+                }
+            }
+        };
+    }
+    let level = log! { 40u32 => ERROR, 30u32 => WARN, 20u32 => INFO, 10u32 => DEBUG, };
+    call.listeners.emit(&Event::Log { operation, level, target, message });
+}
+
+/// The last lines of a worker's stderr.
+#[derive(Clone, Debug, Default)]
+struct Tail(Arc<Mutex<VecDeque<String>>>);
+
+impl Tail {
+    async fn follow(self, stderr: impl AsyncRead + Unpin) {
+        let mut stderr = BufReader::new(stderr);
+        let mut line = Vec::new();
+        while let Ok(1..) = stderr.read_until(b'\n', &mut line).await {
+            let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+            line.clear();
+            tracing::debug!(target: "ezkl", "{text}");
+            let mut lines = self.lines();
+            if lines.len() == TAIL_LINES {
+                lines.pop_front();
+            }
+            lines.push_back(text);
+        }
+    }
+
+    fn lines(&self) -> std::sync::MutexGuard<'_, VecDeque<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn clear(&self) {
+        self.lines().clear();
+    }
+
+    fn text(&self) -> String {
+        let lines = self.lines();
+        lines.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// A folder of one worker's own, locked as long as it is in use.
+///
+/// ezkl keeps the lookup tables that it makes under a name without content hash, writes them in
+/// place and trusts what it finds, so a table that another process is writing, or was killed while
+/// writing, would become part of a key. Hence no two workers share them.
+#[derive(Debug)]
+struct Scratch {
+    folder: tempfile::TempDir,
+    _lock: File,
+}
+
+const OWNER: &str = "owner.lock";
+
+impl Scratch {
+    fn new(parent: &Path) -> files::Result<Self> {
+        files::create_dir_all(parent)?;
+        Self::sweep(parent);
+        let folder = tempfile::Builder::new()
+            .prefix("worker-")
+            .tempdir_in(parent)
+            .map_err(files::Error::at("write", parent))?;
+        let path = folder.path().join(OWNER);
+        let lock = File::create(&path).map_err(files::Error::at("write", &path))?;
+        lock.lock().map_err(files::Error::at("lock", &path))?;
+        Ok(Self { folder, _lock: lock })
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn tables(&self) -> PathBuf {
+        self.path().join("tables")
+    }
+
+    /// Removes the folders of zkvouch processes that were killed. A new folder is not yet locked.
+    fn sweep(parent: &Path) {
+        const NEW: Duration = Duration::from_secs(60);
+        for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+            let modified = entry.metadata().and_then(|metadata| metadata.modified());
+            let is_old = modified.is_ok_and(|time| {
+                SystemTime::now().duration_since(time).is_ok_and(|age| age > NEW)
+            });
+            let is_free = match File::open(entry.path().join(OWNER)) {
+                Ok(lock) => lock.try_lock().is_ok(),
+                Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+            };
+            if is_old && is_free {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+}
