@@ -1,0 +1,612 @@
+//! Input for a model in ezkl's form: `{"input_data": [[…], …]}`, one flat row-major array for each
+//! input tensor.
+//!
+//! ezkl takes numbers, booleans (for boolean tensors) and scalars as 64 hexadecimal digits, little
+//! endian. Much of what it cannot use makes it panic, and some it silently cuts (a fraction for an
+//! integer tensor) or ignores (a tensor too many); all of it is an error here.
+
+use super::{
+    Error, Kind, Result, invalid,
+    layout::elements,
+    run_args::Visibility,
+    settings::{InputType, Settings},
+};
+use crate::{
+    field::{Felt, Scale},
+    files,
+};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+/// The largest input file that is read: 256 MiB.
+pub const MAX_FILE_BYTES: u64 = 256 << 20;
+
+const KIND: Kind = Kind {
+    what: "an input file",
+    remedy: "write one flat array of numbers for each input tensor: {\"input_data\": [[…]]}",
+    limit: MAX_FILE_BYTES,
+};
+
+/// One element of an input tensor.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Element {
+    /// A finite number; ezkl, too, reads integers as 64-bit floats.
+    Number(f64),
+    /// A boolean.
+    Bool(bool),
+    /// A value that is scaled already.
+    Felt(Felt),
+}
+
+impl Element {
+    /// The real number that stands for the element at `scale`; `None` for a scalar that is no
+    /// fixed-point number.
+    pub fn to_f64(self, scale: Scale) -> Option<f64> {
+        match self {
+            Self::Number(number) => Some(number),
+            Self::Bool(bool) => Some(f64::from(u8::from(bool))),
+            Self::Felt(felt) => felt.to_f64(scale).ok(),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Element {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Element;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number")
+            }
+
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Element, E> {
+                if number.is_finite() {
+                    Ok(Element::Number(number))
+                } else {
+                    Err(E::custom(format!("{number} is not a finite number")))
+                }
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Element, E> {
+                Ok(Element::Number(number as f64))
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Element, E> {
+                Ok(Element::Number(number as f64))
+            }
+
+            fn visit_bool<E: de::Error>(self, bool: bool) -> Result<Element, E> {
+                Ok(Element::Bool(bool))
+            }
+
+            fn visit_unit<E: de::Error>(self) -> Result<Element, E> {
+                Err(E::custom(
+                    "null is not a number; many programs write NaN and infinity as null, so look \
+                     for those where the data comes from",
+                ))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Element, E> {
+                if text.len() == 64 {
+                    return Felt::from_le_hex(text).map(Element::Felt).map_err(E::custom);
+                }
+                let shown: String = text.chars().take(40).collect();
+                Err(E::custom(format!(
+                    "{shown:?} is a string; write numbers without quotes (a scalar is 64 \
+                     hexadecimal digits, little endian, without 0x)"
+                )))
+            }
+
+            // How serde_json hands out numbers where some crate in the build has switched its
+            // `arbitrary_precision` on.
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Element, A::Error> {
+                serde_json::Number::deserialize(de::value::MapAccessDeserializer::new(map))
+                    .map_err(|_| de::Error::custom("an object is not a number"))?
+                    .as_f64()
+                    .filter(|number| number.is_finite())
+                    .map(Element::Number)
+                    .ok_or_else(|| de::Error::custom("number out of range"))
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, _: A) -> Result<Element, A::Error> {
+                Err(de::Error::custom(
+                    "an array inside a tensor; ezkl takes each tensor flat, so flatten it in \
+                     row-major order",
+                ))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl Serialize for Element {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Number(number) => serializer.serialize_f64(*number),
+            Self::Bool(bool) => serializer.serialize_bool(*bool),
+            Self::Felt(felt) => serializer.serialize_str(&felt.to_le_hex()),
+        }
+    }
+}
+
+/// A flat tensor, read with an error of its own where the tensor level is missing.
+struct Tensor(Vec<Element>);
+
+impl<'de> Deserialize<'de> for Tensor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Tensor;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of numbers for each input tensor, [[…]]")
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Tensor, A::Error> {
+                let mut elements = Vec::new();
+                while let Some(element) = seq.next_element()? {
+                    elements.push(element);
+                }
+                Ok(Tensor(elements))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+#[derive(Deserialize)]
+struct RawInput {
+    input_data: Vec<Tensor>,
+}
+
+/// Input for one run of a model, or for several, one after the other in each tensor.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct InputData {
+    /// Each input tensor, flat in row-major order.
+    pub tensors: Vec<Vec<Element>>,
+    path: PathBuf,
+}
+
+impl InputData {
+    /// Reads an input file.
+    ///
+    /// # Errors
+    /// The file, the tensor and the element that is NaN, infinite, null, a string, an array, …; a
+    /// file over [`MAX_FILE_BYTES`].
+    pub fn read(path: &Path) -> Result<Self> {
+        Self::from_json(&KIND.read(path)?, path)
+    }
+
+    /// As [`read`](Self::read), from bytes; `path` is for errors.
+    pub fn from_json(bytes: &[u8], path: &Path) -> Result<Self> {
+        // A derived reader would take a bare array for the object's fields in order.
+        if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+            return Err(Error::Malformed {
+                path: path.to_owned(),
+                what: KIND.what,
+                field: String::new(),
+                message: "a bare array, not an object with `input_data`".to_owned(),
+                remedy: KIND.remedy,
+            });
+        }
+        let raw: RawInput = KIND.parse(bytes, path).map_err(|error| explain(error, bytes))?;
+        let tensors: Vec<_> = raw.input_data.into_iter().map(|tensor| tensor.0).collect();
+        if tensors.is_empty() {
+            let message = format!("no tensors; {}", KIND.remedy);
+            return Err(invalid(path, "input_data", message));
+        }
+        Ok(Self { tensors, path: path.to_owned() })
+    }
+
+    /// From numbers in memory.
+    ///
+    /// # Errors
+    /// The first number that is not finite.
+    pub fn from_tensors(tensors: &[Vec<f64>]) -> Result<Self> {
+        let path = PathBuf::from("the input");
+        for (tensor, values) in tensors.iter().enumerate() {
+            if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+                let message = format!("{} is not a finite number", values[at]);
+                return Err(invalid(&path, field(tensor, at), message));
+            }
+        }
+        let tensor = |values: &Vec<f64>| values.iter().copied().map(Element::Number).collect();
+        Ok(Self { tensors: tensors.iter().map(tensor).collect(), path })
+    }
+
+    /// Several inputs one after the other, tensor by tensor: what calibration takes.
+    ///
+    /// # Errors
+    /// If one has another number of tensors than the first.
+    pub fn concat(items: &[Self]) -> Result<Self> {
+        let Some(first) = items.first() else {
+            return Ok(Self { tensors: Vec::new(), path: PathBuf::from("no input") });
+        };
+        let mut all = first.clone();
+        for item in &items[1..] {
+            if item.tensors.len() != all.tensors.len() {
+                let message = format!(
+                    "{} tensors, but {} has {}",
+                    item.tensors.len(),
+                    first.path.display(),
+                    all.tensors.len()
+                );
+                return Err(invalid(&item.path, "input_data", message));
+            }
+            for (tensor, more) in all.tensors.iter_mut().zip(&item.tensors) {
+                tensor.extend_from_slice(more);
+            }
+        }
+        Ok(all)
+    }
+
+    /// The file that the input came from.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// As ezkl reads it.
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({ "input_data": self.tensors })
+    }
+
+    /// Writes the input as ezkl reads it.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        Ok(files::write_atomic(path, self.to_json().to_string().as_bytes())?)
+    }
+
+    /// The numbers of each tensor, scalars read at the scales given.
+    ///
+    /// # Errors
+    /// A scalar that is no fixed-point number.
+    pub fn numbers(&self, scales: &[Scale]) -> Result<Vec<Vec<f64>>> {
+        let number = |tensor: usize, at: usize, element: &Element| {
+            let scale = scales.get(tensor).copied().unwrap_or_default();
+            element.to_f64(scale).ok_or_else(|| {
+                invalid(&self.path, field(tensor, at), "a scalar that is no fixed-point number")
+            })
+        };
+        let tensors = self.tensors.iter().enumerate();
+        tensors
+            .map(|(tensor, values)| {
+                values.iter().enumerate().map(|(at, value)| number(tensor, at, value)).collect()
+            })
+            .collect()
+    }
+
+    /// Checks one input against a model's settings: the number of tensors, their lengths where the
+    /// settings tell (public and committed inputs), and that each element fits its type, its scale
+    /// and the decomposition.
+    ///
+    /// # Errors
+    /// The file, the tensor, the element and what to do.
+    pub fn check(&self, settings: &Settings) -> Result<()> {
+        self.check_tensor_count(settings.model_input_scales.len())?;
+        if let Some(lengths) = input_lengths(settings) {
+            for (tensor, (length, name)) in lengths.into_iter().enumerate() {
+                self.check_length(tensor, length, &name)?;
+            }
+        }
+        self.check_elements(settings)
+    }
+
+    /// Checks the number of tensors and their lengths against shapes known from elsewhere, such as
+    /// the model itself.
+    ///
+    /// # Errors
+    /// The file, the tensor and both lengths.
+    pub fn check_shapes(&self, shapes: &[Vec<usize>]) -> Result<()> {
+        self.check_tensor_count(shapes.len())?;
+        shapes.iter().enumerate().try_for_each(|(tensor, shape)| {
+            self.check_length(tensor, elements(shape), &format!("its shape is {shape:?}"))
+        })
+    }
+
+    /// Checks data for calibration, in which each tensor holds one observation or several, one
+    /// after the other, and tells how many; 1 where the settings don't tell the shape.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check), and where the tensors hold different numbers of observations.
+    pub fn check_observations(&self, settings: &Settings) -> Result<usize> {
+        self.check_tensor_count(settings.model_input_scales.len())?;
+        let mut observations = None;
+        for (tensor, (length, name)) in
+            input_lengths(settings).unwrap_or_default().into_iter().enumerate()
+        {
+            let found = self.tensors[tensor].len();
+            if found == 0 || !found.is_multiple_of(length) {
+                let message = format!(
+                    "{found} elements are no whole number of observations of {length} ({name})"
+                );
+                return Err(invalid(&self.path, format!("input_data[{tensor}]"), message));
+            }
+            let count = found / length;
+            if *observations.get_or_insert(count) != count {
+                let message = format!(
+                    "{count} observations, but the first tensor has {}; they go together",
+                    observations.unwrap_or_default()
+                );
+                return Err(invalid(&self.path, format!("input_data[{tensor}]"), message));
+            }
+        }
+        self.check_elements(settings)?;
+        Ok(observations.unwrap_or(1))
+    }
+
+    fn check_tensor_count(&self, expected: usize) -> Result<()> {
+        let found = self.tensors.len();
+        if found == expected {
+            return Ok(());
+        }
+        let message = format!(
+            "{found} tensors, but the model has {expected} inputs; {}",
+            "write one flat array for each, in the model's order"
+        );
+        Err(invalid(&self.path, "input_data", message))
+    }
+
+    fn check_length(&self, tensor: usize, expected: usize, why: &str) -> Result<()> {
+        let found = self.tensors[tensor].len();
+        if found == expected {
+            return Ok(());
+        }
+        let message =
+            format!("{found} elements, but the model's input {tensor} has {expected} ({why})");
+        Err(invalid(&self.path, format!("input_data[{tensor}]"), message))
+    }
+
+    fn check_elements(&self, settings: &Settings) -> Result<()> {
+        let args = &settings.run_args;
+        let bound = args.decomposition_bound().unwrap_or(i128::MAX);
+        for (tensor, (values, scale)) in
+            self.tensors.iter().zip(&settings.model_input_scales).enumerate()
+        {
+            let types = settings.input_types.as_ref();
+            let input_type = types.and_then(|types| types.get(tensor)).copied();
+            for (at, element) in values.iter().enumerate() {
+                let fault = |message: String| Err(invalid(&self.path, field(tensor, at), message));
+                if let Err(message) = check_type(*element, input_type) {
+                    return fault(message);
+                }
+                // What is checked against the table is the scaled integer.
+                let felt = match *element {
+                    Element::Number(number) => Felt::from_f64(number, *scale),
+                    Element::Bool(bool) => Some(Felt::from_i128(bool.into())),
+                    Element::Felt(felt) => Some(felt),
+                };
+                let within = felt
+                    .and_then(|felt| felt.to_i128().ok())
+                    .is_some_and(|integer| integer.unsigned_abs() < bound.unsigned_abs());
+                if !within && !args.ignore_range_check_inputs_outputs {
+                    let shown = match element {
+                        Element::Number(number) => format!("{number}"),
+                        Element::Bool(bool) => format!("{bool}"),
+                        Element::Felt(felt) => felt.to_be_hex(),
+                    };
+                    return fault(format!(
+                        "{shown} at scale {scale} is not below decomp_base^decomp_legs = {}^{}, the \
+                         largest value of this circuit; scale the data down, or raise `decomp_legs` \
+                         and build again",
+                        args.decomp_base, args.decomp_legs
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The number of elements of each input tensor, with the reason, where the settings tell.
+fn input_lengths(settings: &Settings) -> Option<Vec<(usize, String)>> {
+    if let Some(shapes) = settings.input_shapes() {
+        let length = |shape: &Vec<usize>| (elements(shape), format!("its shape is {shape:?}"));
+        return Some(shapes.iter().map(length).collect());
+    }
+    if settings.run_args.input_visibility == Visibility::KzgCommit {
+        let lengths = settings.module_sizes.polycommit.get(..settings.model_input_scales.len())?;
+        let length = |length: &usize| (*length, "the length of its commitment".to_owned());
+        return Some(lengths.iter().map(length).collect());
+    }
+    None
+}
+
+fn check_type(element: Element, input_type: Option<InputType>) -> Result<(), String> {
+    match (element, input_type) {
+        (Element::Bool(_), Some(InputType::Bool)) => Ok(()),
+        (Element::Bool(bool), _) => Err(format!(
+            "{bool} is a boolean, but the tensor's type is {}; write {}",
+            input_type.map_or("not boolean".to_owned(), |name| format!("{name:?}")),
+            u8::from(bool)
+        )),
+        (Element::Number(number), Some(InputType::Bool)) if number != 0.0 && number != 1.0 => {
+            Err(format!("{number} is neither 0 nor 1, and the tensor is boolean"))
+        }
+        (Element::Number(number), Some(InputType::Int | InputType::TDim))
+            if number.fract() != 0.0 =>
+        {
+            Err(format!(
+                "{number} is not an integer, but the tensor's type is; ezkl would cut the fraction"
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn field(tensor: usize, at: usize) -> String {
+    format!("input_data[{tensor}][{at}]")
+}
+
+/// Says NaN and infinity where the JSON reader, which knows neither, says "expected value".
+fn explain(error: Error, bytes: &[u8]) -> Error {
+    let Error::Malformed { path, what, field, message, remedy } = error else { return error };
+    let place = message
+        .rsplit_once(" at line ")
+        .and_then(|(_, place)| place.split_once(" column "))
+        .and_then(|(line, column)| {
+            let line: usize = line.parse().ok()?;
+            let column: usize = column.parse().ok()?;
+            bytes.split(|byte| *byte == b'\n').nth(line.checked_sub(1)?)?.get(..column.max(1)).map(
+                |before| {
+                    // Back to the start of the word at which the reader stopped.
+                    let start = before
+                        .iter()
+                        .rposition(|byte| !byte.is_ascii_alphabetic() && *byte != b'-')
+                        .map_or(0, |at| at + 1);
+                    (line - 1, start)
+                },
+            )
+        });
+    let word: String = place
+        .and_then(|(line, start)| bytes.split(|byte| *byte == b'\n').nth(line)?.get(start..))
+        .map(|rest| {
+            let word = rest.iter().take_while(|byte| byte.is_ascii_alphabetic() || **byte == b'-');
+            word.take(20).map(|byte| char::from(*byte)).collect()
+        })
+        .unwrap_or_default();
+    let lower = word.trim_start_matches('-').to_ascii_lowercase();
+    let message = if ["nan", "inf", "infinity"].contains(&lower.as_str()) {
+        format!("{word} is not a finite number ({message})")
+    } else if message.starts_with("number out of range") {
+        format!("the number is too large, infinite in 64 bits ({message})")
+    } else {
+        message
+    };
+    Error::Malformed { path, what, field, message, remedy }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::settings::tests::{parse as settings, sample as settings_sample},
+        *,
+    };
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn read(text: &str) -> Result<InputData> {
+        InputData::from_json(text.as_bytes(), Path::new("input.json"))
+    }
+
+    fn message(text: &str) -> String {
+        let settings = settings(&settings_sample()).expect("valid");
+        read(text).and_then(|input| input.check(&settings)).expect_err(text).to_string()
+    }
+
+    #[test]
+    fn what_ezkl_takes_is_taken() {
+        let settings = settings(&settings_sample()).expect("valid");
+        let felt = Felt::from_i128(-5).to_le_hex();
+        for text in [
+            r#"{"input_data":[[1.5,0.5,1.25]]}"#.to_owned(),
+            r#" {"input_shapes":[[1,3]],"input_data":[[1,-2,3]],"output_data":[[0]]}"#.to_owned(),
+            format!(r#"{{"input_data":[["{felt}",1,2.5]]}}"#),
+            r#"{"input_data":[[262143.98,-262143.98,0]]}"#.to_owned(),
+        ] {
+            let input = read(&text).expect(&text);
+            input.check(&settings).expect(&text);
+            let again = InputData::from_json(input.to_json().to_string().as_bytes(), input.path());
+            assert_eq!(again.expect("read back"), input);
+        }
+        let input = read(&format!(r#"{{"input_data":[["{felt}",1,2.5]]}}"#)).expect("valid");
+        assert_eq!(input.numbers(&[Scale(6)]).expect("numbers"), [[-0.078125, 1.0, 2.5]]);
+    }
+
+    #[test]
+    fn each_fault_is_named_with_its_place() {
+        for (text, expected) in [
+            (r#"{"input_data":[[1,2,NaN]]}"#, "`input_data[0][2]`: NaN is not a finite"),
+            ("{\"input_data\":\n[[1,\n-Infinity,3]]}", "-Infinity is not a finite"),
+            (r#"{"input_data":[[1,2,inf]]}"#, "inf is not a finite"),
+            (r#"{"input_data":[[1,2,1e999]]}"#, "`input_data[0][2]`: the number is too large"),
+            (r#"{"input_data":[[1,null,3]]}"#, "`input_data[0][1]`: null is not a number"),
+            (r#"{"input_data":[["1",2,3]]}"#, "`input_data[0][0]`: \"1\" is a string"),
+            (r#"{"input_data":[["NaN",2,3]]}"#, "\"NaN\" is a string"),
+            (r#"{"input_data":[[[1,2,3]]]}"#, "`input_data[0][0]`: an array inside a tensor"),
+            (r#"{"input_data":[1,2,3]}"#, "expected an array of numbers for each input tensor"),
+            (r#"[[1,2,3]]"#, "a bare array"),
+            (r#"{}"#, "missing field `input_data`"),
+            (r#"{"input_data":[]}"#, "`input_data`: no tensors"),
+            (
+                r#"{"input_data":[[]]}"#,
+                "`input_data[0]`: 0 elements, but the model's input 0 has 3",
+            ),
+            (r#"{"input_data":[[1,2]]}"#, "(its shape is [1, 3])"),
+            (r#"{"input_data":[[1,2,3],[4]]}"#, "2 tensors, but the model has 1"),
+            (r#"{"input_data":[[1,true,3]]}"#, "`input_data[0][1]`: true is a boolean"),
+            (
+                r#"{"input_data":[[1,2,1e18]]}"#,
+                "`input_data[0][2]`: 1000000000000000000 at scale 6",
+            ),
+            (r#"{"input_data":[[1,-262144,3]]}"#, "not below decomp_base^decomp_legs = 64^4"),
+            (r#"{"input_data":[[1,2,1e308]]}"#, "`input_data[0][2]`"),
+            (r#"{"input_data":[[1,2,3]]} x"#, "trailing characters"),
+            ("", "EOF while parsing"),
+        ] {
+            let message = message(text);
+            assert!(message.starts_with("input.json"), "{message}");
+            assert!(message.contains(expected), "{text}: {message}");
+        }
+        let long = format!(r#"{{"input_data":[["{}",2,3]]}}"#, "f".repeat(64));
+        assert!(message(&long).contains("not below the scalar modulus"));
+    }
+
+    #[test]
+    fn types_are_kept() {
+        let with = |kind: &str, text: &str| {
+            let mut value = settings_sample();
+            value["input_types"] = json!([kind]);
+            value["model_input_scales"] = json!([0]);
+            read(text)?.check(&settings(&value).expect("valid"))
+        };
+        assert!(with("Int", r#"{"input_data":[[1,-2.0,3]]}"#).is_ok());
+        let error = with("Int", r#"{"input_data":[[1,2.5,3]]}"#).expect_err("a fraction");
+        assert!(error.to_string().contains("2.5 is not an integer"), "{error}");
+        assert!(with("Bool", r#"{"input_data":[[true,0,1.0]]}"#).is_ok());
+        let error = with("Bool", r#"{"input_data":[[true,2,1]]}"#).expect_err("a two");
+        assert!(error.to_string().contains("2 is neither 0 nor 1"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_not_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("big.json");
+        let file = std::fs::File::create(&path).expect("created");
+        file.set_len(MAX_FILE_BYTES + 1).expect("a sparse file");
+        let error = InputData::read(&path).expect_err("too large").to_string();
+        assert!(error.contains("over the limit of 268435456 bytes"), "{error}");
+    }
+
+    #[test]
+    fn observations_are_concatenated_and_counted() {
+        let settings = settings(&settings_sample()).expect("valid");
+        let one = InputData::from_tensors(&[vec![1.0, 2.0, 3.0]]).expect("finite");
+        let three = InputData::concat(&[one.clone(), one.clone(), one.clone()]).expect("alike");
+        assert_eq!(three.check_observations(&settings).expect("whole"), 3);
+        assert!(three.check(&settings).is_err());
+        let cut = InputData::from_tensors(&[vec![1.0; 4]]).expect("finite");
+        assert!(cut.check_observations(&settings).is_err());
+        let two = InputData::from_tensors(&[vec![1.0], vec![2.0]]).expect("finite");
+        assert!(InputData::concat(&[one, two]).is_err());
+        assert!(InputData::from_tensors(&[vec![0.0, f64::NAN]]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "[\\[\\]{}\",:0-9a-fA-Z. \n-]{0,60}") {
+            let _ = read(&text);
+            let _ = read(&format!("{{\"input_data\":{text}"));
+        }
+
+        #[test]
+        fn numbers_survive_the_file(values in prop::collection::vec(-1e300f64..1e300, 1..20)) {
+            let input = InputData::from_tensors(std::slice::from_ref(&values)).expect("finite");
+            let again = read(&input.to_json().to_string()).expect("valid");
+            prop_assert_eq!(again.numbers(&[Scale(0)]).expect("numbers"), [values]);
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! Which instance of a proof is what.
+//!
+//! The order, found by proving with every combination of visibilities in ezkl 23.0.5: hashes of
+//! inputs, the hash of the parameters, public inputs, then outputs or their hashes. There is one
+//! hash for each input tensor and each output tensor, and one for all parameters together.
+//! Committed (`polycommit`), fixed and private tensors have no instances.
+
+use super::{
+    run_args::Visibility,
+    settings::{InputType, Settings},
+};
+use crate::field::{Error as FieldError, Felt, Scale};
+use serde::Serialize;
+
+/// What a group of instances is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupKind {
+    /// The Poseidon hash of an input tensor.
+    ProcessedInput,
+    /// The Poseidon hash of all parameters.
+    ProcessedParam,
+    /// A public input tensor.
+    Input,
+    /// A public output tensor.
+    Output,
+    /// The Poseidon hash of an output tensor.
+    ProcessedOutput,
+}
+
+impl GroupKind {
+    /// Whether the group is a hash rather than numbers.
+    pub fn is_hash(self) -> bool {
+        matches!(self, Self::ProcessedInput | Self::ProcessedParam | Self::ProcessedOutput)
+    }
+}
+
+/// Instances that belong together: one tensor, or one hash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct InstanceGroup {
+    /// What it is.
+    pub kind: GroupKind,
+    /// The number of the tensor among the model's inputs or outputs; 0 for parameters.
+    pub tensor: usize,
+    /// The tensor's shape, row-major; `[1]` for a hash.
+    pub shape: Vec<usize>,
+    /// The fractional bits of each element; a hash has none.
+    pub scale: Option<Scale>,
+    /// The tensor's ONNX type, where known.
+    pub input_type: Option<InputType>,
+    /// The index of the group's first instance in a proof.
+    pub offset: usize,
+}
+
+impl InstanceGroup {
+    /// The number of instances.
+    pub fn len(&self) -> usize {
+        elements(&self.shape)
+    }
+
+    /// Whether there are no instances: a tensor with an empty axis.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The group's part of all instances of a proof; empty if they are too few.
+    pub fn slice<'a>(&self, instances: &'a [Felt]) -> &'a [Felt] {
+        instances.get(self.offset..self.offset.saturating_add(self.len())).unwrap_or_default()
+    }
+}
+
+/// The number of elements of a tensor; saturating.
+pub(super) fn elements(shape: &[usize]) -> usize {
+    shape.iter().fold(1, |product, axis| product.saturating_mul(*axis))
+}
+
+/// All instances of a proof.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct InstanceLayout {
+    /// The groups, in order and without gaps.
+    pub groups: Vec<InstanceGroup>,
+    /// The number of instances.
+    pub len: usize,
+}
+
+impl InstanceLayout {
+    pub(super) fn of(settings: &Settings) -> Self {
+        let args = &settings.run_args;
+        let mut layout = Self::default();
+        let mut shapes = settings.model_instance_shapes.iter();
+        for tensor in 0..args.input_visibility.hashes(settings.model_input_scales.len()) {
+            layout.push_hash(GroupKind::ProcessedInput, tensor_of(&args.input_visibility, tensor));
+        }
+        for _ in 0..args.param_visibility.hashes(1) {
+            layout.push_hash(GroupKind::ProcessedParam, 0);
+        }
+        if args.input_visibility == Visibility::Public {
+            let (scales, types) = (&settings.model_input_scales, &settings.input_types);
+            layout.push_tensors(GroupKind::Input, &mut shapes, scales, types.as_deref());
+        }
+        if args.output_visibility == Visibility::Public {
+            let (scales, types) = (&settings.model_output_scales, &settings.output_types);
+            layout.push_tensors(GroupKind::Output, &mut shapes, scales, types.as_deref());
+        }
+        for tensor in 0..args.output_visibility.hashes(settings.model_output_scales.len()) {
+            layout
+                .push_hash(GroupKind::ProcessedOutput, tensor_of(&args.output_visibility, tensor));
+        }
+        layout
+    }
+
+    fn push_hash(&mut self, kind: GroupKind, tensor: usize) {
+        let (scale, input_type) = (None, None);
+        self.push(InstanceGroup { kind, tensor, shape: vec![1], scale, input_type, offset: 0 });
+    }
+
+    fn push_tensors<'a>(
+        &mut self,
+        kind: GroupKind,
+        shapes: &mut impl Iterator<Item = &'a Vec<usize>>,
+        scales: &[Scale],
+        types: Option<&[InputType]>,
+    ) {
+        // The scales come first: `zip` takes from its first iterator before it asks the second.
+        for (tensor, (scale, shape)) in scales.iter().zip(shapes).enumerate() {
+            let input_type = types.and_then(|types| types.get(tensor)).copied();
+            let (shape, scale) = (shape.clone(), Some(*scale));
+            self.push(InstanceGroup { kind, tensor, shape, scale, input_type, offset: 0 });
+        }
+    }
+
+    fn push(&mut self, group: InstanceGroup) {
+        let offset = self.len;
+        self.len = self.len.saturating_add(group.len());
+        self.groups.push(InstanceGroup { offset, ..group });
+    }
+
+    /// The groups of one kind.
+    pub fn of_kind(&self, kind: GroupKind) -> impl Iterator<Item = &InstanceGroup> {
+        self.groups.iter().filter(move |group| group.kind == kind)
+    }
+
+    /// Splits instances by group and reads the numbers at their scales.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if there are more or fewer instances than the layout has, or one that is to
+    /// be a number exceeds 127 bits.
+    pub fn decode(&self, instances: &[Felt]) -> Result<DecodedInstances, DecodeError> {
+        if instances.len() != self.len {
+            return Err(DecodeError::Count { found: instances.len(), expected: self.len });
+        }
+        let mut groups = Vec::with_capacity(self.groups.len());
+        for group in &self.groups {
+            let felts = group.slice(instances);
+            let values = match group.scale {
+                None => Values::Hashes(felts.to_vec()),
+                Some(scale) => Values::Numbers(
+                    felts
+                        .iter()
+                        .enumerate()
+                        .map(|(at, felt)| {
+                            let index = group.offset + at;
+                            felt.to_f64(scale)
+                                .map_err(|source| DecodeError::Value { index, source })
+                        })
+                        .collect::<Result<_, _>>()?,
+                ),
+            };
+            groups.push(DecodedGroup { group: group.clone(), values });
+        }
+        Ok(DecodedInstances { groups })
+    }
+}
+
+/// The tensor that the `n`th hash of a group belongs to.
+fn tensor_of(visibility: &Visibility, n: usize) -> usize {
+    match visibility {
+        Visibility::Hashed { hash_is_public: false, outlets } => {
+            outlets.get(n).copied().unwrap_or(n)
+        }
+        _ => n,
+    }
+}
+
+/// Instances that do not fit a layout.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// Too few or too many.
+    #[error("{found} instances, but the settings make {expected}")]
+    Count {
+        /// How many there are.
+        found: usize,
+        /// How many there should be.
+        expected: usize,
+    },
+    /// A number that is none.
+    #[error("instance {index}: {source}")]
+    Value {
+        /// The index in the proof's instances.
+        index: usize,
+        /// What is wrong with it.
+        #[source]
+        source: FieldError,
+    },
+}
+
+/// The instances of a proof, as one reads them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DecodedInstances {
+    /// In the order of the layout.
+    pub groups: Vec<DecodedGroup>,
+}
+
+impl DecodedInstances {
+    /// The output tensors, in the model's order; hashed ones are left out.
+    pub fn outputs(&self) -> impl Iterator<Item = &[f64]> {
+        self.numbers(GroupKind::Output)
+    }
+
+    /// The public input tensors, in the model's order.
+    pub fn inputs(&self) -> impl Iterator<Item = &[f64]> {
+        self.numbers(GroupKind::Input)
+    }
+
+    fn numbers(&self, kind: GroupKind) -> impl Iterator<Item = &[f64]> {
+        self.groups.iter().filter(move |group| group.group.kind == kind).filter_map(|group| {
+            match &group.values {
+                Values::Numbers(numbers) => Some(numbers.as_slice()),
+                Values::Hashes(_) => None,
+            }
+        })
+    }
+}
+
+/// One group of decoded instances.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DecodedGroup {
+    /// Where it stands and what it is.
+    #[serde(flatten)]
+    pub group: InstanceGroup,
+    /// Its values, in row-major order.
+    pub values: Values,
+}
+
+/// The values of one group. In JSON: numbers, or `0x` and 64 digits (big endian).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Values {
+    /// Real numbers.
+    Numbers(Vec<f64>),
+    /// Poseidon hashes.
+    Hashes(#[serde(serialize_with = "be_hex")] Vec<Felt>),
+}
+
+fn be_hex<S: serde::Serializer>(felts: &[Felt], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(felts.iter().map(|felt| felt.to_be_hex()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::settings::tests::{parse, sample},
+        *,
+    };
+    use serde_json::{Value, json};
+
+    /// Two inputs of 3 and 2 elements, two outputs of 2 each, as in the proofs that the orders
+    /// below were read from.
+    fn two(inputs: Value, params: Value, outputs: Value, shapes: Value) -> Vec<(GroupKind, usize)> {
+        let mut value = sample();
+        value["run_args"]["input_visibility"] = inputs;
+        value["run_args"]["param_visibility"] = params;
+        value["run_args"]["output_visibility"] = outputs;
+        value["model_instance_shapes"] = shapes;
+        value["model_input_scales"] = json!([6, 6]);
+        value["model_output_scales"] = json!([7, 7]);
+        value["input_types"] = json!(["F32", "F32"]);
+        value["output_types"] = json!(["F32", "F32"]);
+        let layout = parse(&value).expect("valid").instance_layout();
+        let mut offset = 0;
+        for group in &layout.groups {
+            assert_eq!(group.offset, offset);
+            assert_eq!(group.scale.is_none(), group.kind.is_hash());
+            offset += group.len();
+        }
+        assert_eq!(layout.len, offset);
+        layout.groups.iter().map(|group| (group.kind, group.len())).collect()
+    }
+
+    #[test]
+    fn the_order_is_the_one_in_real_proofs() {
+        use GroupKind::*;
+        let hashed = json!({"Hashed": {"hash_is_public": true, "outlets": []}});
+        let second = json!({"Hashed": {"hash_is_public": false, "outlets": [1]}});
+        let fixed = json!("Fixed");
+        let all = json!([[1, 3], [1, 2], [1, 2], [1, 2]]);
+        assert_eq!(
+            two(json!("Public"), fixed.clone(), json!("Public"), all),
+            [(Input, 3), (Input, 2), (Output, 2), (Output, 2)]
+        );
+        assert_eq!(
+            two(hashed.clone(), hashed.clone(), hashed.clone(), json!([])),
+            [
+                (ProcessedInput, 1),
+                (ProcessedInput, 1),
+                (ProcessedParam, 1),
+                (ProcessedOutput, 1),
+                (ProcessedOutput, 1)
+            ]
+        );
+        assert_eq!(
+            two(json!("Public"), hashed.clone(), hashed.clone(), json!([[1, 3], [1, 2]])),
+            [
+                (ProcessedParam, 1),
+                (Input, 3),
+                (Input, 2),
+                (ProcessedOutput, 1),
+                (ProcessedOutput, 1)
+            ]
+        );
+        assert_eq!(
+            two(hashed.clone(), fixed.clone(), json!("Public"), json!([[1, 2], [1, 2]])),
+            [(ProcessedInput, 1), (ProcessedInput, 1), (Output, 2), (Output, 2)]
+        );
+        assert_eq!(two(json!("Private"), fixed.clone(), second, json!([])), [(ProcessedOutput, 1)]);
+        assert_eq!(
+            two(json!("KZGCommit"), json!("KZGCommit"), hashed, json!([])),
+            [(ProcessedOutput, 1), (ProcessedOutput, 1)]
+        );
+        assert_eq!(two(json!("Private"), fixed, json!("Private"), json!([])), []);
+    }
+
+    #[test]
+    fn numbers_decode_at_their_scale_and_hashes_stay_whole() {
+        let mut value = sample();
+        value["run_args"]["param_visibility"] =
+            json!({"Hashed": {"hash_is_public": true, "outlets": []}});
+        let layout = parse(&value).expect("valid").instance_layout();
+        let hash = Felt::new(crate::field::SCALAR_MODULUS >> 1).expect("below");
+        let mut felts = vec![hash];
+        felts.extend([99, -34, 78, 37, 84, 0, -1].map(Felt::from_i128));
+        let decoded = layout.decode(&felts).expect("fits");
+        assert_eq!(decoded.inputs().collect::<Vec<_>>(), [[1.546875, -0.53125, 1.21875]]);
+        assert_eq!(decoded.outputs().collect::<Vec<_>>(), [[0.2890625, 0.65625, 0.0, -0.0078125]]);
+        let json = serde_json::to_value(&decoded).expect("JSON");
+        assert_eq!(json["groups"][0]["values"], json!([hash.to_be_hex()]));
+        assert_eq!(json["groups"][2]["kind"], "output");
+        assert_eq!(layout.decode(&felts[1..]), Err(DecodeError::Count { found: 7, expected: 8 }));
+        felts[3] = hash;
+        let error = layout.decode(&felts).expect_err("no number");
+        assert!(matches!(error, DecodeError::Value { index: 3, .. }), "{error}");
+    }
+}
