@@ -1,0 +1,437 @@
+//! The structured reference string (SRS): the public parameters of KZG commitments, from a
+//! ceremony in which it is enough that one participant was honest.
+
+pub mod ceremony;
+pub mod dev;
+mod fetch;
+mod file;
+pub mod points;
+
+pub use self::{
+    ceremony::Ceremony,
+    fetch::{DEFAULT_URL, HttpOptions},
+    file::{MAX_K, SrsFile, file_len},
+};
+
+use crate::{
+    files::{self, Pending},
+    toolchain::{self, NpmPackage},
+};
+use alloy::primitives::B256;
+use base64::Engine as _;
+use serde::{Deserialize, Serialize};
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+/// The k for which the npm registry has ceremony files, and smaller ones can be made.
+pub const NPM_MAX_K: u32 = 14;
+
+const NPM_MIN_K: u32 = 6;
+const NPM_INTEGRITY: &str = "sha512-ImSTukq/ErEGIv1is6A+eSmJwGjwW6R1XzXaX/pv43wdW+B10u0Kf4l5zD5k1aQ5lhfV1vO3rpzl3rcY8VyPog==";
+
+/// An SRS is unusable or could not be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] files::Error),
+    /// A file is no SRS, or a damaged or dishonest one.
+    #[error("{} is not a usable SRS (halo2 ParamsKZG, raw): {message}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// A user's file is too small for the circuit.
+    #[error(
+        "{} has k={found}, but the circuit needs k={needed}; give a larger file with --srs, or make \
+         the circuit smaller (lower `logrows`, or `zkvouch tune`)",
+        path.display()
+    )]
+    TooSmall {
+        /// The file.
+        path: PathBuf,
+        /// Its k.
+        found: u32,
+        /// The circuit's `logrows`.
+        needed: u32,
+    },
+    /// No ceremony has published a file for this k.
+    #[error(
+        "there is no public SRS for k={k} (1 to 26 exist); make the circuit smaller: lower \
+         `logrows`, or `zkvouch tune`"
+    )]
+    NoCeremony {
+        /// The circuit's `logrows`.
+        k: u32,
+    },
+    /// The ceremony's file could not be fetched.
+    #[error(
+        "cannot get the ceremony SRS for k={k}: {message}. Remedies: go online or set another \
+         address with --srs ceremony:<url> (now {url}); give a file of your own with --srs <path>; make the \
+         circuit fit k <= {NPM_MAX_K}, for which the npm registry has a ceremony (lower `logrows`, \
+         a smaller `decomp_base` with more `decomp_legs`, or `zkvouch tune`); or, for a local chain \
+         only, --srs unsafe-dev"
+    )]
+    Unavailable {
+        /// The circuit's `logrows`.
+        k: u32,
+        /// Where it was looked for.
+        url: String,
+        /// What went wrong, with every way that was tried.
+        message: String,
+    },
+    /// What was fetched is not the ceremony's file.
+    #[error(
+        "{url} serves a file with SHA-256 {found}, which is no known ceremony's for k={k}; it was \
+         not used. Set another address with --srs ceremony:<url> or give a file of your own with --srs <path>"
+    )]
+    Hash {
+        /// The address.
+        url: String,
+        /// The circuit's `logrows`.
+        k: u32,
+        /// The hash of what came.
+        found: B256,
+    },
+    /// An unsafe SRS of this size is not made.
+    #[error("an unsafe-dev SRS is made for k from 1 to {}, not k={k}; lower `logrows`", dev::MAX_K)]
+    DevTooLarge {
+        /// The circuit's `logrows`.
+        k: u32,
+    },
+    /// The address is no URL.
+    #[error("{url:?} is no address for SRS files: {message}; write https://host/path/kzg{{k}}.srs")]
+    Url {
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A tool or the cache folder is missing.
+    #[error(transparent)]
+    Toolchain(#[from] toolchain::Error),
+}
+
+impl Error {
+    fn invalid(path: &Path, message: String) -> Self {
+        Self::Invalid { path: path.to_owned(), message }
+    }
+}
+
+/// A result of this module.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Where an SRS is to come from. As text: `ceremony`, `ceremony:<url>`, `unsafe-dev`, or a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A ceremony's file. Without an address: from the npm registry for k up to 14, else from
+    /// [`DEFAULT_URL`]. With one: from there, and nowhere else.
+    Ceremony {
+        /// `https://host/path/kzg{k}.srs`; without `{k}`, `/kzg{k}.srs` is appended.
+        url: Option<String>,
+    },
+    /// A file of the user's own, which is never changed or deleted.
+    Path(PathBuf),
+    /// Made on this machine: whoever made it could forge proofs. For a local chain only.
+    UnsafeDev,
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self::Ceremony { url: None }
+    }
+}
+
+impl FromStr for Source {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "ceremony" => Self::Ceremony { url: None },
+            "unsafe-dev" => Self::UnsafeDev,
+            other => match other.strip_prefix("ceremony:") {
+                Some(url) => Self::Ceremony { url: Some(url.to_owned()) },
+                None => Self::Path(PathBuf::from(other)),
+            },
+        })
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ceremony { url: None } => f.write_str("ceremony"),
+            Self::Ceremony { url: Some(url) } => write!(f, "ceremony:{url}"),
+            Self::Path(path) => path.display().fmt(f),
+            Self::UnsafeDev => f.write_str("unsafe-dev"),
+        }
+    }
+}
+
+/// What is known about who knows τ. Kept with everything that is made from the SRS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "name", rename_all = "kebab-case")]
+pub enum Provenance {
+    /// A known ceremony, by name.
+    Ceremony(String),
+    /// A well-formed file of the user's own with a τ that is in no table.
+    Unrecognized,
+    /// Made by zkvouch for development, or a known test file: τ may be known to somebody.
+    UnsafeDev,
+}
+
+impl Provenance {
+    /// Whether somebody is known to have been able to keep τ, so that no proof means anything off a
+    /// local chain.
+    pub fn is_unsafe(&self) -> bool {
+        matches!(self, Self::UnsafeDev)
+    }
+
+    /// What a (verified) file's `[τ]₂` tells.
+    pub fn of(file: &SrsFile) -> Self {
+        match file.ceremony() {
+            Some(ceremony) if ceremony.is_unsafe => Self::UnsafeDev,
+            Some(ceremony) => Self::Ceremony(ceremony.name.clone()),
+            None => Self::Unrecognized,
+        }
+    }
+}
+
+impl fmt::Display for Provenance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ceremony(name) => f.write_str(name),
+            Self::Unrecognized => f.write_str("unrecognized"),
+            Self::UnsafeDev => f.write_str("unsafe-dev"),
+        }
+    }
+}
+
+/// An SRS in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obtained {
+    /// The file: the destination that was asked for.
+    pub path: PathBuf,
+    /// log2 of its number of points.
+    pub k: u32,
+    /// Who may know τ.
+    pub provenance: Provenance,
+    /// The SHA-256 of the file.
+    pub sha256: B256,
+}
+
+/// Puts an SRS for `k` at `destination`. What was fetched or made is kept in `cache/srs` and used
+/// again.
+///
+/// # Errors
+/// Why none is to be had, with the remedies. Never a file that was not checked: a ceremony's
+/// against its published hash, a user's own point by point.
+pub async fn obtain(source: &Source, k: u32, cache: &Path, destination: &Path) -> Result<Obtained> {
+    obtain_with(source, k, cache, destination, &HttpOptions::default()).await
+}
+
+/// As [`obtain`], with limits of one's own for HTTP.
+pub async fn obtain_with(
+    source: &Source,
+    k: u32,
+    cache: &Path,
+    destination: &Path,
+    http: &HttpOptions,
+) -> Result<Obtained> {
+    let folder = cache.join("srs");
+    let _lock = toolchain::lock(folder.join("lock")).await?;
+    match source {
+        Source::Ceremony { url } => {
+            let cached = from_ceremony(url.as_deref(), k, cache, http).await?;
+            blocking({
+                let destination = destination.to_owned();
+                move || place(&cached, k, &destination)
+            })
+            .await
+        }
+        Source::Path(path) => {
+            let (path, destination) = (path.clone(), destination.to_owned());
+            blocking(move || from_path(&path, k, &folder, &destination)).await
+        }
+        Source::UnsafeDev => {
+            let destination = destination.to_owned();
+            blocking(move || {
+                let cached = folder.join(format!("unsafe-dev-k{k}.srs"));
+                if !SrsFile::open(&cached).is_ok_and(|file| file.k() == k) {
+                    tracing::warn!(k, "making an SRS that is safe for nothing but development");
+                    dev::generate(k, &cached)?;
+                }
+                let obtained = place(&cached, k, &destination)?;
+                Ok(Obtained { provenance: Provenance::UnsafeDev, ..obtained })
+            })
+            .await
+        }
+    }
+}
+
+/// The cached file of a ceremony for this k, fetched or derived where it is not there.
+async fn from_ceremony(
+    url: Option<&str>,
+    k: u32,
+    cache: &Path,
+    http: &HttpOptions,
+) -> Result<PathBuf> {
+    let folder = cache.join("srs");
+    if !(1..=26).contains(&k) {
+        return Err(Error::NoCeremony { k });
+    }
+    let mut npm_failure = None;
+    if url.is_none() && k <= NPM_MAX_K {
+        let path = folder.join(format!("{}-k{k}.srs", ceremony::NPM));
+        if is_published(&path, k).await? {
+            return Ok(path);
+        }
+        match from_npm(k, cache, &path).await {
+            Ok(()) => return Ok(path),
+            Err(error @ Error::File(_)) => return Err(error),
+            Err(error) => {
+                tracing::info!(%error, "no ceremony SRS from the npm registry; trying HTTP");
+                npm_failure = Some(error);
+            }
+        }
+    }
+    let address = fetch::address(url.unwrap_or(DEFAULT_URL), k)?;
+    // Which ceremony an address has cannot be known before it has answered once.
+    let key = files::sha256(address.as_str().as_bytes()).to_string();
+    let path = folder.join(format!("url-{}-k{k}.srs", &key[2..18]));
+    if is_published(&path, k).await? {
+        return Ok(path);
+    }
+    let part = path.with_extension("part");
+    let found = match fetch::download(&address, &part, file_len(k), http).await {
+        Ok(found) => found,
+        Err(fetch::Failure::File(error)) => return Err(error.into()),
+        Err(fetch::Failure::Http(message)) => {
+            let message = match npm_failure {
+                Some(npm) => format!("{npm}; and {message}"),
+                None => message,
+            };
+            return Err(Error::Unavailable { k, url: address.to_string(), message });
+        }
+    };
+    if published_k(found) == Some(k) {
+        fs::rename(&part, &path).map_err(files::Error::at("write", &path))?;
+        return Ok(path);
+    }
+    fs::remove_file(&part).map_err(files::Error::at("remove", &part))?;
+    Err(Error::Hash { url: address.to_string(), k, found })
+}
+
+/// The k of a ceremony's file with this hash.
+fn published_k(hash: B256) -> Option<u32> {
+    ceremony::by_sha256(hash).map(|(_, k)| k)
+}
+
+/// Whether the file is there and has a published hash for this k. A file that is something else was
+/// damaged in the cache, and is removed.
+async fn is_published(path: &Path, k: u32) -> Result<bool> {
+    if !path.exists() {
+        return Ok(false);
+    }
+    let path = path.to_owned();
+    blocking(move || {
+        let hash = files::sha256_file(&path)?;
+        if published_k(hash) == Some(k) {
+            return Ok(true);
+        }
+        tracing::warn!(path = %path.display(), "damaged in the cache, removed");
+        fs::remove_file(&path).map_err(files::Error::at("remove", &path))?;
+        Ok(false)
+    })
+    .await
+}
+
+/// The package that carries a ceremony's files.
+fn npm_package() -> NpmPackage {
+    NpmPackage::new("@axiom-crypto/halo2-js", "0.1.81", NPM_INTEGRITY)
+}
+
+async fn from_npm(k: u32, cache: &Path, destination: &Path) -> Result<()> {
+    let folder = npm_package().install(cache).await?;
+    let destination = destination.to_owned();
+    let source_k = k.max(NPM_MIN_K);
+    blocking(move || {
+        let module = folder.join(format!("kzg/bin/kzg_bn254_{source_k}_b64.js"));
+        let text = files::read_to_string(&module)?;
+        // `exports.srs = "<base64>";` is the one long string in the module.
+        let encoded = text.split('"').max_by_key(|piece| piece.len()).unwrap_or_default();
+        let bytes = base64::engine::general_purpose::STANDARD
+            .decode(encoded)
+            .map_err(|error| Error::invalid(&module, format!("no base64: {error}")))?;
+        let hash = files::sha256(&bytes);
+        if published_k(hash) != Some(source_k) {
+            let message = format!("SHA-256 {hash} is no ceremony's for k={source_k}");
+            return Err(Error::invalid(&module, message));
+        }
+        if source_k == k {
+            return Ok(files::write_atomic(&destination, &bytes)?);
+        }
+        let larger = destination.with_extension("larger");
+        files::write_atomic(&larger, &bytes)?;
+        let derived = SrsFile::open(&larger)?.truncate_to(k, &destination);
+        fs::remove_file(&larger).map_err(files::Error::at("remove", &larger))?;
+        derived.map(drop)
+    })
+    .await
+}
+
+/// A user's own file: checked point by point unless its hash is published, and cut to size.
+fn from_path(path: &Path, k: u32, folder: &Path, destination: &Path) -> Result<Obtained> {
+    let file = SrsFile::open(path)?;
+    file.check_k(k)?;
+    let hash = files::sha256_file(path)?;
+    if file.k() == k {
+        if published_k(hash) != Some(k) {
+            tracing::info!(path = %path.display(), k, "checking every point of the SRS");
+            file.verify()?;
+        }
+        return place(path, k, destination);
+    }
+    // Cutting costs seconds, so what was cut is kept, under the hash of what it was cut from.
+    let cached = folder.join(format!("{}-k{k}.srs", &hash.to_string()[2..]));
+    let usable = |cut: &SrsFile| cut.k() == k && cut.tau_g2() == file.tau_g2();
+    if !SrsFile::open(&cached).is_ok_and(|cut| usable(&cut) && cut.verify().is_ok()) {
+        tracing::info!(from = file.k(), to = k, "cutting the SRS to the circuit's size");
+        file.truncate_to(k, &cached)?;
+    }
+    place(&cached, k, destination)
+}
+
+/// Copies a checked file to its destination.
+fn place(from: &Path, k: u32, destination: &Path) -> Result<Obtained> {
+    let hash = files::sha256_file(from)?;
+    let there = fs::canonicalize(destination).ok();
+    if there.is_none() || there != fs::canonicalize(from).ok() {
+        let pending = Pending::new(destination)?;
+        fs::copy(from, pending.path()).map_err(files::Error::at("write", destination))?;
+        if files::sha256_file(pending.path())? != hash {
+            return Err(Error::invalid(from, "it changed while it was copied".to_owned()));
+        }
+        pending.commit()?;
+    }
+    let file = SrsFile::open(destination)?;
+    let provenance = Provenance::of(&file);
+    Ok(Obtained { path: destination.to_owned(), k, provenance, sha256: hash })
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
+#[cfg(test)]
+mod tests;
