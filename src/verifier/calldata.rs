@@ -1,0 +1,104 @@
+//! The call of a verifier: its one canonical encoding.
+
+use crate::field::Felt;
+use alloy::{
+    primitives::{Bytes, U256},
+    sol,
+    sol_types::SolCall,
+};
+use serde::{Deserialize, Serialize};
+
+sol! {
+    /// What every verifier offers, ezkl's and the lean one.
+    #[derive(Debug, PartialEq, Eq)]
+    interface IHalo2Verifier {
+        /// True, or a revert.
+        function verifyProof(bytes calldata proof, uint256[] calldata instances)
+            external
+            returns (bool);
+    }
+}
+
+/// `verifyProof(bytes,uint256[])`.
+pub const SELECTOR: [u8; 4] = IHalo2Verifier::verifyProofCall::SELECTOR;
+
+/// What a verifier takes. It follows from the circuit, and every proof of the circuit has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Shape {
+    /// The proof's length in bytes, a multiple of 32.
+    pub proof_len: usize,
+    /// The number of instances (public values).
+    pub n_instances: usize,
+}
+
+impl Shape {
+    /// The length of the calldata: selector, two offsets, and each argument behind its length.
+    pub fn calldata_len(self) -> usize {
+        4 + self.instances_offset() + 0x20 + 0x20 * self.n_instances
+    }
+
+    /// The second offset word, counted from behind the selector as the ABI does.
+    pub fn instances_offset(self) -> usize {
+        0x60 + self.proof_len
+    }
+}
+
+/// The calldata of `verifyProof(proof, instances)`: the selector and the ABI encoding, numbers big
+/// endian.
+pub fn encode_verify_proof(proof: &[u8], instances: &[Felt]) -> Bytes {
+    let instances = instances.iter().map(|instance| instance.to_u256()).collect();
+    encode_words(proof, instances)
+}
+
+/// As [`encode_verify_proof`] for words that need not be scalars.
+pub(super) fn encode_words(proof: &[u8], instances: Vec<U256>) -> Bytes {
+    let proof = Bytes::copy_from_slice(proof);
+    IHalo2Verifier::verifyProofCall { proof, instances }.abi_encode().into()
+}
+
+/// The proof and the instances in `calldata`; `None` unless it is the canonical encoding of a
+/// call and every instance is a scalar.
+pub fn decode_verify_proof(calldata: &[u8]) -> Option<(Bytes, Vec<Felt>)> {
+    let call = IHalo2Verifier::verifyProofCall::abi_decode(calldata).ok()?;
+    if call.abi_encode() != calldata {
+        return None;
+    }
+    let instances = call.instances.into_iter().map(Felt::new).collect::<Result<_, _>>().ok()?;
+    Some((call.proof, instances))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_selector_is_ezkls() {
+        assert_eq!(SELECTOR, [0x1e, 0x8e, 0x1e, 0x13]);
+    }
+
+    proptest! {
+        #[test]
+        fn the_encoding_has_the_layout_that_the_guard_demands(
+            words in 0usize..9, values in proptest::collection::vec(any::<u64>(), 0..5), at: prop::sample::Index,
+        ) {
+            let proof = vec![7; 32 * words];
+            let instances: Vec<_> = values.iter().map(|v| Felt::from_i128(i128::from(*v))).collect();
+            let shape = Shape { proof_len: proof.len(), n_instances: instances.len() };
+            let calldata = encode_verify_proof(&proof, &instances);
+            let word = |at: usize| U256::from_be_slice(&calldata[at..at + 32]).to::<usize>();
+            prop_assert_eq!(calldata.len(), shape.calldata_len());
+            prop_assert_eq!(word(0x04), 0x40);
+            prop_assert_eq!(word(0x24), shape.instances_offset());
+            prop_assert_eq!(word(0x44), shape.proof_len);
+            prop_assert_eq!(word(4 + shape.instances_offset()), shape.n_instances);
+            prop_assert_eq!(decode_verify_proof(&calldata), Some((proof.into(), instances)));
+
+            let mut longer = calldata.to_vec();
+            longer.push(0);
+            prop_assert_eq!(decode_verify_proof(&longer), None);
+            let cut = at.index(calldata.len());
+            prop_assert_eq!(decode_verify_proof(&calldata[..cut]), None);
+        }
+    }
+}

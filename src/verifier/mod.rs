@@ -1,0 +1,346 @@
+//! Verifiers: the Solidity that ezkl generates, guarded, compiled, checked and measured.
+//!
+//! [`build`] takes a [`VerifierSource`], which exists only with the guard in it, and returns a
+//! [`VerifierArtifact`] that has accepted a real proof and rejected mutants of it.
+
+mod artifact;
+pub mod calldata;
+mod ceremony;
+pub mod golden;
+pub mod guard;
+pub mod lean;
+mod lexer;
+pub mod report;
+pub mod solc;
+
+pub use artifact::{
+    ArtifactFiles, CompilerRecord, METADATA_FILE, VerifierArtifact, VerifierMetadata,
+};
+pub use calldata::Shape;
+pub use ceremony::{Error as CeremonyError, G2_GENERATOR, ceremony_words};
+pub use report::GasReport;
+pub use solc::CompiledContract;
+
+use crate::{
+    evm::{self, Evm, Hardfork, INIT_CODE_LIMIT, RUNTIME_CODE_LIMIT},
+    field::Felt,
+    files,
+};
+use serde::{Deserialize, Serialize};
+use solc::{Compiler, CompilerOptions, Language, SourceSet};
+use std::{fmt, path::PathBuf};
+
+/// A verifier could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The guard could not be placed.
+    #[error(transparent)]
+    Guard(#[from] guard::Error),
+    /// The lean verifier could not be generated.
+    #[error(transparent)]
+    Lean(#[from] lean::Error),
+    /// No compiler, or it refused.
+    #[error(transparent)]
+    Solc(#[from] solc::Error),
+    /// The in-process EVM refused.
+    #[error(transparent)]
+    Evm(#[from] evm::Error),
+    /// It does not verify.
+    #[error(transparent)]
+    Golden(#[from] golden::Error),
+    /// No public chain takes the code.
+    #[error(
+        "the verifier has {size} bytes of {what} code, but a chain takes {limit} ({eip}); use \
+         fewer columns (fewer inner columns, or lookups and range checks that share a table), \
+         the lean verifier, or allow it for a local chain without the limit"
+    )]
+    TooLarge {
+        /// `runtime` or `init`.
+        what: &'static str,
+        /// In bytes.
+        size: usize,
+        /// In bytes.
+        limit: usize,
+        /// The rule.
+        eip: &'static str,
+    },
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] files::Error),
+    /// A file is not the one that was written.
+    #[error("{}: {message}; build the verifier again", path.display())]
+    Artifact {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// A result of this module.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Which verifier.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum,
+)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Kind {
+    /// ezkl's own Solidity with the guard.
+    Ezkl,
+    /// zkvouch's, for the same proofs and less gas.
+    #[default]
+    Lean,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ezkl => "ezkl",
+            Self::Lean => "lean",
+        })
+    }
+}
+
+/// The source of a verifier that accepts the canonical encoding of its arguments only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifierSource {
+    kind: Kind,
+    language: Language,
+    contract: String,
+    text: String,
+    shape: Shape,
+    options: Vec<CompilerOptions>,
+}
+
+impl From<guard::GuardedSource> for VerifierSource {
+    fn from(source: guard::GuardedSource) -> Self {
+        Self {
+            kind: Kind::Ezkl,
+            language: Language::Solidity,
+            contract: guard::CONTRACT.to_owned(),
+            text: source.text().to_owned(),
+            shape: source.shape(),
+            options: CompilerOptions::for_generated_solidity(),
+        }
+    }
+}
+
+impl VerifierSource {
+    /// ezkl's Solidity with the guard put into it; see [`guard::insert`].
+    ///
+    /// # Errors
+    /// If the source is not what ezkl writes, or its lengths are not the expected ones.
+    pub fn from_ezkl(
+        solidity: &str,
+        proof_len: Option<usize>,
+        n_instances: Option<usize>,
+    ) -> Result<Self> {
+        Ok(guard::insert(solidity, proof_len, n_instances)?.into())
+    }
+
+    /// A source of zkvouch's own generator, which writes the guard itself. `options` are tried in
+    /// this order.
+    pub(crate) fn lean(
+        language: Language,
+        contract: String,
+        text: String,
+        shape: Shape,
+        options: Vec<CompilerOptions>,
+    ) -> Self {
+        Self { kind: Kind::Lean, language, contract, text, shape, options }
+    }
+
+    /// Which verifier it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The contract's name.
+    pub fn contract(&self) -> &str {
+        &self.contract
+    }
+
+    /// What it takes.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// For the compiler: the one file.
+    pub fn sources(&self) -> SourceSet {
+        let ending = match self.language {
+            Language::Solidity => "sol",
+            Language::Yul => "yul",
+        };
+        let name = PathBuf::from(format!("{}.{ending}", self.contract));
+        SourceSet { language: self.language, files: [(name, self.text.clone())].into() }
+    }
+}
+
+/// A real proof of the circuit, for the golden-proof gate and the gas.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample<'a> {
+    /// The proof's bytes.
+    pub proof: &'a [u8],
+    /// Its instances.
+    pub instances: &'a [Felt],
+}
+
+/// What to build.
+#[derive(Clone, Debug)]
+pub struct BuildRequest<'a> {
+    /// The source.
+    pub source: VerifierSource,
+    /// How to compile it; `None` tries what was measured to be good, best first.
+    pub options: Option<CompilerOptions>,
+    /// A proof to check it with. Without one the artifact says that nothing was verified.
+    pub sample: Option<Sample<'a>>,
+    /// The rules to measure under.
+    pub hardfork: Hardfork,
+    /// Build even what no public chain takes, for measuring or a local chain without the limit.
+    pub allow_oversize: bool,
+}
+
+impl BuildRequest<'_> {
+    /// With every default and no sample.
+    pub fn new(source: VerifierSource) -> Self {
+        Self {
+            source,
+            options: None,
+            sample: None,
+            hardfork: Hardfork::default(),
+            allow_oversize: false,
+        }
+    }
+}
+
+/// Compiles a verifier, deploys it in the in-process EVM, lets it decide the sample proof and its
+/// mutants, and measures it.
+///
+/// # Errors
+/// [`Error::TooLarge`] over the size limits, unless allowed; [`Error::Golden`] if it rejects the
+/// sample or accepts a mutant.
+pub async fn build(compiler: &Compiler, request: BuildRequest<'_>) -> Result<VerifierArtifact> {
+    let contract = compile(compiler, &request).await?;
+    let BuildRequest { source, sample, hardfork, allow_oversize, .. } = request;
+    let shape = source.shape;
+    let (runtime_size, init_size) = (contract.runtime_code.len(), contract.init_code.len());
+    if !allow_oversize {
+        for (what, size, limit, eip) in [
+            ("runtime", runtime_size, RUNTIME_CODE_LIMIT, "EIP-170"),
+            ("init", init_size, INIT_CODE_LIMIT, "EIP-3860"),
+        ] {
+            if size > limit {
+                return Err(Error::TooLarge { what, size, limit, eip });
+            }
+        }
+    }
+    let mut evm = Evm::new(hardfork);
+    if allow_oversize {
+        evm = evm.without_limits();
+    }
+    let init_code = contract.init_code.clone();
+    let sample = sample.map(|sample| (sample.proof.to_vec(), sample.instances.to_vec()));
+    let measure = move || {
+        let deployed = evm.deploy(init_code)?;
+        let gas = match &sample {
+            Some((proof, instances)) => {
+                let gas = golden::check(&mut evm, deployed.address, shape, proof, instances)?;
+                let calldata = calldata::encode_verify_proof(proof, instances);
+                Some((gas, report::calldata_gas(&calldata)))
+            }
+            None => None,
+        };
+        Ok::<_, Error>((deployed, gas))
+    };
+    let (deployed, measured) = tokio::task::spawn_blocking(measure)
+        .await
+        .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+    let gas = GasReport {
+        hardfork,
+        verify_gas: measured.map(|(gas, _)| gas),
+        calldata_gas: measured.map(|(_, gas)| gas),
+        deploy_gas: deployed.gas_used,
+        runtime_size: deployed.runtime_code.len(),
+        init_size,
+        calldata_len: shape.calldata_len(),
+    };
+    tracing::info!(kind = %source.kind, ?gas, options = %contract.options, "verifier built");
+    Ok(VerifierArtifact::new(source, contract, deployed.runtime_code, compiler.solc(), gas))
+}
+
+/// From here on compiling by way of Yul takes half a minute and more.
+const SLOW_SOURCE: usize = 150_000;
+
+/// Legacy code this large fits with no options: over the models that were tried, via IR gave 0.4
+/// to 1 times its size.
+const HOPELESS_SIZE: usize = 64 * 1024;
+
+/// The first of the options that compiles and fits; if none fits, the smallest code.
+async fn compile(compiler: &Compiler, request: &BuildRequest<'_>) -> Result<CompiledContract> {
+    let source = &request.source;
+    let sources = source.sources();
+    let candidates = match &request.options {
+        Some(options) => std::slice::from_ref(options),
+        None => &source.options,
+    };
+    if let [_, .., last] = candidates
+        && !last.via_ir
+        && source.text.len() > SLOW_SOURCE
+    {
+        let contract = compiler.compile_contract(&sources, last, &source.contract).await?;
+        if size(&contract) > HOPELESS_SIZE {
+            return Ok(contract);
+        }
+    }
+    let mut smallest: Option<CompiledContract> = None;
+    let mut too_deep = None;
+    for options in candidates {
+        let contract = match compiler.compile_contract(&sources, options, &source.contract).await {
+            Ok(contract) => contract,
+            Err(error @ solc::Error::StackTooDeep { .. }) => {
+                tracing::debug!(%options, "the stack is too deep; trying other options");
+                too_deep.get_or_insert(error);
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let size = size(&contract);
+        if size <= RUNTIME_CODE_LIMIT && contract.init_code.len() <= INIT_CODE_LIMIT {
+            return Ok(contract);
+        }
+        tracing::debug!(%options, size, "over the size limit");
+        if smallest.as_ref().is_none_or(|found| size < self::size(found)) {
+            smallest = Some(contract);
+        }
+        if options.runs <= 1 {
+            // As small as it gets; what follows is for stacks that are too deep.
+            break;
+        }
+    }
+    match (smallest, too_deep) {
+        (Some(contract), _) => Ok(contract),
+        (None, Some(error)) => Err(error.into()),
+        (None, None) => unreachable!("a source comes with options"),
+    }
+}
+
+/// Bytes of runtime code; of init code for Yul, where the compiler does not know the other.
+fn size(contract: &CompiledContract) -> usize {
+    match contract.runtime_code.len() {
+        0 => contract.init_code.len(),
+        length => length,
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

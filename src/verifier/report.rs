@@ -1,0 +1,36 @@
+//! What a verifier costs, measured in the in-process EVM.
+
+use crate::evm::{Hardfork, INIT_CODE_LIMIT, RUNTIME_CODE_LIMIT};
+use serde::{Deserialize, Serialize};
+
+/// Sizes and gas under the rules of one hardfork.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GasReport {
+    /// The rules.
+    pub hardfork: Hardfork,
+    /// The gas of a transaction that verifies a proof; `None` where there was no sample proof.
+    pub verify_gas: Option<u64>,
+    /// What of it the calldata takes: 4 gas for a zero byte, 16 for another. (The floor of
+    /// EIP-7623 lies far below what a verification costs.)
+    pub calldata_gas: Option<u64>,
+    /// The gas of the transaction that creates the contract.
+    pub deploy_gas: u64,
+    /// Bytes of runtime code; at most 24,576 can be deployed (EIP-170).
+    pub runtime_size: usize,
+    /// Bytes of init code; at most 49,152 can be deployed (EIP-3860).
+    pub init_size: usize,
+    /// Bytes of a call's calldata.
+    pub calldata_len: usize,
+}
+
+impl GasReport {
+    /// Whether the code fits the limits of a public chain.
+    pub fn is_deployable(&self) -> bool {
+        self.runtime_size <= RUNTIME_CODE_LIMIT && self.init_size <= INIT_CODE_LIMIT
+    }
+}
+
+/// The gas for `calldata` at the standard price.
+pub fn calldata_gas(calldata: &[u8]) -> u64 {
+    calldata.iter().map(|byte| if *byte == 0 { 4 } else { 16 }).sum()
+}

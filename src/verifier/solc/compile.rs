@@ -1,0 +1,353 @@
+//! Running the compiler.
+
+use super::{Error, ResolvedSolc, Result};
+use alloy::{json_abi::JsonAbi, primitives::Bytes};
+use foundry_compilers::{
+    artifacts::{
+        BytecodeHash, CompilerOutput, EvmVersion, Optimizer, OptimizerDetails, Settings,
+        SettingsMetadata, Severity, SolcInput, SolcLanguage, Source, Sources, YulDetails,
+        output_selection::OutputSelection,
+    },
+    solc::Solc,
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt, path::PathBuf, process::Stdio, time::Duration};
+use tokio::{io::AsyncWriteExt, process::Command};
+
+/// A verifier takes a second or two; this only ends a compiler that hangs.
+const DEADLINE: Duration = Duration::from_secs(900);
+
+/// How to compile. The metadata is always left out of the bytecode, so that a comment or a path
+/// cannot change it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CompilerOptions {
+    /// Whether the optimizer runs.
+    pub optimizer: bool,
+    /// How often the code is expected to run; higher means larger and cheaper to call.
+    pub runs: u32,
+    /// Compile by way of Yul.
+    pub via_ir: bool,
+    /// The steps of the Yul optimizer in solc's letters; `None` for solc's own. Those keep more
+    /// variables alive than the stack holds when they meet a generated verifier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub yul_steps: Option<String>,
+    /// The oldest hardfork that the code has to run on.
+    #[serde(with = "evm_version_name")]
+    pub evm_version: EvmVersion,
+}
+
+/// For a generated verifier: the first of [`CompilerOptions::for_generated_solidity`].
+impl Default for CompilerOptions {
+    fn default() -> Self {
+        Self {
+            optimizer: true,
+            runs: 1_000_000,
+            via_ir: true,
+            yul_steps: Some(SHALLOW_STEPS.to_owned()),
+            evm_version: EvmVersion::Cancun,
+        }
+    }
+}
+
+/// Put literals and cheap expressions where they are used, drop what is unused: steps that take
+/// variables off the stack and put none on it, followed by no clean-up.
+const SHALLOW_STEPS: &str = "Tmu:";
+
+impl fmt::Display for CompilerOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pipeline = if self.via_ir { "via IR" } else { "legacy pipeline" };
+        write!(f, "{pipeline}, ")?;
+        match (self.optimizer, &self.yul_steps) {
+            (false, _) => f.write_str("optimizer off")?,
+            (true, None) => write!(f, "optimizer runs {}", self.runs)?,
+            (true, Some(steps)) => write!(f, "optimizer runs {}, Yul steps {steps}", self.runs)?,
+        }
+        write!(f, ", {}", self.evm_version)
+    }
+}
+
+/// The name that solc takes: `cancun`.
+mod evm_version_name {
+    use super::EvmVersion;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(v: &EvmVersion, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(v.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<EvmVersion, D::Error> {
+        String::deserialize(d)?.parse().map_err(D::Error::custom)
+    }
+}
+
+impl CompilerOptions {
+    /// What to try on the Solidity that ezkl generates, best first: cheapest to call; the same
+    /// but small, for code over the size limit; then what compiles where the stack of those is
+    /// too deep.
+    ///
+    /// Measured with solc 0.8.37 on a proof of 3,072 bytes and 7 instances (runtime bytes, gas to
+    /// verify on Osaka), without the guard: 9,373 and 521,781; 8,227 and 529,584; 10,157 and
+    /// 525,253; and 13,366 and 542,639 for the last, which is how ezkl compiles.
+    pub fn for_generated_solidity() -> Vec<Self> {
+        let fast = Self::default();
+        let small = Self { runs: 1, ..fast.clone() };
+        let plain = Self { optimizer: false, yul_steps: None, ..fast.clone() };
+        let legacy = Self { runs: 1, via_ir: false, yul_steps: None, ..fast.clone() };
+        vec![fast, small, plain, legacy]
+    }
+
+    fn settings(&self) -> Settings {
+        let details = self.yul_steps.clone().filter(|_| self.optimizer).map(|steps| {
+            let on = Some(true);
+            // All that `enabled` switches on, with other steps.
+            OptimizerDetails {
+                peephole: on,
+                inliner: on,
+                jumpdest_remover: on,
+                order_literals: on,
+                deduplicate: on,
+                cse: on,
+                constant_optimizer: on,
+                yul: on,
+                yul_details: Some(YulDetails {
+                    stack_allocation: on,
+                    optimizer_steps: Some(steps),
+                }),
+                simple_counter_for_loop_unchecked_increment: on,
+            }
+        });
+        Settings {
+            optimizer: Optimizer {
+                enabled: Some(self.optimizer),
+                runs: Some(self.runs as usize),
+                details,
+            },
+            via_ir: Some(self.via_ir),
+            evm_version: Some(self.evm_version),
+            metadata: Some(SettingsMetadata::new(BytecodeHash::None, false)),
+            output_selection: OutputSelection::common_output_selection(
+                ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"].map(String::from),
+            ),
+            remappings: Vec::new(),
+            ..Settings::default()
+        }
+    }
+}
+
+/// The language of a set of sources.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Language {
+    /// Solidity.
+    #[default]
+    Solidity,
+    /// Yul, one object; it has no ABI.
+    Yul,
+}
+
+/// Sources that are compiled together, by file name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceSet {
+    /// Their language.
+    pub language: Language,
+    /// File name to text.
+    pub files: BTreeMap<PathBuf, String>,
+}
+
+impl SourceSet {
+    /// One Solidity file.
+    pub fn solidity(name: impl Into<PathBuf>, text: impl Into<String>) -> Self {
+        Self { language: Language::Solidity, files: [(name.into(), text.into())].into() }
+    }
+
+    /// One Yul object.
+    pub fn yul(name: impl Into<PathBuf>, text: impl Into<String>) -> Self {
+        Self { language: Language::Yul, files: [(name.into(), text.into())].into() }
+    }
+
+    /// The compiler's whole input as JSON, the form in which block explorers and Sourcify take a
+    /// source for verification.
+    pub fn standard_json(&self, options: &CompilerOptions) -> serde_json::Value {
+        serde_json::json!(self.input(options))
+    }
+
+    fn input(&self, options: &CompilerOptions) -> SolcInput {
+        let language = match self.language {
+            Language::Solidity => SolcLanguage::Solidity,
+            Language::Yul => SolcLanguage::Yul,
+        };
+        let files = self.files.iter().map(|(name, text)| (name.clone(), Source::new(text)));
+        SolcInput::new(language, files.collect::<Sources>(), options.settings())
+    }
+}
+
+/// A contract with its code.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CompiledContract {
+    /// The file it stands in.
+    pub file: PathBuf,
+    /// Its name.
+    pub name: String,
+    /// Its interface; empty for Yul.
+    pub abi: JsonAbi,
+    /// What a creating transaction carries, without constructor arguments.
+    pub init_code: Bytes,
+    /// What stands at its address (before immutables are filled in).
+    pub runtime_code: Bytes,
+    /// How it was compiled.
+    pub options: CompilerOptions,
+}
+
+/// A compiler, ready to use.
+#[derive(Clone, Debug)]
+pub struct Compiler {
+    solc: ResolvedSolc,
+}
+
+impl Compiler {
+    /// With the compiler that [`resolve`](super::resolve) found.
+    pub fn new(solc: ResolvedSolc) -> Self {
+        Self { solc }
+    }
+
+    /// Which compiler it is.
+    pub fn solc(&self) -> &ResolvedSolc {
+        &self.solc
+    }
+
+    /// Compiles and returns every contract that has code, sorted by file and name. The compiler's
+    /// warnings become `tracing` events. Dropping the future stops the compiler.
+    ///
+    /// # Errors
+    /// [`Error::Source`] with the compiler's words; [`Error::EmptyBytecode`] if nothing has code.
+    pub async fn compile(
+        &self,
+        sources: &SourceSet,
+        options: &CompilerOptions,
+    ) -> Result<Vec<CompiledContract>> {
+        let output = self.run(&sources.input(options)).await?;
+        self.report(&output, options)?;
+
+        let version = &self.solc.version;
+        let mut contracts = Vec::new();
+        for (file, named) in output.contracts {
+            for (name, contract) in named {
+                let unlinked = || Error::Unlinked { contract: name.clone() };
+                let (init, runtime) = contract
+                    .evm
+                    .map(|evm| (evm.bytecode, evm.deployed_bytecode.and_then(|code| code.bytecode)))
+                    .unwrap_or_default();
+                let object = |code: Option<foundry_compilers::artifacts::Bytecode>| match code {
+                    Some(code) => code.object.into_bytes().ok_or_else(unlinked),
+                    None => Ok(Bytes::new()),
+                };
+                let (init_code, runtime_code) = (object(init)?, object(runtime)?);
+                let abi = contract.abi.unwrap_or_default();
+                if init_code.is_empty() {
+                    // Interfaces and abstract contracts have none.
+                    continue;
+                }
+                if runtime_code.is_empty() && sources.language == Language::Solidity {
+                    return Err(Error::EmptyBytecode { version: version.clone(), contract: name });
+                }
+                let (file, options) = (file.clone(), options.clone());
+                contracts.push(CompiledContract {
+                    file,
+                    name,
+                    abi,
+                    init_code,
+                    runtime_code,
+                    options,
+                });
+            }
+        }
+        if contracts.is_empty() {
+            let files: Vec<_> = sources.files.keys().map(|f| f.display().to_string()).collect();
+            return Err(Error::EmptyBytecode {
+                version: version.clone(),
+                contract: files.join(", "),
+            });
+        }
+        Ok(contracts)
+    }
+
+    /// As [`compile`](Self::compile), and picks one contract by its name.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchContract`] if none or several have that name.
+    pub async fn compile_contract(
+        &self,
+        sources: &SourceSet,
+        options: &CompilerOptions,
+        name: &str,
+    ) -> Result<CompiledContract> {
+        let contracts = self.compile(sources, options).await?;
+        let found = contracts.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
+        let mut matching = contracts.into_iter().filter(|contract| contract.name == name);
+        match (matching.next(), matching.next()) {
+            (Some(contract), None) => Ok(contract),
+            _ => Err(Error::NoSuchContract { wanted: name.to_owned(), found }),
+        }
+    }
+
+    async fn run(&self, input: &SolcInput) -> Result<CompilerOutput> {
+        let path = &self.solc.path;
+        let failed = |message: String| Error::Run { path: path.clone(), message };
+        let solc = Solc::new_with_version(path, self.solc.version.clone());
+        let request = serde_json::to_vec(input).map_err(|error| failed(error.to_string()))?;
+        // foundry-compilers would block; tokio's child is killed when the future is dropped.
+        let mut child = Command::from(solc.configure_cmd())
+            .stdin(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| failed(error.to_string()))?;
+        let mut stdin = child.stdin.take();
+        let conversation = async {
+            let write = async {
+                // A compiler that ends early says why itself; its closed pipe says nothing.
+                if let Some(mut stdin) = stdin.take() {
+                    let _ = stdin.write_all(&request).await;
+                    let _ = stdin.shutdown().await;
+                }
+            };
+            tokio::join!(write, child.wait_with_output()).1
+        };
+        let output = tokio::time::timeout(DEADLINE, conversation)
+            .await
+            .map_err(|_| Error::Deadline { path: path.clone(), seconds: DEADLINE.as_secs() })?
+            .map_err(|error| failed(error.to_string()))?;
+        if !output.status.success() {
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            return Err(failed(format!("{}: {}", output.status, stderr.trim())));
+        }
+        serde_json::from_slice(&output.stdout)
+            .map_err(|error| failed(format!("its answer is not the expected JSON: {error}")))
+    }
+
+    fn report(&self, output: &CompilerOutput, options: &CompilerOptions) -> Result<()> {
+        let text = |error: &foundry_compilers::artifacts::Error| {
+            let text = error.formatted_message.as_deref().unwrap_or(&error.message);
+            text.trim_end().to_owned()
+        };
+        let mut messages = Vec::new();
+        for error in &output.errors {
+            match error.severity {
+                Severity::Error => messages.push(text(error)),
+                Severity::Warning => tracing::warn!(target: "solc", "{}", text(error)),
+                Severity::Info => tracing::info!(target: "solc", "{}", text(error)),
+            }
+        }
+        let version = self.solc.version.clone();
+        // Both pipelines' words; the Yul one lists the whole stack.
+        let too_deep = |text: &&String| {
+            let text = text.to_lowercase();
+            text.contains("stack too deep") || text.contains("too deep in the stack")
+        };
+        if let Some(text) = messages.iter().find(too_deep) {
+            let message = text.lines().next().unwrap_or_default().chars().take(160).collect();
+            return Err(Error::StackTooDeep { version, options: options.to_string(), message });
+        }
+        if messages.is_empty() { Ok(()) } else { Err(Error::Source { version, messages }) }
+    }
+}
