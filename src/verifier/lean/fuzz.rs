@@ -1,0 +1,238 @@
+//! Differential fuzzing: ezkl's verifier and the lean one decide the same mutated proofs in the
+//! in-process EVM, and must agree on each.
+//!
+//! The arguments are encoded canonically here; what the lean verifier refuses beyond that is tested
+//! for itself.
+
+use super::{
+    Protocol,
+    field::{self, Stream},
+};
+use crate::{
+    evm::{Error, Evm},
+    field::{BASE_MODULUS, SCALAR_MODULUS},
+    verifier::Sample,
+};
+use alloy::primitives::{Address, Bytes, U256};
+use ark_bn254::G1Affine;
+use ark_ec::AffineRepr;
+
+/// Two verifiers of one circuit, deployed in one EVM.
+#[derive(Clone, Copy, Debug)]
+pub struct Pair {
+    /// ezkl's, guarded or not.
+    pub ezkl: Address,
+    /// The lean one.
+    pub lean: Address,
+}
+
+/// What to try.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Number of cases.
+    pub cases: usize,
+    /// Runs with the same seed try the same cases.
+    pub seed: u64,
+}
+
+/// A case on which the two differ.
+#[derive(Clone, Debug)]
+pub struct Disagreement {
+    /// What was changed.
+    pub mutation: String,
+    /// Whether ezkl's verifier accepted.
+    pub ezkl: bool,
+    /// Whether the lean one did.
+    pub lean: bool,
+    /// The calldata.
+    pub calldata: Bytes,
+}
+
+/// The outcome.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Report {
+    /// Cases that were tried.
+    pub cases: usize,
+    /// Cases that both accepted: where a mutation changed nothing.
+    pub accepted: usize,
+    /// Cases on which they differ: there must be none.
+    pub disagreements: Vec<Disagreement>,
+    /// The most gas that the lean verifier took to reject.
+    pub dearest_rejection: u64,
+}
+
+/// Runs `plan` over the proofs in `samples`, which must not be empty.
+///
+/// # Errors
+/// If the EVM refuses a transaction.
+pub fn run(
+    evm: &mut Evm,
+    pair: Pair,
+    protocol: &Protocol,
+    samples: &[Sample<'_>],
+    plan: Plan,
+) -> Result<Report, Error> {
+    let mut report = Report::default();
+    let mut stream = Stream::new(plan.seed);
+    if samples.is_empty() {
+        return Ok(report);
+    }
+    for _ in 0..plan.cases {
+        let sample = samples[stream.below(samples.len())];
+        let mut case = Case {
+            proof: sample.proof.to_vec(),
+            instances: sample.instances.iter().map(|felt| felt.to_u256()).collect(),
+        };
+        let mut mutation = case.mutate(protocol, samples, &mut stream);
+        if stream.below(8) == 0 {
+            mutation.push_str(", ");
+            mutation.push_str(&case.mutate(protocol, samples, &mut stream));
+        }
+        let calldata = Bytes::from(super::equivalence::calldata_one(&case.proof, &case.instances));
+        let limit = evm.gas_limit();
+        let ezkl = evm.call(pair.ezkl, calldata.clone(), limit)?;
+        let lean = evm.call(pair.lean, calldata.clone(), limit)?;
+        let yes = |result: &crate::evm::CallResult| {
+            result.success && crate::verifier::golden::is_true(&result.output)
+        };
+        let (ezkl, accepted) = (yes(&ezkl), yes(&lean));
+        report.cases += 1;
+        if accepted {
+            report.accepted += usize::from(ezkl);
+        } else {
+            report.dearest_rejection = report.dearest_rejection.max(lean.gas_used);
+        }
+        if ezkl != accepted {
+            report.disagreements.push(Disagreement { mutation, ezkl, lean: accepted, calldata });
+        }
+    }
+    Ok(report)
+}
+
+struct Case {
+    proof: Vec<u8>,
+    instances: Vec<U256>,
+}
+
+impl Case {
+    fn word(&self, at: usize) -> U256 {
+        U256::from_be_slice(&self.proof[at..at + 32])
+    }
+
+    fn set(&mut self, at: usize, word: U256) {
+        self.proof[at..at + 32].copy_from_slice(&word.to_be_bytes::<32>());
+    }
+
+    fn mutate(
+        &mut self,
+        protocol: &Protocol,
+        samples: &[Sample<'_>],
+        stream: &mut Stream,
+    ) -> String {
+        // A second mutation may meet a proof that the first has cut.
+        if self.proof.len() != protocol.proof_len {
+            return "nothing more".into();
+        }
+        let other = samples[stream.below(samples.len())];
+        match stream.below(12) {
+            0 => "nothing".into(),
+            1 => {
+                let (at, bit) = (stream.below(self.proof.len()), stream.below(8));
+                self.proof[at] ^= 1 << bit;
+                format!("bit {bit} of byte {at}")
+            }
+            2 | 3 if !self.instances.is_empty() => {
+                let index = stream.below(self.instances.len());
+                let from = other.instances.get(index).map_or(U256::ZERO, |felt| felt.to_u256());
+                let swap = stream.below(self.instances.len());
+                if stream.below(6) == 0 {
+                    self.instances.swap(index, swap);
+                    return format!("instances {index} and {swap} swapped");
+                }
+                let (value, how) = change(self.instances[index], SCALAR_MODULUS, from, stream);
+                self.instances[index] = value;
+                format!("instance {index} {how}")
+            }
+            4 => {
+                match stream.below(4) {
+                    0 => self.proof.truncate(self.proof.len() - 32),
+                    1 => self.proof.extend([0; 32]),
+                    2 => self.instances.push(U256::ZERO),
+                    _ => drop(self.instances.pop()),
+                }
+                "another length".into()
+            }
+            5..=8 => {
+                let at = protocol.points[stream.below(protocol.points.len())];
+                let how = self.change_point(at, protocol, other, stream);
+                format!("point at {at} {how}")
+            }
+            _ if !protocol.scalars.is_empty() => {
+                let at = protocol.scalars[stream.below(protocol.scalars.len())];
+                let swap = protocol.scalars[stream.below(protocol.scalars.len())];
+                if stream.below(6) == 0 {
+                    let (a, b) = (self.word(at), self.word(swap));
+                    self.set(at, b);
+                    self.set(swap, a);
+                    return format!("scalars at {at} and {swap} swapped");
+                }
+                let from = U256::from_be_slice(&other.proof[at..at + 32]);
+                let (value, how) = change(self.word(at), SCALAR_MODULUS, from, stream);
+                self.set(at, value);
+                format!("scalar at {at} {how}")
+            }
+            _ => "nothing".into(),
+        }
+    }
+
+    fn change_point(
+        &mut self,
+        at: usize,
+        protocol: &Protocol,
+        other: Sample<'_>,
+        stream: &mut Stream,
+    ) -> &'static str {
+        let (x, y) = (self.word(at), self.word(at + 32));
+        let (x, y, how) = match stream.below(9) {
+            0 => (x, BASE_MODULUS.wrapping_sub(y), "negated"),
+            1 => match field::point(x, y) {
+                Some(point) => {
+                    let (x, y) = field::coordinates(field::add(point, G1Affine::generator()));
+                    (x, y, "plus the generator")
+                }
+                None => (x, y, "unchanged"),
+            },
+            2 => (U256::ZERO, U256::ZERO, "set to (0, 0)"),
+            3 => (U256::ONE, U256::from(2), "set to the generator"),
+            4 => (x.wrapping_add(BASE_MODULUS), y, "x plus q"),
+            5 => (x, y.wrapping_add(BASE_MODULUS), "y plus q"),
+            6 => {
+                let from = protocol.points[stream.below(protocol.points.len())];
+                (self.word(from), self.word(from + 32), "replaced by another point")
+            }
+            7 => {
+                let word = |at: usize| U256::from_be_slice(&other.proof[at..at + 32]);
+                (word(at), word(at + 32), "replaced by another proof's")
+            }
+            _ => (x.wrapping_add(U256::ONE), y, "x plus one"),
+        };
+        self.set(at, x);
+        self.set(at + 32, y);
+        how
+    }
+}
+
+/// A changed scalar.
+fn change(value: U256, modulus: U256, other: U256, stream: &mut Stream) -> (U256, &'static str) {
+    match stream.below(8) {
+        0 => (value.wrapping_add(U256::ONE), "plus one"),
+        1 => (modulus.wrapping_sub(value), "negated"),
+        2 => (value.wrapping_add(modulus), "plus the modulus"),
+        3 => (modulus, "set to the modulus"),
+        4 => (U256::ZERO, "set to zero"),
+        5 => (stream.word(), "random bytes"),
+        6 => (modulus - U256::ONE, "set to minus one"),
+        _ => (other, "replaced by another proof's"),
+    }
+}

@@ -1,0 +1,170 @@
+//! Where everything lies in the lean verifier's memory.
+//!
+//! ```text
+//! 0x00  accumulator of the main chain (2 words), its scalar (1 word)
+//! 0x80  length of the constants, as Solidity lays out `bytes memory`
+//! 0xa0  r, commitments of the verifying key, arguments of the pairing
+//!       a product and the sum that it goes to (4 words), a second chain (3 words), spare (4 words)
+//!       transcript: for each phase `hash or digest ‖ instances (first phase) ‖ bytes of the proof`
+//!       intermediate values
+//! ```
+//!
+//! Solidity's free-memory pointer and zero word are overwritten: the assembly ends with `return`
+//! or `revert`, and no Solidity code runs after it.
+
+use super::protocol::{Commitment, Protocol};
+use crate::field::SCALAR_MODULUS;
+use alloy::primitives::{U256, uint};
+use std::collections::{BTreeMap, HashMap};
+
+/// The generator of G2 as the pairing precompile wants it.
+const G2: [U256; 4] = uint!([
+    0x198e9393920d483a7260bfb731fb5d25f1aa493335a9e71297e485b7aef312c2_U256,
+    0x1800deef121f1e76426a00665e5c4479674322d4f75edadd46debd5cd992f6ed_U256,
+    0x090689d0585ff075ec9e99ad690c3395bc4b313370b38ef355acdadcd122975b_U256,
+    0x12c85ea5db8c6deb4aab71808dcb408fe3d1e7690c43d37b4ce6cc0166fa7daa_U256,
+]);
+
+/// The accumulator of the main chain; its scalar follows.
+pub(crate) const ACCUMULATOR: usize = 0x00;
+/// Where the constants begin: the first is r, where the modexp's modulus belongs too.
+pub(crate) const CONSTANTS: usize = 0xa0;
+
+/// A stretch of the transcript in memory.
+#[derive(Clone, Debug)]
+pub(crate) struct Segment {
+    /// The word that the hash begins with.
+    pub(crate) start: usize,
+    /// Where the bytes of the proof begin.
+    pub(crate) proof: usize,
+    /// After the last byte that is hashed.
+    pub(crate) end: usize,
+}
+
+/// Addresses.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    /// Words of the constants, in order.
+    pub(crate) constants: Vec<U256>,
+    /// What the words are, for the reader.
+    pub(crate) comments: Vec<(usize, String)>,
+    /// Distinct commitments of the key other than zero, with their indices, and where they are.
+    pub(crate) key: Vec<(Vec<usize>, usize)>,
+    /// After the last commitment of the key: the pairing's arguments.
+    pub(crate) pairing: usize,
+    /// Numbers that the code uses more than once.
+    pub(crate) literals: usize,
+    /// A product; the sum follows.
+    pub(crate) product: usize,
+    /// The sum that products are added to.
+    pub(crate) sum: usize,
+    /// The second chain's accumulator; its scalar follows.
+    pub(crate) chain: usize,
+    /// Two points.
+    pub(crate) spare: usize,
+    pub(crate) segments: Vec<Segment>,
+    /// The word of the last hash.
+    pub(crate) last_hash: usize,
+    /// After the transcript.
+    pub(crate) end: usize,
+    bytes: BTreeMap<usize, (usize, usize)>,
+}
+
+impl Layout {
+    pub(crate) fn new(protocol: &Protocol, literals: &[U256]) -> Self {
+        let mut constants = vec![SCALAR_MODULUS];
+        let mut comments = vec![(0, "r, the order of the scalar field".to_owned())];
+        let mut key: Vec<(Vec<usize>, usize)> = Vec::new();
+        let mut known: HashMap<(U256, U256), usize> = HashMap::new();
+        for (index, point) in protocol.key.iter().enumerate() {
+            if point.0.is_zero() && point.1.is_zero() {
+                continue;
+            }
+            if let Some(place) = known.get(point) {
+                key[*place].0.push(index);
+                continue;
+            }
+            known.insert(*point, key.len());
+            comments.push((constants.len(), format!("commitment {index} of the verifying key")));
+            key.push((vec![index], CONSTANTS + 32 * constants.len()));
+            constants.extend([point.0, point.1]);
+        }
+        let pairing = CONSTANTS + 32 * constants.len();
+        comments.push((constants.len(), "pairing: left point, [1] in G2".to_owned()));
+        constants.extend([U256::ZERO; 2]);
+        constants.extend(G2);
+        comments.push((constants.len(), "pairing: right point, -[tau] in G2".to_owned()));
+        constants.extend([U256::ZERO; 2]);
+        constants.extend(protocol.neg_s_g2);
+        let literals_at = CONSTANTS + 32 * constants.len();
+        if !literals.is_empty() {
+            comments.push((constants.len(), "numbers that occur more than once".to_owned()));
+        }
+        constants.extend(literals);
+        let product = CONSTANTS + 32 * constants.len();
+        let (sum, chain) = (product + 0x40, product + 0x80);
+        let spare = chain + 0x60;
+        let mut at = spare + 0x80;
+        let mut segments = Vec::new();
+        let mut bytes = BTreeMap::new();
+        for (index, phase) in protocol.phases.iter().enumerate() {
+            let head = 32 + if index == 0 { 32 * protocol.num_instances } else { 0 };
+            let (start, proof) = (at, at + head);
+            at = proof + phase.absorbs.len();
+            bytes.insert(phase.absorbs.start, (phase.absorbs.end, proof));
+            segments.push(Segment { start, proof, end: at });
+        }
+        // W′ is copied behind W, and not hashed.
+        bytes.insert(protocol.proof_len - 0x40, (protocol.proof_len, at));
+        let last_hash = at + 0x40;
+        Self {
+            constants,
+            comments,
+            key,
+            pairing,
+            literals: literals_at,
+            product,
+            sum,
+            chain,
+            spare,
+            segments,
+            last_hash,
+            // A further challenge of the last phase would hash one byte after its hash.
+            end: last_hash + 0x40,
+            bytes,
+        }
+    }
+
+    /// Where a byte of the proof lies in memory.
+    pub(crate) fn proof(&self, offset: usize) -> usize {
+        // Every byte lies in a phase or in W′; an offset beyond would be a bug of the reader.
+        self.bytes
+            .range(..=offset)
+            .next_back()
+            .map_or(0, |(start, (_, address))| address + offset - start)
+    }
+
+    /// The word that the hash after phase `index` goes to, to begin the next.
+    pub(crate) fn hash_after(&self, index: usize) -> usize {
+        self.segments.get(index + 1).map_or(self.last_hash, |segment| segment.start)
+    }
+
+    /// Where the n-th instance lies.
+    pub(crate) fn instance(&self, index: usize) -> usize {
+        self.segments.first().map_or(0, |segment| segment.start) + 32 + 32 * index
+    }
+
+    /// Where a commitment lies; `None` for the quotient and for a commitment of the key that is
+    /// zero.
+    pub(crate) fn commitment(&self, commitment: Commitment) -> Option<usize> {
+        match commitment {
+            Commitment::Proof(offset) => Some(self.proof(offset)),
+            Commitment::Key(index) => self
+                .key
+                .iter()
+                .find(|(indices, _)| indices.contains(&index))
+                .map(|(_, address)| *address),
+            Commitment::Quotient => None,
+        }
+    }
+}

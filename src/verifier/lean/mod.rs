@@ -1,0 +1,240 @@
+//! The lean verifier: the same proofs as ezkl's verifier, for less gas, and stricter.
+//!
+//! 1. [`Protocol::read`] executes ezkl's Solidity symbolically and takes from it what it computes: the
+//!    transcript, the quotient as an expression, the opening. Anything that is not understood is
+//!    an error.
+//! 2. A generator prints a contract for the same proof bytes: constants of the key by CODECOPY, the
+//!    transcript by CALLDATACOPY, one inversion for all denominators, common factors of the quotient
+//!    taken out, equal commitments of the key merged, no copies around the precompiles.
+//! 3. Both contracts are run as printed on random calldata, and every scalar of every point that
+//!    reaches the pairing is compared; without that [`generate`] returns nothing.
+//!
+//! # What is checked where
+//!
+//! Offsets, lengths and the size of the calldata first; then scalars and instances against r, and
+//! that no point is (0, 0). That a point is on the curve, with coordinates below q, is left to the
+//! precompiles: every point of the proof goes through one before the pairing (the reader refuses a
+//! protocol of which that isn't true). A failing precompile takes all the gas that it was given, so
+//! that each call has a cap: a bad point costs at most one verification and 30,000 gas. Explicit
+//! checks would cost every valid proof some 85 gas a point, the caps cost one gas a call. Were the
+//! precompiles ever repriced beyond the caps (five times for ecMul), the contract would reject
+//! everything.
+//!
+//! # Batches
+//!
+//! `verifyMany` adds the proofs' equations eᵢ(Lᵢ, [1]) = e(W′ᵢ, [τ]) with weights ρ₀ = 1 and
+//! ρᵢ = Hᵢ mod r, where Hᵢ = keccak256(Hᵢ₋₁ ‖ last transcript hash of proof i ‖ W′ᵢ). The
+//! transcript's hashes absorb the key's digest, the instances and all of the proof but W′, so that
+//! ρᵢ is a hash of the whole of the proofs 0 … i. Write Eᵢ for the error of equation i, as an
+//! element of a group of prime order r. If some proof is wrong, let m be the last: all before it and
+//! itself are fixed when ρₘ is drawn, and Σᵢ ρᵢEᵢ = S + ρₘEₘ with Eₘ ≠ 0 vanishes for one value of
+//! ρₘ in r (for m = 0 never). In the random oracle model an adversary of Q hashes succeeds with
+//! probability about Q/r, on top of what it takes to break one proof.
+
+mod breakdown;
+mod concrete;
+mod dag;
+mod emit;
+mod equivalence;
+mod field;
+pub mod fuzz;
+mod generate;
+mod interp;
+mod key;
+mod layout;
+mod msm;
+mod opening;
+mod protocol;
+mod quotient;
+pub mod reference;
+mod solidity;
+mod symbolic;
+mod yul;
+
+use super::{
+    VerifierSource, calldata,
+    solc::{CompilerOptions, Language},
+};
+use crate::field::Felt;
+use alloy::primitives::U256;
+use generate::{Generated, Shape};
+
+pub use breakdown::{Breakdown, PhaseGas};
+pub use protocol::{
+    Challenges, Commitment, Evaluation, Input, Lagrange, Opening, OpeningSet, Phase, Protocol,
+};
+pub use yul::SyntaxError;
+
+/// Why there is no lean verifier.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The text is no contract of the known form.
+    #[error(
+        "the verifier contract is not in the known template: {0}; generate it with the ezkl version \
+         that this zkvouch pins, or use verifier = \"ezkl\""
+    )]
+    Syntax(#[from] SyntaxError),
+    /// The contract computes something else than the known template does.
+    #[error(
+        "the verifier contract is not in the known template (line {line}): {what}; generate it with \
+         the ezkl version that this zkvouch pins, or use verifier = \"ezkl\""
+    )]
+    Template {
+        /// Line of the contract, 0 for the whole.
+        line: usize,
+        /// What is different.
+        what: String,
+    },
+    /// The contract belongs to another verifying key or other settings.
+    #[error(
+        "the verifier contract and the settings or verifying key contradict each other: {what} is \
+         {contract} in the contract, {expected} was expected; create the verifier again"
+    )]
+    Contradiction {
+        /// Which value.
+        what: String,
+        /// Its value in the contract.
+        contract: String,
+        /// Its value in the settings or the verifying key.
+        expected: String,
+    },
+    /// The generated contract does not verify what ezkl's verifies: a bug of the generator.
+    #[error(
+        "the lean verifier differs from ezkl's in comparison {round}: {what}; please report it, and \
+         use verifier = \"ezkl\""
+    )]
+    Different {
+        /// Which comparison.
+        round: u64,
+        /// What differs.
+        what: String,
+    },
+    /// A sample proof has not the form of this circuit's proofs.
+    #[error("the sample proof cannot be traced: {0}; use a proof of this very circuit")]
+    Sample(String),
+    /// The verifying key file is damaged.
+    #[error("the verifying key is not understood: {0}; run setup again")]
+    Key(String),
+}
+
+/// The result of this module's functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What is known about a verifier from elsewhere, to compare with.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected<'a> {
+    /// Number of instances, from the settings.
+    pub num_instances: usize,
+    /// log2 of the number of rows, from the settings.
+    pub k: u32,
+    /// The bytes of the verifying key file, if at hand.
+    pub vk: Option<&'a [u8]>,
+}
+
+/// The selector of `verifyMany(bytes[],uint256[][])`.
+pub const VERIFY_MANY_SELECTOR: [u8; 4] = [0x71, 0xff, 0x65, 0xff];
+
+/// A generated verifier that passed the comparison with ezkl's.
+#[derive(Clone, Debug)]
+pub struct LeanVerifier {
+    protocol: Protocol,
+    one: Generated,
+    many: Option<Generated>,
+}
+
+/// Generates the lean verifier from the Solidity of ezkl's `create_evm_verifier`, as it is written
+/// there, without a guard.
+///
+/// # Errors
+/// If the Solidity is not understood or contradicts `expected`, or if the generated contract fails
+/// the comparison with it; there is no verifier then.
+pub fn generate(ezkl_solidity: &str, expected: &Expected<'_>) -> Result<LeanVerifier> {
+    let protocol = Protocol::read(ezkl_solidity, expected)?;
+    let one = generate::generate(&protocol, Shape::One);
+    // The batch sums the scalars of the key's commitments, which are powers of ζ in the first set.
+    let simple = protocol.sets.iter().skip(1).all(|set| {
+        set.openings.iter().all(|opening| !matches!(opening.commitment, Commitment::Key(_)))
+    });
+    let many = simple.then(|| generate::generate(&protocol, Shape::Many));
+    equivalence::check(ezkl_solidity, &protocol, &one, many.as_ref())?;
+    Ok(LeanVerifier { protocol, one, many })
+}
+
+impl LeanVerifier {
+    /// What it verifies.
+    pub fn protocol(&self) -> &Protocol {
+        &self.protocol
+    }
+
+    /// Contract `LeanVerifier` with `verifyProof(bytes,uint256[])`.
+    pub fn source(&self) -> VerifierSource {
+        let text = solidity::contract(&self.protocol, &self.one, Shape::One);
+        self.verifier_source(solidity::CONTRACT, text)
+    }
+
+    /// Contract `LeanBatchVerifier` with `verifyMany(bytes[],uint256[][])`: many proofs for one
+    /// pairing. `None` for a circuit whose key is opened at several points.
+    pub fn batch_source(&self) -> Option<VerifierSource> {
+        let text = solidity::contract(&self.protocol, self.many.as_ref()?, Shape::Many);
+        Some(self.verifier_source(solidity::BATCH_CONTRACT, text))
+    }
+
+    fn verifier_source(&self, contract: &str, text: String) -> VerifierSource {
+        let shape = calldata::Shape {
+            proof_len: self.protocol.proof_len,
+            n_instances: self.protocol.num_instances,
+        };
+        VerifierSource::lean(Language::Solidity, contract.to_owned(), text, shape, options())
+    }
+
+    /// Calls of ecMul and of ecAdd that one verification makes.
+    pub fn point_operations(&self) -> (usize, usize) {
+        (self.one.muls, self.one.adds)
+    }
+
+    /// Calls of ecMul and of ecAdd of a batch: for each proof, and once.
+    pub fn batch_point_operations(&self) -> Option<((usize, usize), (usize, usize))> {
+        self.many.as_ref().map(|many| ((many.muls, many.adds), many.shared))
+    }
+
+    /// Where the gas of one verification goes.
+    ///
+    /// # Errors
+    /// [`Error::Sample`] if the code rejects the proof's form before the pairing.
+    pub fn breakdown(&self, proof: &[u8], instances: &[Felt]) -> Result<Breakdown> {
+        let words: Vec<U256> = instances.iter().map(|felt| felt.to_u256()).collect();
+        let calldata = equivalence::calldata_one(proof, &words);
+        let run = equivalence::run_lean(&self.one, calldata.clone(), concrete::Hashing::Keccak)
+            .map_err(|stop| Error::Sample(format!("{stop:?}")))?;
+        Ok(Breakdown::new(&self.one, &run, &calldata))
+    }
+}
+
+/// Settings under which the contract compiles, best first. The generator has arranged the code for
+/// the stack already; the pipeline by way of Yul would rearrange it and run out of stack.
+fn options() -> Vec<CompilerOptions> {
+    let optimized = CompilerOptions {
+        runs: 1_000_000,
+        via_ir: false,
+        yul_steps: None,
+        ..CompilerOptions::default()
+    };
+    let plain = CompilerOptions { optimizer: false, ..optimized.clone() };
+    vec![optimized, plain]
+}
+
+/// The calldata of `verifyMany`, as every ABI encoder writes it.
+pub fn encode_verify_many(batch: &[super::Sample<'_>]) -> alloy::primitives::Bytes {
+    let batch: Vec<(Vec<u8>, Vec<U256>)> = batch
+        .iter()
+        .map(|sample| {
+            let instances = sample.instances.iter().map(|felt| felt.to_u256()).collect();
+            (sample.proof.to_vec(), instances)
+        })
+        .collect();
+    equivalence::calldata_many(VERIFY_MANY_SELECTOR, &batch).into()
+}
+
+#[cfg(test)]
+mod tests;
