@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.24;
+
+import {Prediction} from "./Prediction.sol";
+import {IPredictionLedger} from "./interfaces/IPredictionLedger.sol";
+import {PredictionId} from "./libraries/PredictionId.sol";
+
+/// @title Errors of a contract that consumes predictions
+interface IPredictionConsumerErrors {
+    /// @notice The caller committed to this before; a second commitment can't restart its clock.
+    error AlreadyCommitted(bytes32 commitment);
+
+    /// @notice The caller never committed to this prediction, or has revealed it already. Usually the salt is wrong, or
+    /// the proof is somebody else's.
+    error NotCommitted(bytes32 commitment);
+
+    /// @notice The commitment is too young to be revealed.
+    error CommitmentTooYoung(uint256 blockNumber, uint256 revealableFrom);
+
+    /// @notice The commitment is too old to be revealed; commit anew with another salt.
+    error CommitmentExpired(uint256 timestamp, uint256 expiredAt);
+
+    /// @notice The prediction was recorded too long ago.
+    error StalePrediction(uint256 recordedAt, uint256 maxAge);
+}
+
+/// @title Events of a contract that consumes predictions
+interface IPredictionConsumerEvents {
+    /// @notice Somebody committed to a prediction that stays secret until it is revealed.
+    event PredictionCommitted(address indexed committer, bytes32 indexed commitment);
+}
+
+/// @title The base of a contract that acts on predictions
+/// @notice `_consume` returns a prediction that is verified, decoded and new to this contract, or reverts. What it
+/// can't know is where the inputs come from: whoever proves chooses them, so compare `p.input(i)` or `p.inputsHash()`
+/// with a source that you trust.
+///
+/// A proof is visible in the mempool, and anybody can send it. Where it matters who acts on a prediction, put that
+/// account into the inputs, or take predictions by `_consumeCommitted` only: its caller must have committed to the
+/// prediction in an earlier block, when nobody else could know it.
+abstract contract PredictionConsumer is IPredictionConsumerErrors, IPredictionConsumerEvents {
+    /// @dev When a commitment was made.
+    struct Commitment {
+        uint128 timestamp;
+        uint128 blockNumber;
+    }
+
+    /// @notice The ledger that verifies and records for this contract.
+    IPredictionLedger public immutable LEDGER;
+
+    mapping(address committer => mapping(bytes32 commitment => Commitment made)) private _commitments;
+
+    /// @param ledger The ledger.
+    constructor(
+        IPredictionLedger ledger
+    ) {
+        LEDGER = ledger;
+    }
+
+    /// @notice Commits the caller to a prediction without showing it.
+    /// @param commitment What `commitmentOf` returns for it, computed off chain.
+    function commitPrediction(
+        bytes32 commitment
+    ) public virtual {
+        Commitment storage made = _commitments[msg.sender][commitment];
+        if (made.timestamp != 0) revert AlreadyCommitted(commitment);
+        (made.timestamp, made.blockNumber) = (uint128(block.timestamp), uint128(block.number));
+        emit PredictionCommitted(msg.sender, commitment);
+    }
+
+    /// @notice The commitment to a prediction. Don't ask a node that you don't trust: it would learn the prediction.
+    /// @param committer Who will reveal it.
+    /// @param modelId The model.
+    /// @param instances The instances.
+    /// @param salt 32 random bytes, to be kept until it is revealed.
+    /// @return keccak256(abi.encode(chain id, this contract, committer, modelId, keccak256(instances), salt)).
+    function commitmentOf(
+        address committer,
+        bytes32 modelId,
+        uint256[] calldata instances,
+        bytes32 salt
+    ) public view returns (bytes32) {
+        bytes32 hash = PredictionId.hashInstances(instances);
+        return keccak256(abi.encode(block.chainid, address(this), committer, modelId, hash, salt));
+    }
+
+    /// @dev Verifies a prediction that this contract has never consumed, whoever sends it.
+    function _consume(
+        bytes32 modelId,
+        bytes calldata proof,
+        uint256[] calldata instances
+    ) internal returns (Prediction memory) {
+        return _consume(modelId, bytes32(0), proof, instances);
+    }
+
+    /// @dev Verifies a prediction that this contract has never consumed in this context: with the caller's address as
+    /// the context each caller can use it once.
+    function _consume(
+        bytes32 modelId,
+        bytes32 context,
+        bytes calldata proof,
+        uint256[] calldata instances
+    ) internal returns (Prediction memory prediction) {
+        (bytes32 id, bytes memory schema) = LEDGER.record(modelId, context, proof, instances);
+        return Prediction(modelId, id, schema, instances);
+    }
+
+    /// @dev Verifies a prediction that the caller committed to, in an earlier block and not too long ago.
+    function _consumeCommitted(
+        bytes32 modelId,
+        bytes calldata proof,
+        uint256[] calldata instances,
+        bytes32 salt
+    ) internal returns (Prediction memory) {
+        bytes32 commitment = commitmentOf(msg.sender, modelId, instances, salt);
+        Commitment memory made = _commitments[msg.sender][commitment];
+        if (made.timestamp == 0) revert NotCommitted(commitment);
+        uint256 revealableFrom = made.blockNumber + _commitmentDelay();
+        if (block.number < revealableFrom) revert CommitmentTooYoung(block.number, revealableFrom);
+        uint256 expiresAt = made.timestamp + _commitmentLifetime();
+        if (block.timestamp > expiresAt) revert CommitmentExpired(block.timestamp, expiresAt);
+        delete _commitments[msg.sender][commitment];
+        return _consume(modelId, bytes32(0), proof, instances);
+    }
+
+    /// @dev A prediction that this contract consumed before, in the same context and at most `maxAge` seconds ago.
+    /// Reverts with the ledger's `NotRecorded` if it never did.
+    function _recall(
+        bytes32 modelId,
+        bytes32 context,
+        uint256[] calldata instances,
+        uint256 maxAge
+    ) internal view returns (Prediction memory) {
+        bytes32 id = PredictionId.compute(modelId, instances, address(this), context);
+        uint256 recordedAt = LEDGER.recordOf(id).timestamp;
+        if (block.timestamp > recordedAt + maxAge) revert StalePrediction(recordedAt, maxAge);
+        // A retired model has no schema any more, and its predictions are not to be acted on.
+        bytes memory schema = LEDGER.router().verifierOf(modelId).schema();
+        return Prediction(modelId, id, schema, instances);
+    }
+
+    /// @dev Blocks between a commitment and the first that may reveal it; at least one.
+    function _commitmentDelay() internal view virtual returns (uint256) {
+        return 1;
+    }
+
+    /// @dev Seconds during which a commitment may be revealed.
+    function _commitmentLifetime() internal view virtual returns (uint256) {
+        return 1 days;
+    }
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.24;
+
+/// @notice What identifies a model: everything that its verifying key was made from.
+/// @param onnxHash SHA-256 of the ONNX file.
+/// @param settingsHash SHA-256 of settings.json, which is not reproducible from the model and hence part of it.
+/// @param srsHash SHA-256 of the structured reference string's file.
+/// @param vkHash SHA-256 of the verifying key's file.
+/// @param engine The proving engine's version, for example "23.0.5"; 1 to 31 bytes.
+struct ModelParts {
+    bytes32 onnxHash;
+    bytes32 settingsHash;
+    bytes32 srsHash;
+    bytes32 vkHash;
+    string engine;
+}
+
+/// @notice What a run of instances stands for. The numbers are part of the descriptor's encoding: never renumber.
+enum TensorKind {
+    // The Poseidon hash or KZG commitment of an input that is not public itself.
+    ProcessedInput,
+    // The hash or commitment of the parameters.
+    ProcessedParam,
+    // A public input, in fixed point.
+    Input,
+    // A public output, in fixed point.
+    Output,
+    // The hash or commitment of an output.
+    ProcessedOutput
+}
+
+/// @notice One tensor among a proof's instances.
+/// @param kind What it stands for.
+/// @param scale Its fixed-point scale: a scalar n is the number n / 2^scale. Zero for hashes and commitments.
+/// @param shape Its dimensions; no dimension means one element.
+struct Tensor {
+    TensorKind kind;
+    int8 scale;
+    uint32[] shape;
+}
+
+/// @title Errors of every model verifier
+interface IModelVerifierErrors {
+    /// @notice The proof has the wrong length. Usually it was made with another model's key.
+    error ProofLengthMismatch(uint256 received, uint256 expected);
+
+    /// @notice There are too few or too many instances. Usually the proof is another model's, or its inputs and
+    /// outputs were flattened differently.
+    error InstanceCountMismatch(uint256 received, uint256 expected);
+
+    /// @notice An instance is not below the scalar modulus. Usually its bytes were read in the wrong order: proof.json
+    /// has them least significant byte first.
+    error InstanceOutOfField(uint256 index, uint256 value);
+
+    /// @notice The proof does not show these instances for this model. Usually an instance was changed, or the proof
+    /// was made with another verifying key.
+    error InvalidProof(bytes32 modelId);
+
+    /// @notice The gas ran out before the verification was over; nothing is known about the proof. Send the transaction
+    /// with more: `required`, at this point, is certain to do.
+    error InsufficientGas(uint256 available, uint256 required);
+
+    /// @notice The bare verifier used up all the gas that it is ever given, or nearly: the cap was set too low for this
+    /// chain, or the proof makes a precompile burn its gas.
+    error VerifierOutOfGas(uint256 cap);
+
+    /// @notice The bare verifier's code is not the code that was pinned.
+    error VerifierCodeMismatch(address verifier, bytes32 found, bytes32 expected);
+
+    /// @notice The bare verifier returned without a revert something other than one word that is a boolean.
+    error UnexpectedVerifierReturn(uint256 size);
+}
+
+/// @title Checks proofs of one named model
+/// @notice The trust levels are contracts with this one interface: a `ModelVerifier` alone, an `EmergencyStop` in
+/// front of it, or either behind an `IModelRouter`.
+interface IModelVerifier is IModelVerifierErrors {
+    /// @notice Returns if the proof shows that the model computed these instances, and reverts otherwise.
+    /// @param proof The proof.
+    /// @param instances The scalars in a proof's order: hashed inputs and parameters, public inputs, outputs.
+    function verify(
+        bytes calldata proof,
+        uint256[] calldata instances
+    ) external view;
+
+    /// @notice The model's identity: keccak256(abi.encode(onnx sha256, settings sha256, srs sha256, vk sha256, engine
+    /// version)).
+    function modelId() external view returns (bytes32);
+
+    /// @notice What kind of verifier this is: `PROOF_SELECTOR` for one that checks proofs, `MOCK_SELECTOR` for one
+    /// that does not.
+    function selector() external view returns (bytes4);
+
+    /// @notice What the instances stand for, in the compact form of `SchemaLib`: six bytes a run.
+    function schema() external view returns (bytes memory);
+
+    /// @notice What the instances stand for, tensor by tensor, with shapes.
+    function tensors() external view returns (Tensor[] memory);
+}
+
+/// @dev bytes4(keccak256("zkvouch.proof.v1")).
+bytes4 constant PROOF_SELECTOR = bytes4(keccak256("zkvouch.proof.v1"));
+
+/// @dev Never a selector that a production router takes.
+bytes4 constant MOCK_SELECTOR = 0xffffffff;

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.24;
+
+/// @title The bare verifier of one circuit, as generated from its verifying key
+/// @notice Returns true or reverts. It knows no model, no length that a caller should have used and no replay, so it
+/// is meant to be called by a `ModelVerifier` alone.
+/// @dev Some generated verifiers lack `view` in their ABI though they write nothing; a `staticcall` suits both.
+interface IProofVerifier {
+    /// @notice Checks a proof against its public instances.
+    /// @param proof The proof, a multiple of 32 bytes long.
+    /// @param instances Scalars of BN254, each below the modulus.
+    /// @return True; anything else is a revert.
+    function verifyProof(
+        bytes calldata proof,
+        uint256[] calldata instances
+    ) external view returns (bool);
+}

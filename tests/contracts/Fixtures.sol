@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.24;
+
+import {stdJson} from "forge-std/StdJson.sol";
+import {Test} from "forge-std/Test.sol";
+import {ModelRouter} from "zkvouch/ModelRouter.sol";
+import {ModelVerifier} from "zkvouch/ModelVerifier.sol";
+import {ModelParts} from "zkvouch/interfaces/IModelVerifier.sol";
+import {IProofVerifier} from "zkvouch/interfaces/IProofVerifier.sol";
+
+/// @notice A proof as the command wrote it.
+struct Proof {
+    bytes proof;
+    uint256[] instances;
+    // ezkl's own decoding, as decimal strings.
+    string[] outputs;
+}
+
+/// @notice A model of tests/fixtures, with its bare verifier deployed.
+struct Model {
+    string name;
+    ModelParts parts;
+    bytes descriptor;
+    uint256 proofLength;
+    IProofVerifier bare;
+    // Of one observation, by two different proofs.
+    Proof first;
+    Proof again;
+}
+
+/// @title What every test with real proofs starts from
+abstract contract Fixtures is Test {
+    using stdJson for string;
+
+    uint256 internal constant R =
+        21_888_242_871_839_275_222_246_405_745_257_275_088_548_364_400_416_034_343_698_204_186_575_808_495_617;
+    uint256 internal constant Q =
+        21_888_242_871_839_275_222_246_405_745_257_275_088_696_311_157_297_823_662_689_037_894_645_226_208_583;
+    /// @dev More than any fixture's verification takes.
+    uint256 internal constant GAS_CAP = 1_500_000;
+
+    address internal owner = makeAddr("owner");
+    address internal guardian = makeAddr("guardian");
+
+    function loadModel(
+        string memory name
+    ) internal returns (Model memory model) {
+        string memory folder = string.concat("tests/fixtures/models/", name, "/");
+        string memory json = vm.readFile(string.concat(folder, "model.json"));
+        model.name = name;
+        model.parts = ModelParts(
+            json.readBytes32(".parts.onnxHash"),
+            json.readBytes32(".parts.settingsHash"),
+            json.readBytes32(".parts.srsHash"),
+            json.readBytes32(".parts.vkHash"),
+            json.readString(".parts.engine")
+        );
+        model.descriptor = json.readBytes(".descriptor");
+        model.proofLength = json.readUint(".proofLength");
+        model.first = loadProof(name, "proof-0");
+        model.again = loadProof(name, "proof-0-again");
+        model.bare = IProofVerifier(deployBare(name));
+    }
+
+    function loadProof(
+        string memory model,
+        string memory name
+    ) internal view returns (Proof memory proof) {
+        string memory json = vm.readFile(string.concat("tests/fixtures/models/", model, "/", name, ".json"));
+        proof.proof = json.readBytes(".hex_proof");
+        string[] memory words = json.readStringArray(".instances[0]");
+        proof.instances = new uint256[](words.length);
+        for (uint256 i = 0; i < words.length; ++i) {
+            proof.instances[i] = _fromLittleEndian(vm.parseUint(string.concat("0x", words[i])));
+        }
+        proof.outputs = json.readStringArray(".pretty_public_inputs.rescaled_outputs[0]");
+    }
+
+    function deployBare(
+        string memory name
+    ) internal returns (address bare) {
+        string memory file = string.concat("tests/fixtures/generated/", name, ".json");
+        require(vm.exists(file), "tests/fixtures/generated is empty: run `npm run fixtures` (or `npm test`) first");
+        bytes memory code = vm.readFile(file).readBytes(".bytecode");
+        assembly ("memory-safe") {
+            bare := create(0, add(code, 0x20), mload(code))
+        }
+        require(bare != address(0), "the bare verifier did not deploy");
+    }
+
+    function deployAdapter(
+        Model memory model
+    ) internal returns (ModelVerifier) {
+        return new ModelVerifier(
+            model.parts, model.bare, address(model.bare).codehash, model.proofLength, GAS_CAP, model.descriptor
+        );
+    }
+
+    function deployRouter(
+        Model memory model,
+        ModelVerifier adapter
+    ) internal returns (ModelRouter router) {
+        router = new ModelRouter(owner);
+        addTo(router, model, adapter);
+    }
+
+    function addTo(
+        ModelRouter router,
+        Model memory model,
+        ModelVerifier adapter
+    ) internal {
+        vm.prank(owner);
+        router.addModel(adapter, model.first.proof, model.first.instances);
+    }
+
+    function copyOf(
+        bytes memory data
+    ) internal pure returns (bytes memory) {
+        return bytes.concat(data);
+    }
+
+    function copyOf(
+        uint256[] memory data
+    ) internal pure returns (uint256[] memory copy) {
+        copy = new uint256[](data.length);
+        for (uint256 i = 0; i < data.length; ++i) {
+            copy[i] = data[i];
+        }
+    }
+
+    /// @dev 18 decimals from ezkl's decimal string, rounded down; an independent way to the decoder's answer.
+    function parseDecimal(
+        string memory text
+    ) internal pure returns (int256) {
+        bytes memory digits = bytes(text);
+        bool negative = digits[0] == "-";
+        int256 value = 0;
+        uint256 decimals = 0;
+        bool point = false;
+        for (uint256 i = negative ? 1 : 0; i < digits.length; ++i) {
+            if (digits[i] == ".") {
+                point = true;
+                continue;
+            }
+            value = value * 10 + int256(uint256(uint8(digits[i]) - 48));
+            if (point) ++decimals;
+        }
+        value *= int256(10 ** (18 - decimals));
+        return negative ? -value : value;
+    }
+
+    function _fromLittleEndian(
+        uint256 word
+    ) private pure returns (uint256 swapped) {
+        for (uint256 i = 0; i < 32; ++i) {
+            swapped = (swapped << 8) | (word & 0xff);
+            word >>= 8;
+        }
+    }
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.24;
+
+import {IModelVerifier, PROOF_SELECTOR, Tensor} from "zkvouch/interfaces/IModelVerifier.sol";
+
+/// @title Bare verifiers that do something else than verify, in the adapter's tests
+contract HostileVerifier {
+    enum Mode {
+        True,
+        False,
+        Two,
+        Nothing,
+        HalfAWord,
+        TwoWords,
+        ReturnBomb,
+        Revert,
+        RevertBomb,
+        BurnGas,
+        Invalid,
+        BurnThenRevert
+    }
+
+    Mode internal immutable _MODE;
+
+    constructor(
+        Mode mode
+    ) {
+        _MODE = mode;
+    }
+
+    fallback() external {
+        Mode mode = _MODE;
+        assembly ("memory-safe") {
+            mstore(0x00, 1)
+            switch mode
+            case 0 { return(0x00, 0x20) }
+            case 1 {
+                mstore(0x00, 0)
+                return(0x00, 0x20)
+            }
+            case 2 {
+                mstore(0x00, 2)
+                return(0x00, 0x20)
+            }
+            case 3 { return(0x00, 0x00) }
+            case 4 { return(0x10, 0x10) }
+            case 5 { return(0x00, 0x40) }
+            case 6 { return(0x00, 200000) }
+            case 7 { revert(0x00, 0x00) }
+            case 8 { revert(0x00, 200000) }
+            case 9 { for {} 1 {} {} }
+            case 10 { invalid() }
+            case 11 {
+                // As a precompile does with a bad point: all but the 64th part.
+                mstore(0x00, not(0))
+                let failed := iszero(staticcall(gas(), 6, 0x00, 0x80, 0x00, 0x00))
+                if failed { revert(0x00, 0x00) }
+            }
+        }
+    }
+}
+
+/// @title A model verifier whose proofs are one word, for the stateful tests and those of the router's gate
+/// @dev It says that it checks proofs, which a mock must not.
+contract StubModelVerifier is IModelVerifier {
+    enum Flaw {
+        None,
+        AcceptsEverything,
+        AcceptsChangedProof,
+        AcceptsChangedInstance,
+        RefusesByOtherError,
+        RefusesByNothing
+    }
+
+    error Other();
+
+    bytes32 public immutable override modelId;
+    Flaw public immutable FLAW;
+
+    constructor(
+        bytes32 model,
+        Flaw flaw
+    ) {
+        modelId = model;
+        FLAW = flaw;
+    }
+
+    function verify(
+        bytes calldata proof,
+        uint256[] calldata instances
+    ) external view override {
+        if (FLAW == Flaw.AcceptsEverything) return;
+        bool proofFits = proof.length == 32 && bytes32(proof) == modelId;
+        bool instancesFit = instances.length == 2 && instances[1] == uint256(keccak256(abi.encode(instances[0]))) >> 8;
+        if (FLAW == Flaw.AcceptsChangedProof) proofFits = true;
+        if (FLAW == Flaw.AcceptsChangedInstance) instancesFit = true;
+        if (proofFits && instancesFit) return;
+        if (FLAW == Flaw.RefusesByOtherError) revert Other();
+        if (FLAW == Flaw.RefusesByNothing) {
+            assembly {
+                revert(0, 0)
+            }
+        }
+        revert InvalidProof(modelId);
+    }
+
+    /// @dev The proof and the instances that it takes for `input`.
+    function prove(
+        uint256 input
+    ) external view returns (bytes memory proof, uint256[] memory instances) {
+        proof = abi.encode(modelId);
+        instances = new uint256[](2);
+        instances[0] = input;
+        instances[1] = uint256(keccak256(abi.encode(input))) >> 8;
+    }
+
+    function selector() external pure override returns (bytes4) {
+        return PROOF_SELECTOR;
+    }
+
+    function schema() external pure override returns (bytes memory) {
+        return hex"020000000001030000000001";
+    }
+
+    function tensors() external pure override returns (Tensor[] memory) {
+        return new Tensor[](0);
+    }
+}

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.24;
+
+import {Fixtures, Model, Proof} from "./Fixtures.sol";
+import {ModelRouter} from "zkvouch/ModelRouter.sol";
+import {ModelVerifier} from "zkvouch/ModelVerifier.sol";
+import {
+    IPredictionConsumerErrors,
+    IPredictionConsumerEvents,
+    Prediction,
+    PredictionConsumer
+} from "zkvouch/PredictionConsumer.sol";
+import {PredictionLedger} from "zkvouch/PredictionLedger.sol";
+import {IModelRouterErrors} from "zkvouch/interfaces/IModelRouter.sol";
+import {IModelVerifierErrors} from "zkvouch/interfaces/IModelVerifier.sol";
+import {IPredictionLedger, IPredictionLedgerErrors} from "zkvouch/interfaces/IPredictionLedger.sol";
+
+/// @notice Opens the base's functions to the tests.
+contract OpenConsumer is PredictionConsumer {
+    constructor(
+        IPredictionLedger ledger
+    ) PredictionConsumer(ledger) {}
+
+    function consume(
+        bytes32 modelId,
+        bytes calldata proof,
+        uint256[] calldata instances
+    ) external returns (Prediction memory) {
+        return _consume(modelId, proof, instances);
+    }
+
+    function consumeOnce(
+        bytes32 modelId,
+        bytes calldata proof,
+        uint256[] calldata instances
+    ) external returns (Prediction memory) {
+        return _consume(modelId, bytes32(uint256(uint160(msg.sender))), proof, instances);
+    }
+
+    function reveal(
+        bytes32 modelId,
+        bytes calldata proof,
+        uint256[] calldata instances,
+        bytes32 salt
+    ) external returns (Prediction memory) {
+        return _consumeCommitted(modelId, proof, instances, salt);
+    }
+
+    function recall(
+        bytes32 modelId,
+        uint256[] calldata instances,
+        uint256 maxAge
+    ) external view returns (Prediction memory) {
+        return _recall(modelId, 0, instances, maxAge);
+    }
+}
+
+/// @notice A consumer that asks for more patience.
+contract SlowConsumer is OpenConsumer {
+    constructor(
+        IPredictionLedger ledger
+    ) OpenConsumer(ledger) {}
+
+    function _commitmentDelay() internal pure override returns (uint256) {
+        return 10;
+    }
+
+    function _commitmentLifetime() internal pure override returns (uint256) {
+        return 1 hours;
+    }
+}
+
+contract PredictionConsumerTest is
+    Fixtures,
+    IPredictionConsumerErrors,
+    IPredictionConsumerEvents,
+    IPredictionLedgerErrors
+{
+    Model internal model;
+    ModelRouter internal router;
+    PredictionLedger internal ledger;
+    OpenConsumer internal consumer;
+    bytes32 internal modelId;
+    bytes32 internal constant SALT = keccak256("salt");
+    address internal alice = makeAddr("alice");
+    address internal mallory = makeAddr("mallory");
+
+    function setUp() public {
+        model = loadModel("tree");
+        ModelVerifier adapter = deployAdapter(model);
+        modelId = adapter.modelId();
+        router = deployRouter(model, adapter);
+        ledger = new PredictionLedger(router);
+        consumer = new OpenConsumer(ledger);
+        vm.warp(1_700_000_000);
+        vm.roll(1000);
+    }
+
+    // ------------------------------------------------------------------------------------------ consuming
+
+    /// @dev Every number is what ezkl itself says, over all fixtures.
+    function test_DecodesAsTheEngineDoes() public {
+        string[4] memory names = ["tree", "sibling", "credit", "hashed"];
+        for (uint256 i = 0; i < names.length; ++i) {
+            Model memory m = loadModel(names[i]);
+            ModelVerifier adapter = deployAdapter(m);
+            if (i != 0) addTo(router, m, adapter);
+            _compare(adapter.modelId(), m.first);
+        }
+        _compare(modelId, loadProof("tree", "proof-1"));
+    }
+
+    function _compare(
+        bytes32 id,
+        Proof memory proof
+    ) private {
+        // The first model was added in setUp, with the very code that is deployed anew here.
+        Prediction memory p = consumer.consume(id, proof.proof, proof.instances);
+        assertEq(p.modelId, id);
+        assertTrue(ledger.isVerified(p.id));
+        assertEq(p.outputCount(), proof.outputs.length);
+        for (uint256 j = 0; j < proof.outputs.length; ++j) {
+            assertEq(p.output(j), parseDecimal(proof.outputs[j]), proof.outputs[j]);
+        }
+        assertEq(ledger.recordOf(p.id).submitter, address(consumer));
+    }
+
+    function test_RevertReplay() public {
+        Prediction memory p = consumer.consume(modelId, model.first.proof, model.first.instances);
+        vm.expectRevert(abi.encodeWithSelector(AlreadyRecorded.selector, p.id));
+        consumer.consume(modelId, model.first.proof, model.first.instances);
+        vm.prank(alice);
+        vm.expectRevert(abi.encodeWithSelector(AlreadyRecorded.selector, p.id));
+        consumer.consume(modelId, model.again.proof, model.again.instances);
+        // Another contract has its own predictions.
+        new OpenConsumer(ledger).consume(modelId, model.first.proof, model.first.instances);
+    }
+
+    /// @dev Recording it directly, under whatever name, takes nothing from the consumer.
+    function test_NobodyElseUsesUpAPrediction() public {
+        vm.prank(mallory);
+        ledger.record(modelId, 0, model.first.proof, model.first.instances);
+        consumer.consume(modelId, model.first.proof, model.first.instances);
+    }
+
+    function test_OncePerCaller() public {
+        vm.prank(alice);
+        consumer.consumeOnce(modelId, model.first.proof, model.first.instances);
+        vm.prank(mallory);
+        consumer.consumeOnce(modelId, model.first.proof, model.first.instances);
+        vm.expectRevert();
+        vm.prank(alice);
+        consumer.consumeOnce(modelId, model.first.proof, model.first.instances);
+    }
+
+    function test_RevertInvalid() public {
+        vm.expectRevert(abi.encodeWithSelector(IModelVerifierErrors.InvalidProof.selector, modelId));
+        consumer.consume(modelId, model.first.proof, new uint256[](7));
+    }
+
+    // ------------------------------------------------------------------------------------------ commit and reveal
+
+    function test_CommitsAndReveals() public {
+        bytes32 commitment = _commit(alice);
+        vm.roll(1001);
+        vm.prank(alice);
+        Prediction memory p = consumer.reveal(modelId, model.first.proof, model.first.instances, SALT);
+        assertEq(p.argmax(), 1);
+        // It is used up.
+        vm.expectRevert(abi.encodeWithSelector(NotCommitted.selector, commitment));
+        vm.prank(alice);
+        consumer.reveal(modelId, model.first.proof, model.first.instances, SALT);
+    }
+
+    function test_CommitmentIsTheHashOfItsParts() public view {
+        assertEq(
+            consumer.commitmentOf(alice, modelId, model.first.instances, SALT),
+            keccak256(
+                abi.encode(
+                    block.chainid,
+                    address(consumer),
+                    alice,
+                    modelId,
+                    keccak256(abi.encodePacked(model.first.instances)),
+                    SALT
+                )
+            )
+        );
+    }
+
+    /// @dev The attack that it is for: the reveal is seen in the mempool and sent by another first.
+    function test_RevertCopiedReveal() public {
+        _commit(alice);
+        vm.roll(1001);
+        bytes32 hers = consumer.commitmentOf(mallory, modelId, model.first.instances, SALT);
+        vm.expectRevert(abi.encodeWithSelector(NotCommitted.selector, hers));
+        vm.prank(mallory);
+        consumer.reveal(modelId, model.first.proof, model.first.instances, SALT);
+        // Committing in the same block as seeing it doesn't help, and one block later it is gone.
+        vm.prank(mallory);
+        consumer.commitPrediction(hers);
+        vm.expectRevert(abi.encodeWithSelector(CommitmentTooYoung.selector, 1001, 1002));
+        vm.prank(mallory);
+        consumer.reveal(modelId, model.first.proof, model.first.instances, SALT);
+        vm.prank(alice);
+        Prediction memory p = consumer.reveal(modelId, model.first.proof, model.first.instances, SALT);
+        vm.roll(1002);
+        vm.expectRevert(abi.encodeWithSelector(AlreadyRecorded.selector, p.id));
+        vm.prank(mallory);
+        consumer.reveal(modelId, model.again.proof, model.again.instances, SALT);
+    }
+
+    /// @dev Copying the commitment instead neither helps the copier nor hinders its author.
+    function test_CopiedCommitmentIsWorthNothing() public {
+        bytes32 commitment = consumer.commitmentOf(alice, modelId, model.first.instances, SALT);
+        vm.prank(mallory);
+        consumer.commitPrediction(commitment);
+        _commit(alice);
+        vm.roll(1001);
+        vm.expectRevert();
+        vm.prank(mallory);
+        consumer.reveal(modelId, model.first.proof, model.first.instances, SALT);
+        vm.prank(alice);
+        consumer.reveal(modelId, model.first.proof, model.first.instances, SALT);
+    }
+
+    function test_RevertCommitTwice() public {
+        bytes32 commitment = _commit(alice);
+        vm.expectRevert(abi.encodeWithSelector(AlreadyCommitted.selector, commitment));
+        vm.prank(alice);
+        consumer.commitPrediction(commitment);
+    }
+
+    function test_RevertRevealAnotherPrediction() public {
+        _commit(alice);
+        vm.roll(1001);
+        Proof memory second = loadProof("tree", "proof-1");
+        vm.expectRevert(
+            abi.encodeWithSelector(NotCommitted.selector, consumer.commitmentOf(alice, modelId, second.instances, SALT))
+        );
+        vm.prank(alice);
+        consumer.reveal(modelId, second.proof, second.instances, SALT);
+        vm.expectRevert();
+        vm.prank(alice);
+        consumer.reveal(modelId, model.first.proof, model.first.instances, keccak256("other salt"));
+    }
+
+    function test_RevertRevealInTheSameBlock() public {
+        _commit(alice);
+        vm.expectRevert(abi.encodeWithSelector(CommitmentTooYoung.selector, 1000, 1001));
+        vm.prank(alice);
+        consumer.reveal(modelId, model.first.proof, model.first.instances, SALT);
+    }
+
+    function test_RevertRevealTooLate() public {
+        _commit(alice);
+        vm.roll(1001);
+        uint256 end = vm.getBlockTimestamp() + 1 days;
+        vm.warp(end + 1);
+        vm.expectRevert(abi.encodeWithSelector(CommitmentExpired.selector, end + 1, end));
+        vm.prank(alice);
+        consumer.reveal(modelId, model.first.proof, model.first.instances, SALT);
+        vm.warp(end);
+        vm.prank(alice);
+        consumer.reveal(modelId, model.first.proof, model.first.instances, SALT);
+    }
+
+    function test_ConsumerChoosesItsDelays() public {
+        consumer = new SlowConsumer(ledger);
+        _commit(alice);
+        vm.roll(1009);
+        vm.expectRevert(abi.encodeWithSelector(CommitmentTooYoung.selector, 1009, 1010));
+        vm.prank(alice);
+        consumer.reveal(modelId, model.first.proof, model.first.instances, SALT);
+        vm.roll(1010);
+        vm.warp(vm.getBlockTimestamp() + 1 hours + 1);
+        vm.expectRevert();
+        vm.prank(alice);
+        consumer.reveal(modelId, model.first.proof, model.first.instances, SALT);
+    }
+
+    /// @dev A commitment whose proof turns out invalid is not lost.
+    function test_InvalidRevealKeepsTheCommitment() public {
+        _commit(alice);
+        vm.roll(1001);
+        bytes memory wrong = copyOf(model.first.proof);
+        wrong[0] ^= 0x01;
+        vm.expectRevert(abi.encodeWithSelector(IModelVerifierErrors.InvalidProof.selector, modelId));
+        vm.prank(alice);
+        consumer.reveal(modelId, wrong, model.first.instances, SALT);
+        vm.prank(alice);
+        consumer.reveal(modelId, model.first.proof, model.first.instances, SALT);
+    }
+
+    // ------------------------------------------------------------------------------------------ freshness
+
+    function test_RecallsAFreshPrediction() public {
+        Prediction memory p = consumer.consume(modelId, model.first.proof, model.first.instances);
+        uint256 recordedAt = vm.getBlockTimestamp();
+        vm.warp(recordedAt + 100);
+        Prediction memory again = consumer.recall(modelId, model.first.instances, 100);
+        assertEq(abi.encode(again), abi.encode(p));
+        vm.warp(recordedAt + 101);
+        vm.expectRevert(abi.encodeWithSelector(StalePrediction.selector, recordedAt, 100));
+        consumer.recall(modelId, model.first.instances, 100);
+    }
+
+    function test_RevertRecallOfWhatWasNeverConsumed() public {
+        // Not even if somebody else recorded it.
+        ledger.record(modelId, 0, model.first.proof, model.first.instances);
+        bytes32 id = ledger.idOf(modelId, model.first.instances, address(consumer), 0);
+        vm.expectRevert(abi.encodeWithSelector(NotRecorded.selector, id));
+        consumer.recall(modelId, model.first.instances, 100);
+    }
+
+    function test_RevertRecallOfARetiredModel() public {
+        consumer.consume(modelId, model.first.proof, model.first.instances);
+        vm.prank(owner);
+        router.retireModel(modelId);
+        vm.expectRevert(abi.encodeWithSelector(IModelRouterErrors.ModelRetired.selector, modelId));
+        consumer.recall(modelId, model.first.instances, 100);
+    }
+
+    function _commit(
+        address who
+    ) private returns (bytes32 commitment) {
+        commitment = consumer.commitmentOf(who, modelId, model.first.instances, SALT);
+        vm.expectEmit(address(consumer));
+        emit PredictionCommitted(who, commitment);
+        vm.prank(who);
+        consumer.commitPrediction(commitment);
+    }
+}
