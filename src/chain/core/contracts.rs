@@ -1,0 +1,322 @@
+//! The contracts' ABIs and code, from contracts/artifacts/.
+
+use crate::chain::{deploy::Contract, revert::RevertDecoder, submit};
+use alloy::{json_abi::JsonAbi, primitives::Bytes};
+use serde::Deserialize;
+use std::sync::LazyLock;
+
+/// Typed bindings. A test compares them with the compiled ABIs.
+#[allow(missing_docs)]
+pub mod bindings {
+    alloy::sol! {
+        #[derive(Debug, PartialEq)]
+        struct ModelParts {
+            bytes32 onnxHash;
+            bytes32 settingsHash;
+            bytes32 srsHash;
+            bytes32 vkHash;
+            string engine;
+        }
+
+        #[derive(Debug, PartialEq)]
+        struct Record {
+            address submitter;
+            uint48 timestamp;
+            uint48 blockNumber;
+        }
+
+        interface ModelRouter {
+            event ModelAdded(bytes32 indexed modelId, address indexed verifier);
+            event ModelRetiredForGood(bytes32 indexed modelId, address indexed verifier);
+
+            function addModel(address verifier, bytes proof, uint256[] instances) external;
+            function retireModel(bytes32 modelId) external;
+            function statusOf(bytes32 modelId) external view returns (uint8);
+            function verifierOf(bytes32 modelId) external view returns (address);
+            function modelCount() external view returns (uint256);
+            function modelAt(uint256 index) external view returns (bytes32);
+            function owner() external view returns (address);
+            function pendingOwner() external view returns (address);
+            function transferOwnership(address newOwner) external;
+            function acceptOwnership() external;
+        }
+
+        interface PredictionLedger {
+            #[derive(Debug, PartialEq)]
+            event PredictionRecorded(
+                bytes32 indexed modelId,
+                bytes32 indexed id,
+                address indexed submitter,
+                bytes32 context,
+                bytes32 inputsHash,
+                uint256[] outputs
+            );
+
+            function record(bytes32 modelId, bytes32 context, bytes proof, uint256[] instances)
+                external
+                returns (bytes32 id, bytes schema);
+            function idOf(bytes32 modelId, uint256[] instances, address submitter, bytes32 context)
+                external
+                view
+                returns (bytes32);
+            function isVerified(bytes32 id) external view returns (bool);
+            function recordOf(bytes32 id) external view returns (Record);
+            function router() external view returns (address);
+        }
+
+        interface ModelVerifier {
+            function verify(bytes proof, uint256[] instances) external view;
+            function modelId() external view returns (bytes32);
+            function modelParts() external view returns (ModelParts);
+            function schema() external view returns (bytes);
+            function descriptor() external view returns (bytes);
+            function VERIFIER() external view returns (address);
+            function VERIFIER_CODE_HASH() external view returns (bytes32);
+            function PROOF_LENGTH() external view returns (uint256);
+            function INSTANCE_COUNT() external view returns (uint256);
+            function GAS_CAP() external view returns (uint256);
+        }
+
+        interface EmergencyStop {
+            function stop() external;
+            function paused() external view returns (bool);
+            function VERIFIER() external view returns (address);
+            function modelId() external view returns (bytes32);
+            function owner() external view returns (address);
+        }
+    }
+}
+
+/// The contracts whose code is in the binary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Name {
+    /// Model id to verifier.
+    ModelRouter,
+    /// The record of predictions.
+    PredictionLedger,
+    /// One model's adapter.
+    ModelVerifier,
+    /// The stop in front of one verifier.
+    EmergencyStop,
+    /// OpenZeppelin's timelock, to own a router.
+    TimelockController,
+}
+
+/// A compiled contract.
+#[derive(Debug)]
+pub struct Artifact {
+    /// Its name.
+    pub name: String,
+    /// Its source's path in [`standard_input`].
+    pub source: String,
+    /// Its ABI.
+    pub abi: JsonAbi,
+    /// Its creation code without constructor arguments.
+    pub creation_code: Bytes,
+}
+
+impl Artifact {
+    /// The contract with its constructor's arguments: ABI-encoded, and as text.
+    pub fn contract(&self, arguments: Vec<u8>, text: Vec<String>) -> Contract {
+        Contract {
+            name: self.name.clone(),
+            init_code: [self.creation_code.as_ref(), &arguments].concat().into(),
+            // Immutables are filled in by the constructor.
+            runtime_code: None,
+            arguments: Some(text),
+        }
+    }
+}
+
+macro_rules! artifact_text {
+    ($name:literal) => {
+        include_str!(concat!("../../../contracts/artifacts/", $name, ".json"))
+    };
+}
+
+/// A contract's artefact.
+pub fn artifact(name: Name) -> &'static Artifact {
+    static ARTIFACTS: LazyLock<[Artifact; 5]> = LazyLock::new(|| {
+        [
+            artifact_text!("ModelRouter"),
+            artifact_text!("PredictionLedger"),
+            artifact_text!("ModelVerifier"),
+            artifact_text!("EmergencyStop"),
+            artifact_text!("TimelockController"),
+        ]
+        .map(parse)
+    });
+    &ARTIFACTS[name as usize]
+}
+
+fn parse(text: &str) -> Artifact {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct File {
+        contract_name: String,
+        source_name: String,
+        abi: JsonAbi,
+        bytecode: Code,
+    }
+    #[derive(Deserialize)]
+    struct Code {
+        object: Bytes,
+    }
+    let file: File = serde_json::from_str(text).expect("the artefacts in the binary are tested");
+    Artifact {
+        name: file.contract_name,
+        source: file.source_name,
+        abi: file.abi,
+        creation_code: file.bytecode.object,
+    }
+}
+
+/// The compiler's input for all of them, for source verification.
+pub fn standard_input() -> &'static str {
+    artifact_text!("standard-input")
+}
+
+/// Knows every error of these contracts and of a bare verifier, and what it means to a user.
+pub fn decoder() -> RevertDecoder {
+    let names = [
+        Name::ModelRouter,
+        Name::PredictionLedger,
+        Name::ModelVerifier,
+        Name::EmergencyStop,
+        Name::TimelockController,
+    ];
+    let known = names
+        .into_iter()
+        .fold(submit::decoder(), |decoder, name| decoder.with_abi(&artifact(name).abi));
+    MEANINGS.iter().fold(known, |decoder, (error, text)| decoder.explain(error, text))
+}
+
+const MEANINGS: [(&str, &str); 18] = [
+    ("AlreadyRecorded", "this account recorded this prediction before, in the same context"),
+    ("InsufficientGas", "send the transaction with a higher --gas-limit"),
+    ("InstanceCountMismatch", "the proof is of another model or build"),
+    ("InstanceOutOfField", "the bytes of an instance were read in the wrong order"),
+    (
+        "InvalidProof",
+        "the proof does not show these instances for this model; check it with `zkvouch verify`",
+    ),
+    ("ModelAlreadyAdded", "a route is never re-pointed; another build has another model id"),
+    ("ModelRetired", "it was retired for good; another build has another model id"),
+    ("ModelUnknown", "the router has no such model; run `zkvouch deploy --broadcast`"),
+    ("MutantAccepted", "the verifier lets a changed proof pass: it must not be used; report this"),
+    ("MutantRefusedOtherwise", "the verifier's gas cap may be too low"),
+    ("OwnableUnauthorizedAccount", "only the owner may do this; use --account with its key"),
+    ("ProofLengthMismatch", "the proof is truncated, or of another model or build"),
+    ("SelectorRefused", "it is a mock, or no verifier of ours"),
+    ("EnforcedPause", "the model's verifier was stopped for good by its guardian"),
+    ("VerifierCodeMismatch", "the bare verifier is missing or is not the one that was built"),
+    ("VerifierOutOfGas", "the gas cap of the model's adapter is too low for this chain"),
+    ("InvalidArgument", "the constructor refuses it"),
+    ("UnexpectedVerifierReturn", "the bare verifier is none of ours"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::{bindings::*, *};
+    use alloy::{
+        primitives::keccak256,
+        sol_types::{SolCall, SolEvent},
+    };
+
+    macro_rules! has_calls {
+        ($name:expr, $($call:ty),+ $(,)?) => {$(
+            let signature = <$call>::SIGNATURE;
+            let found = artifact($name).abi.functions().any(|f| f.signature() == signature);
+            assert!(found, "{signature} is not in the ABI");
+        )+};
+    }
+
+    #[test]
+    fn the_bindings_agree_with_the_compiled_abis() {
+        has_calls!(
+            Name::ModelRouter,
+            ModelRouter::addModelCall,
+            ModelRouter::retireModelCall,
+            ModelRouter::statusOfCall,
+            ModelRouter::verifierOfCall,
+            ModelRouter::modelCountCall,
+            ModelRouter::modelAtCall,
+            ModelRouter::ownerCall,
+            ModelRouter::pendingOwnerCall,
+            ModelRouter::transferOwnershipCall,
+            ModelRouter::acceptOwnershipCall,
+        );
+        has_calls!(
+            Name::PredictionLedger,
+            PredictionLedger::recordCall,
+            PredictionLedger::idOfCall,
+            PredictionLedger::isVerifiedCall,
+            PredictionLedger::recordOfCall,
+            PredictionLedger::routerCall,
+        );
+        has_calls!(
+            Name::ModelVerifier,
+            ModelVerifier::verifyCall,
+            ModelVerifier::modelIdCall,
+            ModelVerifier::modelPartsCall,
+            ModelVerifier::schemaCall,
+            ModelVerifier::descriptorCall,
+            ModelVerifier::VERIFIERCall,
+            ModelVerifier::VERIFIER_CODE_HASHCall,
+            ModelVerifier::PROOF_LENGTHCall,
+            ModelVerifier::INSTANCE_COUNTCall,
+            ModelVerifier::GAS_CAPCall,
+        );
+        has_calls!(
+            Name::EmergencyStop,
+            EmergencyStop::stopCall,
+            EmergencyStop::pausedCall,
+            EmergencyStop::VERIFIERCall,
+            EmergencyStop::modelIdCall,
+            EmergencyStop::ownerCall,
+        );
+        let topic = |name: Name, event: &str| {
+            artifact(name).abi.event(event).expect("an event")[0].selector()
+        };
+        assert_eq!(topic(Name::ModelRouter, "ModelAdded"), ModelRouter::ModelAdded::SIGNATURE_HASH);
+        assert_eq!(
+            topic(Name::ModelRouter, "ModelRetiredForGood"),
+            ModelRouter::ModelRetiredForGood::SIGNATURE_HASH
+        );
+        assert_eq!(
+            topic(Name::PredictionLedger, "PredictionRecorded"),
+            PredictionLedger::PredictionRecorded::SIGNATURE_HASH
+        );
+    }
+
+    #[test]
+    fn every_explained_error_exists() {
+        for (name, _) in MEANINGS {
+            let known = [
+                Name::ModelRouter,
+                Name::PredictionLedger,
+                Name::ModelVerifier,
+                Name::EmergencyStop,
+            ]
+            .into_iter()
+            .any(|contract| artifact(contract).abi.error(name).is_some());
+            assert!(known, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_code_is_what_its_hash_says() {
+        for (name, text) in [
+            (Name::ModelRouter, artifact_text!("ModelRouter")),
+            (Name::PredictionLedger, artifact_text!("PredictionLedger")),
+            (Name::ModelVerifier, artifact_text!("ModelVerifier")),
+            (Name::EmergencyStop, artifact_text!("EmergencyStop")),
+            (Name::TimelockController, artifact_text!("TimelockController")),
+        ] {
+            let file: serde_json::Value = serde_json::from_str(text).expect("JSON");
+            assert_eq!(format!("{name:?}"), artifact(name).name);
+            let hash = keccak256(&artifact(name).creation_code).to_string();
+            assert_eq!(file["initCodeHash"], hash.as_str(), "{name:?}");
+        }
+    }
+}

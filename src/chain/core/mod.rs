@@ -1,0 +1,161 @@
+//! Our own contracts: the router, the ledger, and what stands between them and a bare verifier.
+//!
+//! Their code is in the binary, so deploying them needs no compiler. All go through the CREATE2
+//! proxy with [`SALT`]: an address depends on the constructor's arguments
+//! alone, whoever deploys.
+
+mod contracts;
+mod ledger;
+mod models;
+mod schema;
+
+pub use contracts::{Artifact, Name, artifact, bindings, decoder, standard_input};
+pub use ledger::{
+    LedgerRequest, Recorded, Submitted, is_already_recorded, prediction_id, submit_to_ledger,
+};
+pub use models::{
+    AddModel, AddedModel, ModelInfo, Status, add_model, default_gas_cap, list_models, model_info,
+    retire_model, stop_model, transfer_ownership,
+};
+pub use schema::{DecodedTensor, Schema, Tensor, TensorKind, descriptor};
+
+use super::{
+    Error, Result,
+    create2::{self, SALT},
+    deploy::{Contract, Deployed, Deployer, Kind, Method},
+    deployments::Role,
+    rpc::Rpc,
+};
+use alloy::{
+    network::TransactionBuilder,
+    primitives::{Address, U256},
+    rpc::types::TransactionRequest,
+    sol_types::{SolCall, SolValue},
+};
+use std::path::{Path, PathBuf};
+
+/// Where the core of one owner is, on every chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Core {
+    /// The account, or its timelock, that adds and retires models.
+    pub owner: Address,
+    /// The `ModelRouter`.
+    pub router: Address,
+    /// The `PredictionLedger`.
+    pub ledger: Address,
+}
+
+impl Core {
+    /// Works the addresses out.
+    pub fn of(owner: Address) -> Self {
+        let router = create2::address(SALT, &router_contract(owner).init_code);
+        let ledger = create2::address(SALT, &ledger_contract(router).init_code);
+        Self { owner, router, ledger }
+    }
+}
+
+/// The core to deploy.
+#[derive(Clone, Debug)]
+pub struct CoreRequest {
+    /// Who owns the router, or with a delay proposes to its timelock and executes.
+    pub owner: Address,
+    /// With a delay, in seconds, a timelock owns the router.
+    pub timelock_delay: Option<u64>,
+    /// The folder of the deployments files.
+    pub deployments: PathBuf,
+}
+
+/// What became of the core.
+#[derive(Clone, Debug)]
+pub struct DeployedCore {
+    /// Where it is.
+    pub core: Core,
+    /// The timelock's deployment, if one is wanted.
+    pub timelock: Option<Deployed>,
+    /// The router's deployment.
+    pub router: Deployed,
+    /// The ledger's deployment.
+    pub ledger: Deployed,
+}
+
+/// Deploys timelock, router and ledger unless they are there.
+pub async fn deploy_core(
+    deployer: &mut Deployer<'_>,
+    request: &CoreRequest,
+) -> Result<DeployedCore> {
+    let folder = &request.deployments;
+    let (owner, timelock) = match request.timelock_delay {
+        None => (request.owner, None),
+        Some(delay) => {
+            let contract = timelock_contract(request.owner, delay);
+            let deployed = put(deployer, folder, &contract, Role::Timelock, None).await?;
+            (create2::address(SALT, &contract.init_code), Some(deployed))
+        }
+    };
+    let core = Core::of(owner);
+    let router = put(deployer, folder, &router_contract(core.owner), Role::Router, None).await?;
+    let ledger = put(deployer, folder, &ledger_contract(core.router), Role::Ledger, None).await?;
+    Ok(DeployedCore { core, timelock, router, ledger })
+}
+
+/// Deploys one of our contracts and puts it into the deployments file.
+async fn put(
+    deployer: &mut Deployer<'_>,
+    folder: &Path,
+    contract: &Contract,
+    role: Role,
+    model: Option<super::deployments::Model>,
+) -> Result<Deployed> {
+    let method = Method::default();
+    let deployed = deployer.contract(contract, method).await?;
+    let kind = Kind { role, method, model, compiler: None };
+    deployer.record(folder, &deployed, kind).await?;
+    Ok(deployed)
+}
+
+/// A timelock that `account` proposes to and executes, and that only it administers itself.
+fn timelock_contract(account: Address, delay: u64) -> Contract {
+    let arguments = (U256::from(delay), vec![account], vec![account], Address::ZERO);
+    let text = [
+        delay.to_string(),
+        format!("[{account}]"),
+        format!("[{account}]"),
+        Address::ZERO.to_string(),
+    ];
+    artifact(Name::TimelockController).contract(arguments.abi_encode_params(), text.to_vec())
+}
+
+fn router_contract(owner: Address) -> Contract {
+    artifact(Name::ModelRouter).contract((owner,).abi_encode_params(), vec![owner.to_string()])
+}
+
+fn ledger_contract(router: Address) -> Contract {
+    artifact(Name::PredictionLedger)
+        .contract((router,).abi_encode_params(), vec![router.to_string()])
+}
+
+/// Asks a contract of ours. An answer that does not decode means that it is another contract.
+pub(crate) async fn ask<C: SolCall>(rpc: &Rpc, contract: Address, call: &C) -> Result<C::Return> {
+    let request = TransactionRequest::default().with_to(contract).with_input(call.abi_encode());
+    let answer = rpc.call(&request).await?;
+    C::abi_decode_returns(&answer)
+        .map_err(|_| Error::NotOurs { address: contract, function: C::SIGNATURE })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_those_that_the_forge_scripts_get() {
+        let text = include_str!("../../../contracts/artifacts/addresses.json");
+        let file: serde_json::Value = serde_json::from_str(text).expect("JSON");
+        let address =
+            |name: &str| file[name].as_str().expect("hex").parse::<Address>().expect("20");
+        let core = Core::of(address("owner"));
+        assert_eq!(core.router, address("ModelRouter"));
+        assert_eq!(core.ledger, address("PredictionLedger"));
+        assert_eq!(create2::PROXY, address("proxy"));
+        assert_eq!(file["salt"], SALT.to_string());
+    }
+}

@@ -1,0 +1,197 @@
+//! What a proof's instances stand for, as the contracts encode it.
+
+use crate::{
+    chain::{Error, Result},
+    field::{Felt, Scale},
+};
+
+/// What a run of instances stands for. The numbers are those of the contracts' `TensorKind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum TensorKind {
+    /// The hash or commitment of an input that is not public.
+    ProcessedInput = 0,
+    /// The hash or commitment of the parameters.
+    ProcessedParam = 1,
+    /// A public input.
+    Input = 2,
+    /// A public output.
+    Output = 3,
+    /// The hash or commitment of an output.
+    ProcessedOutput = 4,
+}
+
+impl TensorKind {
+    fn from_byte(byte: u8) -> Option<Self> {
+        [
+            Self::ProcessedInput,
+            Self::ProcessedParam,
+            Self::Input,
+            Self::Output,
+            Self::ProcessedOutput,
+        ]
+        .into_iter()
+        .find(|kind| *kind as u8 == byte)
+    }
+
+    /// Whether its instances are fixed-point numbers.
+    pub fn is_number(self) -> bool {
+        matches!(self, Self::Input | Self::Output)
+    }
+
+    /// Whether it belongs to the outputs, which come last.
+    pub fn is_output(self) -> bool {
+        matches!(self, Self::Output | Self::ProcessedOutput)
+    }
+}
+
+/// One tensor among a proof's instances, in their order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tensor {
+    /// What it stands for.
+    pub kind: TensorKind,
+    /// Its scale; zero for hashes and commitments.
+    pub scale: Scale,
+    /// Its dimensions; none for a single element.
+    pub shape: Vec<u32>,
+}
+
+/// The descriptor that a `ModelVerifier` is made with:
+/// `{ uint8 kind ‖ int8 scale ‖ uint8 rank ‖ rank × uint32 dimension }` for each tensor, big endian.
+///
+/// # Errors
+/// A scale outside −128…127, a rank above 255, or a dimension of zero.
+pub fn descriptor(tensors: &[Tensor]) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for (index, tensor) in tensors.iter().enumerate() {
+        let bad = |what: String| Error::Tensor { index, what };
+        let scale = if tensor.kind.is_number() { tensor.scale.0 } else { 0 };
+        let scale = i8::try_from(scale).map_err(|_| bad(format!("scale {scale}")))?;
+        let rank = tensor.shape.len();
+        let rank = u8::try_from(rank).map_err(|_| bad(format!("{rank} dimensions")))?;
+        if tensor.shape.contains(&0) {
+            return Err(bad("a dimension of zero".into()));
+        }
+        bytes.extend([tensor.kind as u8, scale.to_be_bytes()[0], rank]);
+        bytes.extend(tensor.shape.iter().flat_map(|dimension| dimension.to_be_bytes()));
+    }
+    Ok(bytes)
+}
+
+/// The compact form: runs of instances of one kind and scale.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Schema {
+    runs: Vec<(TensorKind, Scale, u32)>,
+}
+
+/// The numbers of one run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DecodedTensor {
+    /// What they stand for.
+    pub kind: TensorKind,
+    /// The scalars as they are.
+    pub felts: Vec<Felt>,
+    /// The real numbers, of inputs and outputs. An instance that is none is NaN.
+    pub values: Option<Vec<f64>>,
+}
+
+impl Schema {
+    /// Reads `{ uint8 kind ‖ int8 scale ‖ uint32 count }`, repeated. Nothing for other bytes.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        if !bytes.len().is_multiple_of(6) {
+            return None;
+        }
+        let runs = bytes.chunks_exact(6).map(|run| {
+            let scale = Scale(i8::from_be_bytes([run[1]]).into());
+            let count = u32::from_be_bytes([run[2], run[3], run[4], run[5]]);
+            Some((TensorKind::from_byte(run[0])?, scale, count))
+        });
+        Some(Self { runs: runs.collect::<Option<_>>()? })
+    }
+
+    /// Cuts instances into runs and decodes them. Nothing if their number does not fit.
+    pub fn decode(&self, instances: &[Felt]) -> Option<Vec<DecodedTensor>> {
+        let mut rest = instances;
+        let mut decoded = Vec::new();
+        for (kind, scale, count) in &self.runs {
+            let count = usize::try_from(*count).ok()?;
+            let felts = rest.get(..count)?.to_vec();
+            rest = &rest[count..];
+            let values = kind.is_number().then(|| {
+                felts.iter().map(|felt| felt.to_f64(*scale).unwrap_or(f64::NAN)).collect()
+            });
+            decoded.push(DecodedTensor { kind: *kind, felts, values });
+        }
+        rest.is_empty().then_some(decoded)
+    }
+
+    /// The part that is about outputs.
+    #[must_use]
+    pub fn outputs(&self) -> Self {
+        let outputs = self.runs.iter().filter(|(kind, ..)| kind.is_output());
+        Self { runs: outputs.copied().collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensor(kind: TensorKind, scale: i32, shape: &[u32]) -> Tensor {
+        Tensor { kind, scale: Scale(scale), shape: shape.to_vec() }
+    }
+
+    #[test]
+    fn the_descriptor_is_the_one_in_the_contracts_readme() {
+        let tensors =
+            [tensor(TensorKind::Input, 7, &[1, 3]), tensor(TensorKind::Output, 7, &[1, 4])];
+        let expected = "02070200000001000000030307020000000100000004";
+        assert_eq!(alloy::hex::encode(descriptor(&tensors).expect("fits")), expected);
+        let bad = |tensor| descriptor(&[tensor]).expect_err("refused").to_string();
+        assert!(bad(tensor(TensorKind::Input, 128, &[1])).contains("scale 128"));
+        assert!(bad(tensor(TensorKind::Input, 1, &[1, 0])).contains("dimension of zero"));
+        let hash = tensor(TensorKind::ProcessedInput, 7, &[]);
+        assert_eq!(descriptor(&[hash]).expect("fits"), [0, 0, 0]);
+    }
+
+    #[test]
+    fn instances_are_decoded_by_the_schema() {
+        let bytes = alloy::hex::decode("020700000002030700000001").expect("hex");
+        let schema = Schema::read(&bytes).expect("a schema");
+        let felts = [128, -64, 320].map(Felt::from_i128);
+        let decoded = schema.decode(&felts).expect("fits");
+        assert_eq!(decoded[0].values, Some(vec![1.0, -0.5]));
+        assert_eq!(decoded[1].values, Some(vec![2.5]));
+        assert_eq!(schema.decode(&felts[..2]), None);
+        assert_eq!(schema.outputs().decode(&felts[2..]).map(|runs| runs.len()), Some(1));
+        assert_eq!(Schema::read(&bytes[1..]), None);
+        assert_eq!(Schema::read(&[9, 0, 0, 0, 0, 1]), None);
+    }
+
+    /// The contracts' decoder is tested with the same file.
+    #[test]
+    fn numbers_are_those_that_the_contracts_decode() {
+        let text = include_str!("../../../tests/fixtures/decoder-vectors.json");
+        let file: serde_json::Value = serde_json::from_str(text).expect("JSON");
+        let text = |column: &str, row: usize| file[column][row].as_str().expect("text").to_owned();
+        let rows = file["scalar"].as_array().expect("a column").len();
+        assert!(rows > 500);
+        for row in 0..rows {
+            let scale = file["scale"][row].as_i64().expect("a number") as i32;
+            let felt = Felt::from_be_hex(&text("scalar", row));
+            if text("error", row) == "NotFixedPoint" {
+                assert!(felt.is_err() || felt.is_ok_and(|felt| felt.to_i128().is_err()), "{row}");
+                continue;
+            }
+            let felt = felt.expect("a scalar");
+            let integer: i128 = text("integer", row).parse().expect("an integer");
+            assert_eq!(felt.to_i128(), Ok(integer), "{row}");
+            if let Ok(value) = text("value", row).parse::<f64>() {
+                let real = felt.to_f64(Scale(scale)).expect("a number");
+                // The contracts round down to 18 decimals.
+                let difference = (real - value / 1e18).abs();
+                assert!(difference <= 1.1e-18 + real.abs() * 1e-12, "{row}: {real} {value}");
+            }
+        }
+    }
+}

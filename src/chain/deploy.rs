@@ -1,0 +1,508 @@
+//! Deploying contracts, verifiers above all: to the same address everywhere, once, and only if the
+//! code does what it is meant to do.
+
+use super::{
+    Error, Mode, Result,
+    broadcast::About,
+    create2,
+    deployments::{self, Compiler, Deployments, Entry, Model, Role, Srs},
+    policy, submit,
+    tx::{self, Call, Receipt, Sender, Simulation},
+};
+use crate::field::{Felt, SCALAR_MODULUS};
+use alloy::{
+    eips::BlockId,
+    network::TransactionBuilder,
+    primitives::{Address, B256, Bytes, U256, keccak256},
+    rpc::types::{
+        TransactionRequest,
+        state::{AccountOverride, StateOverride},
+    },
+};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// A contract to deploy.
+#[derive(Clone, Debug)]
+pub struct Contract {
+    /// Its name in the source.
+    pub name: String,
+    /// Init code with the constructor's arguments.
+    pub init_code: Bytes,
+    /// The runtime code, if it is known beforehand (no immutables). Otherwise the node is asked
+    /// what the init code would leave.
+    pub runtime_code: Option<Bytes>,
+    /// The constructor's arguments as text, for the broadcast file.
+    pub arguments: Option<Vec<String>>,
+}
+
+/// How a contract gets its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Through the common proxy: the address depends on init code and salt only, and deploying
+    /// again is a no-op.
+    Create2 {
+        /// The salt.
+        salt: B256,
+    },
+    /// By a plain creation: the address depends on account and nonce.
+    Create,
+}
+
+impl Default for Method {
+    /// CREATE2 with [`create2::SALT`].
+    fn default() -> Self {
+        Self::Create2 { salt: create2::SALT }
+    }
+}
+
+/// What a deployment came to.
+#[derive(Clone, Debug)]
+pub struct Deployed {
+    /// The contract's name.
+    pub name: String,
+    /// Where the contract is, or in a dry run would be. A plain creation's address is known only
+    /// afterwards.
+    pub address: Option<Address>,
+    /// keccak256 of the runtime code. Unknown in a dry run when the constructor needs a contract
+    /// that is only planned.
+    pub runtime_code_hash: Option<B256>,
+    /// keccak256 of the init code.
+    pub init_code_hash: B256,
+    /// How it came about.
+    pub outcome: Outcome,
+}
+
+/// How a step on chain ended.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// It had been done before; no transaction was needed.
+    AlreadyDone,
+    /// A dry run: this is what would happen.
+    Simulated(Box<Simulation>),
+    /// A dry run, of a step that builds on others which the node can't simulate together.
+    Planned,
+    /// It was sent and mined.
+    Mined(Box<Receipt>),
+}
+
+impl Outcome {
+    /// The receipt, if a transaction was mined.
+    pub fn receipt(&self) -> Option<&Receipt> {
+        match self {
+            Self::Mined(receipt) => Some(receipt),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing was done yet.
+    pub fn is_dry(&self) -> bool {
+        matches!(self, Self::Simulated(_) | Self::Planned)
+    }
+}
+
+/// Deploys contracts that build on one another. In a dry run it remembers what would have been
+/// sent, so that later steps are simulated on top of it.
+#[derive(Debug)]
+pub struct Deployer<'a> {
+    sender: &'a Sender,
+    mode: Mode,
+    planned: Vec<Call>,
+}
+
+impl<'a> Deployer<'a> {
+    /// Deploys from the sender's account.
+    pub fn new(sender: &'a Sender, mode: Mode) -> Self {
+        Self { sender, mode, planned: Vec::new() }
+    }
+
+    /// Whose account deploys.
+    pub fn sender(&self) -> &'a Sender {
+        self.sender
+    }
+
+    /// Whether anything is sent.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Whether a dry run has planned transactions that the chain does not know.
+    pub fn has_plans(&self) -> bool {
+        !self.planned.is_empty()
+    }
+
+    /// Sends or simulates one transaction.
+    pub async fn run(&mut self, call: &Call) -> Result<Outcome, tx::Error> {
+        match self.mode {
+            Mode::Broadcast => Ok(Outcome::Mined(Box::new(self.sender.send(call).await?))),
+            Mode::DryRun => {
+                let simulation = self.sender.simulate_after(&self.planned, call).await?;
+                self.planned.push(call.clone());
+                Ok(simulation.map_or(Outcome::Planned, |it| Outcome::Simulated(Box::new(it))))
+            }
+        }
+    }
+
+    /// Deploys a contract unless the same code is there already.
+    ///
+    /// # Errors
+    /// Other code at the address, code over the size limits, no proxy on the chain, or whatever
+    /// the transaction came to.
+    pub async fn contract(&mut self, contract: &Contract, method: Method) -> Result<Deployed> {
+        check_sizes(contract)?;
+        let sender = self.sender;
+        let known = contract.runtime_code.as_ref().map(keccak256);
+        let deployed = |address, hash, outcome| Deployed {
+            name: contract.name.clone(),
+            address,
+            runtime_code_hash: hash,
+            init_code_hash: keccak256(&contract.init_code),
+            outcome,
+        };
+        let (call, address) = match method {
+            Method::Create2 { salt } => {
+                let address = create2::address(salt, &contract.init_code);
+                if let Some(hash) = there(sender, contract, address, known).await? {
+                    sender.settle().await?;
+                    return Ok(deployed(Some(address), Some(hash), Outcome::AlreadyDone));
+                }
+                check_proxy(sender).await?;
+                let input = create2::calldata(salt, &contract.init_code);
+                (Call::new(create2::PROXY, input, label(contract)), Some(address))
+            }
+            Method::Create => (Call::create(contract.init_code.clone(), label(contract)), None),
+        };
+        let call = call.about(About {
+            contract_name: Some(contract.name.clone()),
+            contract_address: address,
+            function: None,
+            arguments: contract.arguments.clone(),
+            create2: address.is_some(),
+        });
+        let expected = match known {
+            // What it builds on may only be planned, and then the node can't run its constructor.
+            None if self.has_plans() => None,
+            None => Some(runtime_hash(sender, contract).await?),
+            known => known,
+        };
+        let outcome = match self.run(&call).await {
+            Ok(outcome) => outcome,
+            // Somebody else, a second run perhaps, deployed the same meanwhile.
+            Err(error @ (tx::Error::WouldRevert { .. } | tx::Error::Failed { .. })) => {
+                let found = match address {
+                    Some(address) => there(sender, contract, address, expected).await?,
+                    None => None,
+                };
+                return match found {
+                    Some(hash) => Ok(deployed(address, Some(hash), Outcome::AlreadyDone)),
+                    None => Err(error.into()),
+                };
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let address = address.or(outcome.receipt().and_then(|receipt| receipt.contract_address));
+        if let (Outcome::Mined(_), Some(address)) = (&outcome, address) {
+            await_code(sender, contract, address, expected).await?;
+        }
+        Ok(deployed(address, expected, outcome))
+    }
+
+    /// Deploys a verifier and puts it into the deployments file.
+    ///
+    /// # Errors
+    /// A development SRS off a local chain, code that fails the golden proof, and all of
+    /// [`contract`](Self::contract).
+    pub async fn verifier(&mut self, request: &VerifierRequest) -> Result<Deployed> {
+        let sender = self.sender;
+        let chain_id = sender.rpc().chain_id();
+        policy::check_srs(&request.model.srs, chain_id, request.local)?;
+        // A malformed file is found before money is spent.
+        let known = Deployments::read(&request.deployments, chain_id)?;
+        if let Some(code) = &request.contract.runtime_code {
+            check_golden(sender, TRIAL, Some(code), &request.golden).await?;
+        }
+        let before = match request.method {
+            Method::Create => created_before(sender, request, &known).await?,
+            Method::Create2 { .. } => None,
+        };
+        let deployed = match before {
+            Some(deployed) => deployed,
+            None => self.contract(&request.contract, request.method).await?,
+        };
+        if let (Some(address), false) = (deployed.address, deployed.outcome.is_dry()) {
+            check_golden(sender, address, None, &request.golden).await?;
+        }
+        let kind = Kind {
+            role: Role::Verifier,
+            method: request.method,
+            model: Some(request.model.clone()),
+            compiler: request.compiler.clone(),
+        };
+        self.record(&request.deployments, &deployed, kind).await?;
+        Ok(deployed)
+    }
+
+    /// Puts a contract that is deployed into the deployments file; a dry run writes nothing.
+    pub(crate) async fn record(
+        &self,
+        folder: &Path,
+        deployed: &Deployed,
+        kind: Kind,
+    ) -> Result<()> {
+        let (Mode::Broadcast, Some(address), Some(runtime_code_hash)) =
+            (self.mode, deployed.address, deployed.runtime_code_hash)
+        else {
+            return Ok(());
+        };
+        let entry = Entry {
+            role: kind.role,
+            name: deployed.name.clone(),
+            address,
+            runtime_code_hash,
+            init_code_hash: deployed.init_code_hash,
+            salt: match kind.method {
+                Method::Create2 { salt } => Some(salt),
+                Method::Create => None,
+            },
+            model: kind.model,
+            compiler: kind.compiler,
+            transaction: deployed.outcome.receipt().map(|receipt| deployments::Transaction {
+                hash: receipt.hash,
+                block: receipt.block,
+                deployer: receipt.from,
+                gas_used: receipt.gas_used,
+                timestamp: receipt.timestamp,
+            }),
+        };
+        let chain_id = self.sender.rpc().chain_id();
+        Deployments::update(folder, chain_id, move |file| file.put(entry)).await?;
+        Ok(())
+    }
+}
+
+/// Deploys one contract; see [`Deployer::contract`].
+pub async fn deploy_contract(
+    sender: &Sender,
+    contract: &Contract,
+    method: Method,
+    mode: Mode,
+) -> Result<Deployed> {
+    Deployer::new(sender, mode).contract(contract, method).await
+}
+
+/// Deploys one verifier; see [`Deployer::verifier`].
+pub async fn deploy_verifier(
+    sender: &Sender,
+    request: &VerifierRequest,
+    mode: Mode,
+) -> Result<Deployed> {
+    Deployer::new(sender, mode).verifier(request).await
+}
+
+/// What the deployments file says about a contract beside its code.
+#[derive(Debug)]
+pub(crate) struct Kind {
+    pub(crate) role: Role,
+    pub(crate) method: Method,
+    pub(crate) model: Option<Model>,
+    pub(crate) compiler: Option<Compiler>,
+}
+
+/// Where a verifier is tried before it is deployed.
+const TRIAL: Address = Address::repeat_byte(0x5a);
+
+fn label(contract: &Contract) -> String {
+    format!("the deployment of {}", contract.name)
+}
+
+fn check_sizes(contract: &Contract) -> Result<()> {
+    let check = |kind: &'static str, size: usize, limit: usize| {
+        if size == 0 || size > limit {
+            return Err(Error::CodeSize { name: contract.name.clone(), kind, size, limit });
+        }
+        Ok(())
+    };
+    check("init", contract.init_code.len(), create2::MAX_INIT_CODE)?;
+    match &contract.runtime_code {
+        Some(code) => check("runtime", code.len(), create2::MAX_RUNTIME_CODE),
+        None => Ok(()),
+    }
+}
+
+/// The hash of the code that the node says the init code leaves.
+async fn runtime_hash(sender: &Sender, contract: &Contract) -> Result<B256> {
+    let call = Call::create(contract.init_code.clone(), label(contract));
+    Ok(keccak256(sender.call(&call).await?))
+}
+
+/// The hash of the code at the address, if there is any; code other than expected is an error.
+/// Without an expectation the node is asked what the init code leaves.
+async fn there(
+    sender: &Sender,
+    contract: &Contract,
+    address: Address,
+    expected: Option<B256>,
+) -> Result<Option<B256>> {
+    let code = sender.rpc().code(address).await?;
+    if code.is_empty() {
+        return Ok(None);
+    }
+    let expected = match expected {
+        Some(expected) => expected,
+        None => runtime_hash(sender, contract).await?,
+    };
+    match keccak256(&code) {
+        found if found == expected => Ok(Some(found)),
+        found => Err(Error::OtherCode { address, expected, found }),
+    }
+}
+
+/// Nodes behind one address may lag behind each other.
+async fn await_code(
+    sender: &Sender,
+    contract: &Contract,
+    address: Address,
+    expected: Option<B256>,
+) -> Result<()> {
+    for pause in [100, 500, 1000, 2000, 4000] {
+        if there(sender, contract, address, expected).await?.is_some() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+    }
+    Err(Error::NoCode { address, chain_id: sender.rpc().chain_id() })
+}
+
+async fn check_proxy(sender: &Sender) -> Result<()> {
+    let code = sender.rpc().code(create2::PROXY).await?;
+    if *code == *create2::PROXY_CODE {
+        return Ok(());
+    }
+    Err(Error::NoProxy { chain_id: sender.rpc().chain_id(), other_code: !code.is_empty() })
+}
+
+/// A proof that the verifier must accept, and mutants of which it must reject.
+#[derive(Clone, Debug)]
+pub struct GoldenProof {
+    /// The proof.
+    pub proof: Bytes,
+    /// The public instances.
+    pub instances: Vec<Felt>,
+}
+
+impl GoldenProof {
+    /// The proof with one bit flipped at the start, in the middle or at the end, and with the last
+    /// instance one higher.
+    pub fn mutants(&self) -> Vec<Self> {
+        let mut mutants = Vec::new();
+        let length = self.proof.len();
+        for at in [31, length / 2, length.saturating_sub(1)] {
+            let mut proof = self.proof.to_vec();
+            if let Some(byte) = proof.get_mut(at) {
+                *byte ^= 1;
+                mutants.push(Self { proof: proof.into(), instances: self.instances.clone() });
+            }
+        }
+        let mut instances = self.instances.clone();
+        if let Some(last) = instances.last_mut() {
+            let next = (last.to_u256() + U256::ONE) % SCALAR_MODULUS;
+            if let Ok(next) = Felt::new(next) {
+                *last = next;
+                mutants.push(Self { proof: self.proof.clone(), instances });
+            }
+        }
+        mutants
+    }
+}
+
+/// A verifier to deploy.
+#[derive(Clone, Debug)]
+pub struct VerifierRequest {
+    /// The compiled verifier; its runtime code must be known.
+    pub contract: Contract,
+    /// How it was compiled.
+    pub compiler: Option<Compiler>,
+    /// The model that it stands for.
+    pub model: Model,
+    /// How it gets its address.
+    pub method: Method,
+    /// A fresh proof of that model. The code must accept it and reject mutants of it, before it
+    /// is deployed and after.
+    pub golden: GoldenProof,
+    /// The folder of the deployments files.
+    pub deployments: PathBuf,
+    /// The user says that the chain is local although its id is not Anvil's.
+    pub local: bool,
+}
+
+/// A plain creation is no no-op by itself, so the deployments file is asked whether the same was
+/// created before and is still there.
+async fn created_before(
+    sender: &Sender,
+    request: &VerifierRequest,
+    known: &Deployments,
+) -> Result<Option<Deployed>> {
+    let init_code_hash = keccak256(&request.contract.init_code);
+    for entry in known.contracts.iter().filter(|entry| entry.init_code_hash == init_code_hash) {
+        let code = sender.rpc().code(entry.address).await?;
+        if keccak256(&code) == entry.runtime_code_hash {
+            return Ok(Some(Deployed {
+                name: entry.name.clone(),
+                address: Some(entry.address),
+                runtime_code_hash: Some(entry.runtime_code_hash),
+                init_code_hash,
+                outcome: Outcome::AlreadyDone,
+            }));
+        }
+    }
+    Ok(None)
+}
+
+/// Nothing is deployed or used unless its code accepts a proof and rejects mutants of it. With
+/// `code` the node runs that code as if it were at the address.
+pub(crate) async fn check_golden(
+    sender: &Sender,
+    address: Address,
+    code: Option<&Bytes>,
+    golden: &GoldenProof,
+) -> Result<()> {
+    let overrides = code.map(|code| {
+        let account = AccountOverride { code: Some(code.clone()), ..Default::default() };
+        StateOverride::from_iter([(address, account)])
+    });
+    let run = async |golden: &GoldenProof| {
+        let input = submit::calldata(&golden.proof, &golden.instances);
+        let request = TransactionRequest::default().with_to(address).with_input(input);
+        let answer = sender.rpc().call_at(&request, BlockId::latest(), overrides.as_ref()).await;
+        match answer {
+            Ok(output) => Ok(submit::says_true(&output)),
+            Err(error) if submit::is_revert(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    };
+    match run(golden).await {
+        Ok(true) => {}
+        Ok(false) => return Err(Error::GoldenRejected { address }),
+        // Few nodes lack state overrides; the check after deployment remains.
+        Err(error @ super::rpc::Error::Refused { .. }) if code.is_some() => {
+            tracing::warn!(%error, "the verifier can't be tried before it is deployed");
+            return Ok(());
+        }
+        Err(error) => return Err(error.into()),
+    }
+    for mutant in golden.mutants() {
+        if run(&mutant).await? {
+            return Err(Error::MutantAccepted { address });
+        }
+    }
+    Ok(())
+}
+
+impl Srs {
+    /// Whether a chain that others use may rely on it.
+    pub fn is_unsafe(&self) -> bool {
+        matches!(self, Self::UnsafeDev)
+    }
+}

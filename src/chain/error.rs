@@ -1,0 +1,283 @@
+//! The errors of deploying and submitting.
+
+use super::{
+    anvil, broadcast, create2, deployments, endpoint, fees, rpc, signer, tx, verify_source,
+};
+use alloy::primitives::{Address, B256, Bytes};
+use deployments::ModelId;
+
+/// A result of this module.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Deploying or submitting failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Code over a limit of the EVM, or none.
+    #[error(
+        "{name} has {size} bytes of {kind} code; 1 to {limit} are allowed{}", size_remedy(*size)
+    )]
+    CodeSize {
+        /// The contract.
+        name: String,
+        /// `init` or `runtime`.
+        kind: &'static str,
+        /// The size in bytes.
+        size: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// Other code is at the address.
+    #[error(
+        "the code at {address} has the hash {found}, not {expected}: it is another contract, or was \
+         built with another compiler or other settings; build again, or correct the deployments file"
+    )]
+    OtherCode {
+        /// The address.
+        address: Address,
+        /// The hash expected.
+        expected: B256,
+        /// The hash found.
+        found: B256,
+    },
+    /// No code is at the address.
+    #[error(
+        "there is no contract at {address} on chain {chain_id}; a local chain may have been started \
+         afresh: run `zkvouch deploy --broadcast`"
+    )]
+    NoCode {
+        /// The address.
+        address: Address,
+        /// The chain.
+        chain_id: u64,
+    },
+    /// The common CREATE2 proxy is missing.
+    #[error(
+        "chain {chain_id} {} at {}; deploy with a plain creation (--create), or have the proxy put there \
+         (github.com/Arachnid/deterministic-deployment-proxy tells how)",
+        if *other_code { "has something else than the CREATE2 proxy" } else { "lacks the CREATE2 proxy" },
+        create2::PROXY
+    )]
+    NoProxy {
+        /// The chain.
+        chain_id: u64,
+        /// Something else is at its address.
+        other_code: bool,
+    },
+    /// The SRS is not for chains that others use.
+    #[error(
+        "the SRS was made locally for development, so its maker can forge proofs; it is refused on \
+         chain {chain_id}: build again with `srs = \"ceremony\"`, or declare the chain local"
+    )]
+    UnsafeSrs {
+        /// The chain.
+        chain_id: u64,
+    },
+    /// The verifier does not accept a proof of its model.
+    #[error(
+        "the verifier (at {address}) rejects a valid proof of its model, so it is not used; build \
+         again and report this if it stays"
+    )]
+    GoldenRejected {
+        /// The address.
+        address: Address,
+    },
+    /// The verifier accepts a changed proof.
+    #[error(
+        "the verifier (at {address}) accepts a changed proof: it must not be used; report this"
+    )]
+    MutantAccepted {
+        /// The address.
+        address: Address,
+    },
+    /// A proof of the wrong length.
+    #[error(
+        "the proof has {found} bytes and this model's have {expected}; it is truncated, or of another \
+         model or build"
+    )]
+    ProofLength {
+        /// Its length.
+        found: usize,
+        /// The model's.
+        expected: usize,
+    },
+    /// The wrong number of instances.
+    #[error(
+        "the proof has {found} public instances and this model's have {expected}; it is of another \
+         model or build"
+    )]
+    InstanceCount {
+        /// Its number.
+        found: usize,
+        /// The model's.
+        expected: usize,
+    },
+    /// The proof and the verifier are of different models.
+    #[error(
+        "the verifier at {address} is of model {deployed} but the proof is of model {proved}; deploy \
+         the current build, or prove with the deployed one"
+    )]
+    OtherModel {
+        /// The verifier.
+        address: Address,
+        /// Its model.
+        deployed: ModelId,
+        /// The proof's model.
+        proved: ModelId,
+    },
+    /// The verifier answered neither true nor a revert.
+    #[error("the contract at {address} answered {output} instead of true; it is no verifier")]
+    NotTrue {
+        /// The contract.
+        address: Address,
+        /// The answer.
+        output: Bytes,
+    },
+    /// A contract that should be one of ours does not answer like it.
+    #[error(
+        "the contract at {address} does not answer `{function}` as zkvouch's does; correct the address, \
+         or deploy again"
+    )]
+    NotOurs {
+        /// The contract.
+        address: Address,
+        /// What it was asked.
+        function: &'static str,
+    },
+    /// The deployments file lacks something.
+    #[error(
+        "the deployments file of chain {chain_id} has no {what} for the model {model}; run `zkvouch deploy \
+         --broadcast`"
+    )]
+    NotDeployed {
+        /// What is missing.
+        what: &'static str,
+        /// The model.
+        model: ModelId,
+        /// The chain.
+        chain_id: u64,
+    },
+    /// The ledger asks another router.
+    #[error(
+        "the ledger at {ledger} asks the router {found}, not {expected}; correct the deployments file"
+    )]
+    OtherRouter {
+        /// The ledger.
+        ledger: Address,
+        /// Its router.
+        found: Address,
+        /// The router in the deployments file.
+        expected: Address,
+    },
+    /// The router points elsewhere, and never will point here.
+    #[error(
+        "the router sends the model {model} to {found}, not to {wanted}, and a route is never re-pointed; \
+         use what is deployed, or build again for another model id"
+    )]
+    RoutedElsewhere {
+        /// The model.
+        model: ModelId,
+        /// Where the router points.
+        found: Address,
+        /// Where it should.
+        wanted: Address,
+    },
+    /// The model was retired.
+    #[error("the model {model} was retired for good; build again for another model id")]
+    Retired {
+        /// The model.
+        model: ModelId,
+    },
+    /// The router does not serve it.
+    #[error(
+        "the router {router} does not serve the model {model}; `zkvouch model ls` lists what it does"
+    )]
+    UnknownModel {
+        /// The model.
+        model: ModelId,
+        /// The router.
+        router: Address,
+    },
+    /// Nothing can stop it.
+    #[error(
+        "no emergency stop stands in front of the model {model}; its owner can retire it instead"
+    )]
+    NoStop {
+        /// The model.
+        model: ModelId,
+    },
+    /// The account may not do this.
+    #[error(
+        "{contract} belongs to {owner} and not to {account}; its owner has to send {} bytes of calldata for \
+         {} to {}", call.input.len(), call.label, contract
+    )]
+    NotOwner {
+        /// The contract.
+        contract: Address,
+        /// Its owner.
+        owner: Address,
+        /// The account in use.
+        account: Address,
+        /// What the owner has to send.
+        call: Box<tx::Call>,
+    },
+    /// The transaction succeeded without the event that it should have.
+    #[error(
+        "the transaction {hash} of the ledger {ledger} has no PredictionRecorded event; report this"
+    )]
+    NoEvent {
+        /// The ledger.
+        ledger: Address,
+        /// The transaction.
+        hash: alloy::primitives::TxHash,
+    },
+    /// A tensor that the contracts can't describe.
+    #[error("tensor {index} of the instances has {what}, which the contracts can't describe")]
+    Tensor {
+        /// Its number.
+        index: usize,
+        /// What is wrong.
+        what: String,
+    },
+    /// The endpoint could not be worked out.
+    #[error(transparent)]
+    Endpoint(#[from] endpoint::Error),
+    /// The node could not be talked to.
+    #[error(transparent)]
+    Rpc(#[from] rpc::Error),
+    /// Anvil failed.
+    #[error(transparent)]
+    Anvil(#[from] anvil::Error),
+    /// No usable account.
+    #[error(transparent)]
+    Signer(#[from] signer::Error),
+    /// Fees are not usable.
+    #[error(transparent)]
+    Fees(#[from] fees::Error),
+    /// The transaction would fail, failed or was not mined.
+    #[error(transparent)]
+    Transaction(Box<tx::Error>),
+    /// The deployments file is not usable.
+    #[error(transparent)]
+    Deployments(#[from] deployments::Error),
+    /// A source was not verified.
+    #[error(transparent)]
+    VerifySource(#[from] verify_source::Error),
+    /// The broadcast file is not usable.
+    #[error(transparent)]
+    Broadcast(#[from] broadcast::Error),
+}
+
+impl From<tx::Error> for Error {
+    fn from(error: tx::Error) -> Self {
+        Self::Transaction(Box::new(error))
+    }
+}
+
+fn size_remedy(size: usize) -> &'static str {
+    if size == 0 {
+        "; the compiler left nothing"
+    } else {
+        "; use fewer columns or a higher k, or the lean verifier"
+    }
+}

@@ -1,0 +1,218 @@
+//! What a transaction offers for gas, in wei per gas.
+
+use super::{
+    rpc::{self, Rpc},
+    tx::TxOptions,
+};
+use alloy::{
+    consensus::Transaction as _,
+    network::TransactionBuilder,
+    primitives::utils::{ParseUnits, format_units, parse_units},
+    providers::utils::{
+        EIP1559_FEE_ESTIMATION_PAST_BLOCKS, EIP1559_FEE_ESTIMATION_REWARD_PERCENTILE,
+        eip1559_default_estimator,
+    },
+    rpc::types::{Transaction, TransactionRequest},
+};
+use std::fmt;
+
+/// A fee could not be worked out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The tip is higher than the whole price.
+    #[error(
+        "--priority-gas-price ({}) is above --gas-price ({}); the tip is a part of the price",
+        gwei(*priority), gwei(*price)
+    )]
+    PriorityAbovePrice {
+        /// The tip.
+        priority: u128,
+        /// The whole price.
+        price: u128,
+    },
+    /// Blocks carry no base fee.
+    #[error(
+        "this chain has no EIP-1559 fees, so --priority-gas-price has no meaning; use --gas-price"
+    )]
+    NoPriorityFee,
+    /// The node could not be asked.
+    #[error(transparent)]
+    Rpc(#[from] rpc::Error),
+}
+
+/// What a transaction offers for gas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fees {
+    /// One price, in wei per gas.
+    Legacy {
+        /// The price.
+        price: u128,
+    },
+    /// EIP-1559, in wei per gas.
+    Eip1559 {
+        /// The most to pay, base fee and tip together.
+        max: u128,
+        /// The tip.
+        priority: u128,
+    },
+}
+
+impl Fees {
+    /// The user's fees, and where they are open what the chain suggests: twice the base fee and the
+    /// usual tip of the last blocks. Chains without a base fee get legacy transactions.
+    pub async fn suggest(
+        rpc: &Rpc,
+        options: &TxOptions,
+        base_fee: Option<u64>,
+    ) -> Result<Self, Error> {
+        let Some(base_fee) = base_fee.filter(|_| !options.legacy).map(u128::from) else {
+            if options.priority_gas_price.is_some() {
+                return Err(Error::NoPriorityFee);
+            }
+            let price = match options.gas_price {
+                Some(price) => price,
+                None => rpc.gas_price().await?,
+            };
+            return Ok(Self::Legacy { price });
+        };
+        if let (Some(price), Some(priority)) = (options.gas_price, options.priority_gas_price) {
+            if priority > price {
+                return Err(Error::PriorityAbovePrice { priority, price });
+            }
+            return Ok(Self::Eip1559 { max: price, priority });
+        }
+        let history = rpc
+            .fee_history(
+                EIP1559_FEE_ESTIMATION_PAST_BLOCKS,
+                EIP1559_FEE_ESTIMATION_REWARD_PERCENTILE,
+            )
+            .await?;
+        let suggested =
+            eip1559_default_estimator(base_fee, history.reward.as_deref().unwrap_or_default());
+        let priority = options.priority_gas_price.unwrap_or(suggested.max_priority_fee_per_gas);
+        let max = options.gas_price.unwrap_or(2 * base_fee + priority);
+        if max < base_fee {
+            tracing::warn!("--gas-price is below the base fee of {}", gwei(base_fee));
+        }
+        Ok(Self::Eip1559 { max, priority: priority.min(max) })
+    }
+
+    /// What a transaction that waits in a node's pool offers.
+    pub fn of(transaction: &Transaction) -> Self {
+        match transaction.max_priority_fee_per_gas() {
+            Some(priority) => Self::Eip1559 { max: transaction.max_fee_per_gas(), priority },
+            None => Self::Legacy { price: transaction.max_fee_per_gas() },
+        }
+    }
+
+    /// The most that a unit of gas can cost.
+    pub fn max(self) -> u128 {
+        match self {
+            Self::Legacy { price } => price,
+            Self::Eip1559 { max, .. } => max,
+        }
+    }
+
+    /// An eighth more, rounded up. Nodes replace a waiting transaction for a tenth more, of tip and
+    /// price both.
+    #[must_use]
+    pub fn bumped(self) -> Self {
+        let more = |fee: u128| fee.saturating_add(fee.div_ceil(8)).saturating_add(1);
+        match self {
+            Self::Legacy { price } => Self::Legacy { price: more(price) },
+            Self::Eip1559 { max, priority } => {
+                Self::Eip1559 { max: more(max), priority: more(priority) }
+            }
+        }
+    }
+
+    /// The higher of both, part by part.
+    #[must_use]
+    pub fn at_least(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Eip1559 { max, priority }, Self::Eip1559 { max: m, priority: p }) => {
+                Self::Eip1559 { max: max.max(m), priority: priority.max(p) }
+            }
+            (Self::Legacy { price }, other) => Self::Legacy { price: price.max(other.max()) },
+            (Self::Eip1559 { max, priority }, Self::Legacy { price }) => {
+                Self::Eip1559 { max: max.max(price), priority }
+            }
+        }
+    }
+
+    pub(crate) fn apply(self, request: TransactionRequest) -> TransactionRequest {
+        match self {
+            Self::Legacy { price } => request.with_gas_price(price),
+            Self::Eip1559 { max, priority } => {
+                request.with_max_fee_per_gas(max).with_max_priority_fee_per_gas(priority)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Fees {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Legacy { price } => write!(f, "{} per gas", gwei(price)),
+            Self::Eip1559 { max, priority } => {
+                write!(f, "at most {} per gas, {} of it tip", gwei(max), gwei(priority))
+            }
+        }
+    }
+}
+
+/// `12.5 gwei`.
+pub fn gwei(wei: u128) -> String {
+    let text = format_units(wei, "gwei").unwrap_or_else(|_| wei.to_string());
+    format!("{} gwei", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// Reads a price: wei, `0x…` wei, or a number with a unit such as `10gwei` or `0.01ether`.
+pub fn parse_price(text: &str) -> Result<u128, String> {
+    let text = text.trim();
+    let hint = || format!("{text:?} is no price; write wei, or a number with a unit as in 10gwei");
+    if let Some(digits) = text.strip_prefix("0x") {
+        return u128::from_str_radix(digits, 16).map_err(|_| hint());
+    }
+    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let unit = if unit.is_empty() { "wei" } else { unit };
+    match parse_units(number.trim(), unit) {
+        Ok(ParseUnits::U256(wei)) if !number.trim().is_empty() => {
+            wei.try_into().map_err(|_| hint())
+        }
+        _ => Err(hint()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prices_are_read_as_foundry_reads_them() {
+        assert_eq!(parse_price("1500"), Ok(1500));
+        assert_eq!(parse_price("10gwei"), Ok(10_000_000_000));
+        assert_eq!(parse_price("0.5 gwei"), Ok(500_000_000));
+        assert_eq!(parse_price("1ether"), Ok(10u128.pow(18)));
+        assert_eq!(parse_price("0x10"), Ok(16));
+        for bad in ["", "gwei", "-1gwei", "1furlong", "1e9", "0xzz", &"9".repeat(60)] {
+            assert!(parse_price(bad).is_err(), "{bad}");
+        }
+        assert_eq!(gwei(12_500_000_000), "12.5 gwei");
+        assert_eq!(gwei(100_000_000_000), "100 gwei");
+    }
+
+    #[test]
+    fn a_replacement_offers_a_tenth_more_even_of_nothing() {
+        for fee in [0u128, 1, 7, 8, 9, 10, 11, 1_000_000_007] {
+            let Fees::Eip1559 { max, priority } =
+                (Fees::Eip1559 { max: fee, priority: fee }).bumped()
+            else {
+                panic!("another kind")
+            };
+            assert!(max * 10 >= fee * 11 && max > fee && priority == max, "{fee} -> {max}");
+        }
+    }
+}

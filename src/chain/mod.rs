@@ -1,0 +1,53 @@
+//! The chain: nodes, accounts, transactions, deployments and submissions.
+//!
+//! ```no_run
+//! use zkvouch::chain::{
+//!     anvil::{AnvilNode, AnvilOptions},
+//!     signer::{SignerOptions, terminal_prompt},
+//!     tx::{Sender, TxOptions},
+//! };
+//!
+//! # async fn run() -> Result<(), zkvouch::chain::Error> {
+//! let node = AnvilNode::spawn(AnvilOptions::default()).await?;
+//! let account = SignerOptions::default()
+//!     .resolve(node.rpc().chain_id(), &terminal_prompt)
+//!     .await?
+//!     .expect("Anvil's own chain has a default account");
+//! let sender = Sender::new(node.rpc().clone(), account, TxOptions::default())?;
+//! assert!(!sender.rpc().balance(sender.address()).await?.is_zero());
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod anvil;
+pub mod broadcast;
+pub mod core;
+pub mod create2;
+pub mod deploy;
+pub mod deployments;
+pub mod endpoint;
+mod error;
+pub mod fees;
+pub mod flags;
+pub mod policy;
+pub mod revert;
+pub mod rpc;
+pub mod signer;
+pub mod submit;
+pub mod tx;
+pub mod verify_source;
+
+pub use error::{Error, Result};
+
+/// Whether transactions are sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Everything is simulated and nothing is sent or written.
+    #[default]
+    DryRun,
+    /// Transactions are sent.
+    Broadcast,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,433 @@
+//! A connection to a node over HTTP: typed requests, typed failures, retries for reads.
+
+use super::endpoint::Endpoint;
+use alloy::{
+    eips::{BlockId, BlockNumberOrTag},
+    primitives::{Address, B256, Bytes, TxHash, U64, U256},
+    providers::RootProvider,
+    rpc::{
+        client::RpcClient,
+        json_rpc::{RpcError, RpcRecv, RpcSend},
+        types::{
+            Block, FeeHistory, Transaction, TransactionReceipt, TransactionRequest,
+            state::StateOverride,
+        },
+    },
+    transports::{TransportError, TransportErrorKind, http::Http},
+};
+use std::{fmt, time::Duration};
+
+/// What went wrong between us and a node.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Nothing answers there.
+    #[error(
+        "no node answers at {endpoint} ({message}); start one (`zkvouch anvil`) or correct --rpc-url"
+    )]
+    Unreachable {
+        /// The node, without credentials.
+        endpoint: String,
+        /// What the network said.
+        message: String,
+    },
+    /// The answer did not come in time.
+    #[error(
+        "{endpoint} did not answer {method} within {} s; try again, use another node or raise \
+         --rpc-timeout",
+        after.as_secs_f64()
+    )]
+    Timeout {
+        /// The node, without credentials.
+        endpoint: String,
+        /// The request.
+        method: String,
+        /// How long we waited.
+        after: Duration,
+    },
+    /// An HTTP status that is not success.
+    #[error("{endpoint} answered {method} with HTTP status {status}: {body}; {}", status_remedy(*status))]
+    Http {
+        /// The node, without credentials.
+        endpoint: String,
+        /// The request.
+        method: String,
+        /// The status code.
+        status: u16,
+        /// The beginning of the body.
+        body: String,
+    },
+    /// Something that is no JSON-RPC answer to the request.
+    #[error(
+        "{endpoint} answered {method} with something that is no valid JSON-RPC ({message}); check \
+         that --rpc-url is an Ethereum node's HTTP endpoint"
+    )]
+    Garbage {
+        /// The node, without credentials.
+        endpoint: String,
+        /// The request.
+        method: String,
+        /// What is wrong with the answer.
+        message: String,
+    },
+    /// The node refused the request. A revert is one of these, with `data`.
+    #[error("{endpoint} refused {method}: {message} (code {code})")]
+    Refused {
+        /// The node, without credentials.
+        endpoint: String,
+        /// The request.
+        method: String,
+        /// JSON-RPC's error code.
+        code: i64,
+        /// The node's message.
+        message: String,
+        /// The data that a revert came with.
+        data: Option<Bytes>,
+    },
+    /// The node serves another chain than the one asked for.
+    #[error(
+        "{endpoint} serves chain {found} but chain {expected} is configured; correct --rpc-url or \
+         --chain"
+    )]
+    WrongChain {
+        /// The node, without credentials.
+        endpoint: String,
+        /// The chain asked for.
+        expected: u64,
+        /// The chain served.
+        found: u64,
+    },
+    /// The HTTP client could not be made.
+    #[error("cannot set up HTTP: {0}")]
+    Client(String),
+}
+
+fn status_remedy(status: u16) -> &'static str {
+    match status {
+        401 | 403 => "check the key in --rpc-url",
+        404 | 405 => "check the path of --rpc-url",
+        413 => "the node limits the size of a request; use another node",
+        429 => "the node limits the rate of requests; wait or use another node",
+        300..=399 => "give the address that it redirects to",
+        _ => "try again or use another node",
+    }
+}
+
+impl Error {
+    /// Whether a repeated read may succeed.
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Timeout { .. } => true,
+            Self::Http { status, .. } => matches!(status, 408 | 425 | 429 | 500 | 502..=504),
+            // -32005 is "limit exceeded"; several providers answer 429 inside JSON.
+            Self::Refused { code, .. } => matches!(code, -32005 | 429),
+            _ => false,
+        }
+    }
+
+    /// Whether the request may have reached the node although no answer came back.
+    pub(crate) fn may_have_arrived(&self) -> bool {
+        match self {
+            Self::Timeout { .. } | Self::Garbage { .. } | Self::Unreachable { .. } => true,
+            Self::Http { status, .. } => *status >= 500,
+            _ => false,
+        }
+    }
+}
+
+/// A result of this module.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// How to talk to a node.
+#[derive(Clone, Debug)]
+pub struct RpcOptions {
+    /// How long to wait for one answer.
+    pub timeout: Duration,
+    /// How often a read that failed for a passing reason is repeated.
+    pub retries: u32,
+    /// The chain that the node must serve.
+    pub chain_id: Option<u64>,
+}
+
+impl Default for RpcOptions {
+    /// 45 s, as Foundry has it, and three retries.
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(45), retries: 3, chain_id: None }
+    }
+}
+
+/// A connected node whose chain id is known. Cheap to clone.
+#[derive(Clone)]
+pub struct Rpc {
+    client: RpcClient,
+    endpoint: Endpoint,
+    options: RpcOptions,
+    chain_id: u64,
+}
+
+impl fmt::Debug for Rpc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Rpc({}, chain {})", self.endpoint, self.chain_id)
+    }
+}
+
+impl Rpc {
+    /// Connects, asks for the chain id and checks it.
+    pub async fn connect(endpoint: Endpoint, options: RpcOptions) -> Result<Self> {
+        let http = http_client(&endpoint, options.timeout)?;
+        let transport = Http::with_client(http, endpoint.url().clone());
+        let client = RpcClient::new(transport, endpoint.is_loopback());
+        let mut rpc = Self { client, endpoint, options, chain_id: 0 };
+        let found: U64 = rpc.read("eth_chainId", ()).await?;
+        rpc.chain_id = found.to();
+        match rpc.options.chain_id {
+            Some(expected) if expected != rpc.chain_id => Err(Error::WrongChain {
+                endpoint: rpc.endpoint.to_string(),
+                expected,
+                found: rpc.chain_id,
+            }),
+            _ => Ok(rpc),
+        }
+    }
+
+    /// The node's chain id.
+    pub fn chain_id(&self) -> u64 {
+        self.chain_id
+    }
+
+    /// The node's address; its display form is free of credentials.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// An alloy provider on the same connection, for what this type has no method for. Its errors
+    /// are not redacted.
+    pub fn provider(&self) -> RootProvider {
+        RootProvider::new(self.client.clone())
+    }
+
+    /// One request without retry.
+    pub async fn request<P: RpcSend, R: RpcRecv>(
+        &self,
+        method: &'static str,
+        params: P,
+    ) -> Result<R> {
+        let answer = self.client.request(method, params);
+        // The client's own deadline does not cover a name server that hangs.
+        let limit = self.options.timeout + Duration::from_secs(5);
+        match tokio::time::timeout(limit, answer).await {
+            Ok(answer) => answer.map_err(|error| self.error(method, error)),
+            Err(_) => Err(self.timeout(method)),
+        }
+    }
+
+    /// One request that changes nothing, repeated a few times when it fails for a passing reason.
+    pub async fn read<P: RpcSend, R: RpcRecv>(&self, method: &'static str, params: P) -> Result<R> {
+        let mut pause = Duration::from_millis(200);
+        let mut left = self.options.retries;
+        loop {
+            match self.request(method, params.clone()).await {
+                Err(error) if left > 0 && error.is_transient() => {
+                    // A node that hung for the whole deadline gets one more chance only.
+                    let hung = matches!(error, Error::Timeout { .. });
+                    left = if hung { left.min(1) - 1 } else { left - 1 };
+                    tracing::debug!(%error, method, "repeating the request");
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// The newest block's number.
+    pub async fn block_number(&self) -> Result<u64> {
+        Ok(self.read::<_, U64>("eth_blockNumber", ()).await?.to())
+    }
+
+    /// The newest block, without its transactions.
+    pub async fn latest_block(&self) -> Result<Block> {
+        self.block(BlockNumberOrTag::Latest).await
+    }
+
+    /// A block without its transactions; an error if the node lacks it.
+    pub async fn block(&self, number: BlockNumberOrTag) -> Result<Block> {
+        let block: Option<Block> = self.read("eth_getBlockByNumber", (number, false)).await?;
+        block.ok_or_else(|| self.garbage("eth_getBlockByNumber", format!("no block {number}")))
+    }
+
+    /// An account's balance in wei.
+    pub async fn balance(&self, address: Address) -> Result<U256> {
+        self.read("eth_getBalance", (address, BlockNumberOrTag::Latest)).await
+    }
+
+    /// The number of transactions of an account: mined ones at `Latest`, with those that wait in
+    /// the node's pool at `Pending`.
+    pub async fn transaction_count(&self, address: Address, at: BlockNumberOrTag) -> Result<u64> {
+        Ok(self.read::<_, U64>("eth_getTransactionCount", (address, at)).await?.to())
+    }
+
+    /// The runtime code at an address; empty if there is none.
+    pub async fn code(&self, address: Address) -> Result<Bytes> {
+        self.read("eth_getCode", (address, BlockNumberOrTag::Latest)).await
+    }
+
+    /// `eth_call` at the newest block.
+    ///
+    /// # Errors
+    /// A revert is [`Error::Refused`] with its data.
+    pub async fn call(&self, transaction: &TransactionRequest) -> Result<Bytes> {
+        self.call_at(transaction, BlockId::latest(), None).await
+    }
+
+    /// `eth_call` at a block, with replaced state if wanted.
+    pub async fn call_at(
+        &self,
+        transaction: &TransactionRequest,
+        block: BlockId,
+        overrides: Option<&StateOverride>,
+    ) -> Result<Bytes> {
+        match overrides {
+            Some(overrides) => self.read("eth_call", (transaction, block, overrides)).await,
+            None => self.read("eth_call", (transaction, block)).await,
+        }
+    }
+
+    /// The gas that the node thinks a transaction needs.
+    pub async fn estimate_gas(&self, transaction: &TransactionRequest) -> Result<u64> {
+        let gas: U64 =
+            self.read("eth_estimateGas", (transaction, BlockNumberOrTag::Latest)).await?;
+        Ok(gas.to())
+    }
+
+    /// The base fees and tips of the newest blocks.
+    pub async fn fee_history(&self, blocks: u64, percentile: f64) -> Result<FeeHistory> {
+        let params = (U64::from(blocks), BlockNumberOrTag::Latest, [percentile]);
+        self.read("eth_feeHistory", params).await
+    }
+
+    /// The gas price that the node suggests for a legacy transaction, in wei.
+    pub async fn gas_price(&self) -> Result<u128> {
+        Ok(self.read::<_, U256>("eth_gasPrice", ()).await?.saturating_to())
+    }
+
+    /// The receipt of a mined transaction.
+    pub async fn receipt(&self, hash: TxHash) -> Result<Option<TransactionReceipt>> {
+        self.read("eth_getTransactionReceipt", (hash,)).await
+    }
+
+    /// A transaction that is mined or waits in the node's pool.
+    pub async fn transaction(&self, hash: TxHash) -> Result<Option<Transaction>> {
+        self.read("eth_getTransactionByHash", (hash,)).await
+    }
+
+    /// Hands a signed transaction to the node.
+    pub async fn send_raw(&self, transaction: &Bytes) -> Result<B256> {
+        self.request("eth_sendRawTransaction", (transaction,)).await
+    }
+
+    /// The deadline has passed.
+    fn timeout(&self, method: &str) -> Error {
+        Error::Timeout {
+            endpoint: self.endpoint.to_string(),
+            method: method.into(),
+            after: self.options.timeout,
+        }
+    }
+
+    fn garbage(&self, method: &str, message: String) -> Error {
+        Error::Garbage { endpoint: self.endpoint.to_string(), method: method.into(), message }
+    }
+
+    fn error(&self, method: &str, error: TransportError) -> Error {
+        let endpoint = self.endpoint.to_string();
+        let tidy = |text: &str| shorten(&self.endpoint.redact(text));
+        match error {
+            RpcError::ErrorResp(payload) => Error::Refused {
+                endpoint,
+                method: method.into(),
+                code: payload.code,
+                message: tidy(&payload.message),
+                data: payload.data.as_deref().and_then(|raw| revert_data(raw.get())),
+            },
+            RpcError::Transport(TransportErrorKind::HttpError(http))
+            | RpcError::Transport(TransportErrorKind::HttpErrorWithRetryAfter {
+                error: http,
+                ..
+            }) => Error::Http {
+                endpoint,
+                method: method.into(),
+                status: http.status,
+                body: tidy(&http.body),
+            },
+            RpcError::Transport(TransportErrorKind::Custom(cause)) => {
+                let Some(http) = cause.downcast_ref::<reqwest::Error>() else {
+                    return Error::Unreachable { endpoint, message: tidy(&cause.to_string()) };
+                };
+                if http.is_timeout() {
+                    return self.timeout(method);
+                }
+                let message = tidy(&deepest(http));
+                if http.is_connect() || http.is_request() {
+                    Error::Unreachable { endpoint, message }
+                } else {
+                    self.garbage(method, message)
+                }
+            }
+            RpcError::DeserError { err, text } => {
+                self.garbage(method, format!("{err}: {}", tidy(&text)))
+            }
+            RpcError::NullResp => self.garbage(method, "null".into()),
+            other => self.garbage(method, tidy(&other.to_string())),
+        }
+    }
+}
+
+/// The innermost cause: reqwest's own words only repeat the URL.
+fn deepest(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+/// Nodes put a revert's data into `data` as a string, or deeper inside an object.
+fn revert_data(json: &str) -> Option<Bytes> {
+    fn find(value: &serde_json::Value) -> Option<Bytes> {
+        match value {
+            serde_json::Value::String(text) if text.starts_with("0x") => text.parse().ok(),
+            serde_json::Value::Object(object) => object.values().find_map(find),
+            _ => None,
+        }
+    }
+    find(&serde_json::from_str(json).ok()?)
+}
+
+/// One line of at most 300 characters.
+fn shorten(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(300) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+/// An HTTP client for one endpoint. Redirects are not followed: a POST would become a GET.
+fn http_client(endpoint: &Endpoint, timeout: Duration) -> Result<reqwest::Client> {
+    install_tls();
+    let mut builder = reqwest::Client::builder()
+        .timeout(timeout)
+        .connect_timeout(timeout.min(Duration::from_secs(15)))
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("zkvouch/", env!("CARGO_PKG_VERSION")));
+    if endpoint.is_loopback() {
+        builder = builder.no_proxy();
+    }
+    builder.build().map_err(|error| Error::Client(deepest(&error)))
+}
+
+/// TLS by `ring`; installing it twice is harmless.
+pub(crate) fn install_tls() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

@@ -1,0 +1,105 @@
+//! Everything that needs a node, on real Anvil.
+
+mod core;
+mod deploying;
+mod failing_rpc;
+mod sending;
+
+use super::{
+    anvil::{AnvilNode, AnvilOptions},
+    broadcast::Run,
+    deploy::{Contract, GoldenProof},
+    revert::RevertDecoder,
+    rpc::Rpc,
+    signer::{Account, Wallet},
+    tx::{Call, Sender, TxOptions},
+};
+use crate::field::Felt;
+use alloy::{
+    json_abi::JsonAbi,
+    primitives::{Address, Bytes, U256},
+    sol,
+    sol_types::SolCall,
+};
+
+sol! {
+    /// The contract in testdata/forge-run-latest.json.
+    function set(uint256 v) external;
+    event Set(uint256 indexed x);
+}
+
+async fn node() -> AnvilNode {
+    AnvilNode::spawn(AnvilOptions::default()).await.expect("anvil runs")
+}
+
+fn account(index: usize) -> Account {
+    Account::Signer(Wallet::anvil(index).expect("one of ten"))
+}
+
+fn sender(node: &AnvilNode, options: TxOptions) -> Sender {
+    let abi = JsonAbi::parse(["error Bad(uint256 got)"]).expect("an ABI");
+    Sender::new(node.rpc().clone(), account(0), options)
+        .expect("Anvil's own chain")
+        .with_decoder(RevertDecoder::new().with_abi(&abi))
+}
+
+/// Any method of the node.
+async fn ask(rpc: &Rpc, method: &'static str, params: serde_json::Value) -> serde_json::Value {
+    rpc.request(method, params).await.unwrap_or_else(|error| panic!("{method}: {error}"))
+}
+
+async fn mine(rpc: &Rpc) {
+    ask(rpc, "evm_mine", serde_json::json!([])).await;
+}
+
+/// The contract `C` with one number, which forge deployed with the salt 5.
+fn counter() -> Contract {
+    let run: Run = serde_json::from_str(include_str!("../testdata/forge-run-latest.json"))
+        .expect("forge's file");
+    Contract {
+        name: "C".into(),
+        init_code: run.transactions[0].transaction.input[32..].to_vec().into(),
+        runtime_code: None,
+        arguments: Some(vec!["7".into()]),
+    }
+}
+
+fn set_call(counter: Address, value: u64) -> Call {
+    let input = setCall { v: U256::from(value) }.abi_encode();
+    Call::new(counter, input.into(), "the call of set")
+}
+
+/// A `C` to call.
+async fn deployed_counter(sender: &Sender) -> Address {
+    let receipt = sender.send(&Call::create(counter().init_code, "C")).await.expect("deployed");
+    receipt.contract_address.expect("created")
+}
+
+/// The lean verifier of the decision tree in tests/fixtures, as `zkvouch create-verifier` makes it
+/// from the settings, the key and the SRS there.
+fn tree_verifier() -> Contract {
+    let code = include_str!("../testdata/lean-verifier-tree.hex").trim();
+    Contract {
+        name: "LeanVerifier".into(),
+        init_code: code.parse().expect("hex"),
+        runtime_code: None,
+        arguments: None,
+    }
+}
+
+/// One of the tree's proofs.
+fn tree_proof(index: usize) -> GoldenProof {
+    let text = match index {
+        0 => include_str!("../../../tests/fixtures/models/tree/proof-0.json"),
+        1 => include_str!("../../../tests/fixtures/models/tree/proof-0-again.json"),
+        _ => include_str!("../../../tests/fixtures/models/tree/proof-1.json"),
+    };
+    let proof: serde_json::Value = serde_json::from_str(text).expect("JSON");
+    let bytes: Vec<u8> = serde_json::from_value(proof["proof"].clone()).expect("bytes");
+    let instances: Vec<Vec<String>> =
+        serde_json::from_value(proof["instances"].clone()).expect("hex");
+    GoldenProof {
+        proof: Bytes::from(bytes),
+        instances: instances[0].iter().map(|hex| Felt::from_le_hex(hex).expect("a felt")).collect(),
+    }
+}

@@ -1,0 +1,196 @@
+//! What can go wrong with a transaction.
+
+use crate::chain::{
+    broadcast,
+    fees::{self, Fees},
+    revert::Revert,
+    rpc, signer,
+};
+use alloy::primitives::{Address, TxHash, U256, utils::format_ether};
+use std::time::Duration;
+
+/// A transaction would fail, was refused, failed, or was not mined.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The simulation reverted; nothing was sent.
+    #[error("{label} would fail, so it was not sent: {revert}")]
+    WouldRevert {
+        /// What the transaction is for.
+        label: String,
+        /// Why.
+        revert: Box<Revert>,
+    },
+    /// It was mined and failed.
+    #[error("{label} failed in block {block} (transaction {hash}): {reason}")]
+    Failed {
+        /// What the transaction is for.
+        label: String,
+        /// Its hash.
+        hash: TxHash,
+        /// Its block.
+        block: u64,
+        /// Why, as far as a repetition tells.
+        reason: String,
+        /// The decoded revert, if a repetition reverted too.
+        revert: Option<Box<Revert>>,
+    },
+    /// The account cannot pay.
+    #[error(
+        "{account} has {} ETH on chain {chain_id} but {label} may cost up to {} ETH; fund the \
+         account or use another one",
+        format_ether(*balance), format_ether(*needed)
+    )]
+    InsufficientFunds {
+        /// What the transaction is for.
+        label: String,
+        /// The account.
+        account: Address,
+        /// The chain.
+        chain_id: u64,
+        /// What it has, in wei.
+        balance: U256,
+        /// Value and gas limit times the highest fee, in wei.
+        needed: U256,
+    },
+    /// More gas than a transaction may have.
+    #[error(
+        "{label} needs {gas} gas, more than {limit} ({rule}); make the circuit smaller, or, where the \
+         chain has another limit, give --gas-limit"
+    )]
+    TooMuchGas {
+        /// What the transaction is for.
+        label: String,
+        /// The estimate.
+        gas: u64,
+        /// The limit.
+        limit: u64,
+        /// Where the limit comes from.
+        rule: &'static str,
+    },
+    /// The gas limit that the user gave is too low.
+    #[error("--gas-limit {given} is below the {needed} gas that {label} needs; raise or drop it")]
+    GasLimitTooLow {
+        /// What the transaction is for.
+        label: String,
+        /// The limit given.
+        given: u64,
+        /// The estimate.
+        needed: u64,
+    },
+    /// The nonce is used by another transaction.
+    #[error(
+        "nonce {nonce} of {account} is used by another transaction; drop --nonce, or raise \
+         --gas-price to replace one that is still waiting"
+    )]
+    NonceTaken {
+        /// The account.
+        account: Address,
+        /// The nonce.
+        nonce: u64,
+    },
+    /// A nonce above the next one would wait for ever.
+    #[error(
+        "nonce {nonce} of {account} leaves a gap: the next one is {next}; a transaction with it would \
+         wait for those before it"
+    )]
+    NonceGap {
+        /// The account.
+        account: Address,
+        /// The nonce given.
+        nonce: u64,
+        /// The next one.
+        next: u64,
+    },
+    /// It was not mined in time.
+    #[error(transparent)]
+    NotMined(Box<NotMined>),
+    /// It is mined but not deep enough.
+    #[error(
+        "{label}: transaction {hash} is in block {block}, but did not get its confirmations within {} s; \
+         repeat the command with --resume", after.as_secs()
+    )]
+    Unconfirmed {
+        /// What the transaction is for.
+        label: String,
+        /// Its hash.
+        hash: TxHash,
+        /// Its block.
+        block: u64,
+        /// How long we waited.
+        after: Duration,
+    },
+    /// The answer to sending it was lost.
+    #[error(
+        "the answer to sending {label} was lost ({source}); transaction {hash} with nonce {nonce} may have \
+         been sent: repeat the command with --resume"
+    )]
+    MaybeSent {
+        /// What the transaction is for.
+        label: String,
+        /// Its hash.
+        hash: TxHash,
+        /// Its nonce.
+        nonce: u64,
+        /// What happened.
+        source: Box<rpc::Error>,
+    },
+    /// The node refused it.
+    #[error("the node refused {label}: {message}")]
+    Refused {
+        /// What the transaction is for.
+        label: String,
+        /// The node's words.
+        message: String,
+    },
+    /// Only an address is known.
+    #[error(
+        "{0} can't sign: --from alone is for a dry run; give --account, --ledger or --private-key to \
+         broadcast"
+    )]
+    CannotSign(Address),
+    /// The signer failed.
+    #[error("signing failed: {0}")]
+    Sign(String),
+    /// A fee option is not usable.
+    #[error(transparent)]
+    Fees(#[from] fees::Error),
+    /// The account could not be used.
+    #[error(transparent)]
+    Signer(#[from] signer::Error),
+    /// The node could not be talked to.
+    #[error(transparent)]
+    Rpc(#[from] rpc::Error),
+    /// The broadcast file could not be kept.
+    #[error(transparent)]
+    Broadcast(#[from] broadcast::Error),
+}
+
+/// A transaction that was sent and may still be mined.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{label} was not mined within {} s (nonce {nonce}, last transaction {hash}, {fees}{}); it may \
+     still be: repeat the command with --resume, or with a higher --gas-price",
+    after.as_secs(), base_fee_text(*base_fee)
+)]
+pub struct NotMined {
+    /// What the transaction is for.
+    pub label: String,
+    /// The last hash; earlier ones had lower fees.
+    pub hash: TxHash,
+    /// The nonce.
+    pub nonce: u64,
+    /// What the last one offered.
+    pub fees: Fees,
+    /// The newest block's base fee, in wei.
+    pub base_fee: Option<u128>,
+    /// How long we waited.
+    pub after: Duration,
+}
+
+fn base_fee_text(base_fee: Option<u128>) -> String {
+    base_fee.map(|fee| format!("; the base fee is {}", fees::gwei(fee))).unwrap_or_default()
+}
+
+/// A result of this module.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
