@@ -1,0 +1,212 @@
+//! The accuracy report with real circuits, a second float runtime and a real browser.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+use zkvouch::{
+    accuracy::{self, AccuracyRequest, Circuit, FloatModel, observations},
+    artifacts::run_args::RunArgs,
+    engine::{EngineConfig, EnginePool},
+    field::Scale,
+    toolchain,
+};
+
+const EXAMPLES: [&str; 4] = ["credit", "decision_tree", "random_forest", "xgboost"];
+
+fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
+}
+
+fn batch() -> Vec<(String, usize)> {
+    vec![("batch_size".to_owned(), 1)]
+}
+
+/// A Python with onnxruntime, kept in the cache.
+fn onnxruntime() -> PathBuf {
+    const PACKAGES: [&str; 2] = ["onnxruntime==1.20.1", "numpy==1.26.4"];
+    let folder = toolchain::cache_dir().expect("a cache folder").join("test-onnxruntime-1.20.1");
+    let python = folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
+    let run = |command: &mut Command| {
+        let output = command.output().expect("it starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    if !folder.join("ready").is_file() {
+        let host = std::env::var("ZKVOUCH_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+        run(Command::new(host).args(["-m", "venv", "--clear"]).arg(&folder));
+        run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PACKAGES));
+        std::fs::write(folder.join("ready"), "").expect("written");
+    }
+    python
+}
+
+#[test]
+fn the_float_reference_agrees_with_onnxruntime() {
+    let python = onnxruntime();
+    let folder = tempfile::tempdir().expect("a folder");
+    const SCRIPT: &str = "
+import json, sys, numpy, onnxruntime
+session = onnxruntime.InferenceSession(sys.argv[1])
+kind = session.get_inputs()[0]
+rows = json.load(open(sys.argv[2]))
+print(json.dumps([[o.astype(float).reshape(-1).tolist() for o in
+    session.run(None, {kind.name: numpy.array(row, numpy.float32).reshape(1, -1)})] for row in rows]))
+";
+    for name in EXAMPLES {
+        let path = example(name).join("model.onnx");
+        let model = FloatModel::load(&path, &batch()).expect("loads");
+        let mut rows =
+            observations::read(&example(name).join("data.json"), model.inputs()).expect("data");
+        // Inputs far from the data, too.
+        rows.extend(
+            rows.clone()
+                .into_iter()
+                .map(|row| vec![row[0].iter().map(|value| value * -3.0 + 0.1).collect()]),
+        );
+        let file = folder.path().join("rows.json");
+        let flat: Vec<_> = rows.iter().map(|row| &row[0]).collect();
+        std::fs::write(&file, serde_json::to_vec(&flat).expect("JSON")).expect("written");
+        let output = Command::new(&python)
+            .args(["-c", SCRIPT])
+            .args([&path, &file])
+            .output()
+            .expect("python runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let expected: Vec<Vec<Vec<f64>>> = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(expected.len(), rows.len());
+        for (row, expected) in rows.iter().zip(expected) {
+            let found = model.run(row).expect("runs");
+            assert_eq!(found.len(), expected.len());
+            for (found, expected) in found.iter().flatten().zip(expected.iter().flatten()) {
+                let close = 1e-5 * expected.abs().max(1.0);
+                assert!((found - expected).abs() <= close, "{name}: {found} {expected}");
+            }
+        }
+    }
+}
+
+async fn circuit(pool: &EnginePool, name: &str, folder: &Path, label: &str, scale: i32) -> Circuit {
+    let args = RunArgs {
+        input_scale: Scale(scale),
+        param_scale: Scale(scale),
+        logrows: 12,
+        decomp_base: 1 << 10,
+        decomp_legs: 4,
+        ..RunArgs::default()
+    };
+    let (model, settings) =
+        (example(name).join("model.onnx"), folder.join(format!("{label}.json")));
+    let compiled = folder.join(format!("{label}.ezkl"));
+    let engine = pool.get().await;
+    engine.gen_settings(&model, &settings, &args.to_engine()).await.expect("settings");
+    engine.compile_circuit(&model, &settings, &compiled).await.expect("a circuit");
+    Circuit { label: label.to_owned(), compiled, settings }
+}
+
+fn chromium() -> PathBuf {
+    ["chromium", "chromium-browser", "google-chrome", "chrome"]
+        .into_iter()
+        .find_map(toolchain::find_on_path)
+        .expect("a Chromium on PATH (Debian: apt-get install chromium)")
+}
+
+/// Loads a page and returns its DOM and a screenshot.
+fn look(page: &Path, dark: bool, folder: &Path) -> (String, resvg::tiny_skia::Pixmap) {
+    let shot = folder.join(if dark { "dark.png" } else { "light.png" });
+    let browser = |extra: &[String]| {
+        let mut command = Command::new(chromium());
+        command.args([
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--window-size=1200,2600",
+        ]);
+        command.arg(format!("--user-data-dir={}", folder.join("profile").display()));
+        command.arg(format!("--blink-settings=preferredColorScheme={}", if dark { 0 } else { 1 }));
+        command.args(extra).arg(format!("file://{}", page.display()));
+        let output = command.output().expect("Chromium starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let dom = browser(&["--dump-dom".to_owned()]);
+    browser(&[format!("--screenshot={}", shot.display())]);
+    let bytes = std::fs::read(&shot).expect("a screenshot");
+    (dom, resvg::tiny_skia::Pixmap::decode_png(&bytes).expect("a PNG"))
+}
+
+#[tokio::test]
+async fn two_circuits_are_compared_and_the_report_can_be_looked_at() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pool = EnginePool::new(EngineConfig::from_env().expect("the environment"), 2);
+    let fine = circuit(&pool, "credit", folder.path(), "fine", 13).await;
+    let coarse = circuit(&pool, "credit", folder.path(), "coarse", 5).await;
+    // The example's data, and an observation that no circuit of this range has an answer for.
+    let mut far = vec![0.0; 41];
+    far[3] = 1e9;
+    let extra = folder.path().join("extra.csv");
+    let row: Vec<_> = far.iter().map(f64::to_string).collect();
+    std::fs::write(&extra, row.join(",")).expect("written");
+    let request = AccuracyRequest {
+        model: example("credit").join("model.onnx"),
+        data: vec![example("credit").join("data.json"), extra],
+        circuits: vec![fine, coarse],
+        worst: 5,
+    };
+    let report = accuracy::run(&request, &pool, |_| {}).await.expect("compared");
+    pool.shutdown().await;
+
+    assert_eq!(report.observations, 25);
+    let [fine, coarse] = &report.circuits[..] else { panic!("two circuits") };
+    let max = |circuit: &accuracy::CircuitReport| circuit.absolute.expect("errors").max;
+    assert!(max(fine) < 2e-3 && max(coarse) > 10.0 * max(fine), "{} {}", max(fine), max(coarse));
+    assert_eq!(fine.refused.len(), 1, "{:?}", fine.refused);
+    assert_eq!(fine.refused[0].observation, 24);
+    assert_eq!(fine.argmax(), (24, 0));
+    assert_eq!(fine.worst.len(), 5);
+    assert_eq!(fine.worst[0].inputs[0].len(), 41);
+    assert!(fine.worst[0].absolute >= fine.worst[4].absolute);
+    assert_eq!(report.csv().lines().count(), 1 + 2 * 25 * 2);
+
+    let page = folder.path().join("report.html");
+    std::fs::write(&page, report.html().expect("a page")).expect("written");
+    for dark in [false, true] {
+        let (dom, shot) = look(&page, dark, folder.path());
+        assert_eq!(dom.matches("<svg").count(), 3);
+        assert!(dom.contains("Worst observations, fine") && dom.contains("refused"));
+        let count = |wanted: [u8; 3]| {
+            let pixels = shot.pixels().iter();
+            pixels.filter(|p| [p.red(), p.green(), p.blue()] == wanted).count()
+        };
+        let (paper, series) = match dark {
+            false => ([0xff, 0xff, 0xff], [0x09, 0x69, 0xda]),
+            true => ([0x0d, 0x11, 0x17], [0x58, 0xa6, 0xff]),
+        };
+        let area = (shot.width() * shot.height()) as usize;
+        assert!(count(paper) > area / 2, "dark {dark}: the page is in its colour");
+        assert!(count(series) > 50, "dark {dark}: the plots are in theirs");
+    }
+    if let Some(keep) = std::env::var_os("ZKVOUCH_KEEP_REPORT") {
+        for name in ["report.html", "light.png", "dark.png"] {
+            std::fs::copy(folder.path().join(name), Path::new(&keep).join(name)).expect("kept");
+        }
+        std::fs::write(Path::new(&keep).join("plots.png"), report.png().expect("a PNG"))
+            .expect("kept");
+    }
+}
+
+#[tokio::test]
+async fn a_circuit_of_another_model_is_told_apart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pool = EnginePool::new(EngineConfig::from_env().expect("the environment"), 1);
+    let other = circuit(&pool, "decision_tree", folder.path(), "other", 7).await;
+    let model = example("decision_tree").join("model.onnx");
+    let credit = example("credit").join("model.onnx");
+    let data = vec![example("decision_tree").join("data.json")];
+    let mut request = AccuracyRequest { model: credit, data, circuits: vec![other], worst: 1 };
+    let error = accuracy::run(&request, &pool, |_| {}).await.expect_err("another model");
+    assert!(error.to_string().contains("the model takes 41"), "{error}");
+    request.model = model;
+    let report = accuracy::run(&request, &pool, |_| {}).await.expect("compared");
+    assert_eq!(report.circuits[0].refused.len(), 0);
+    pool.shutdown().await;
+}
