@@ -1,0 +1,362 @@
+//! The search: scales that are accurate enough, the range that values need, and the cheapest circuit
+//! for both.
+
+use super::{
+    Error, Progress,
+    cost::{CostModel, Shape},
+    lab::{Lab, WIDE_BASE},
+    report::{Candidate, Errors},
+    sample::{Sample, scaled},
+};
+use crate::{
+    accuracy::{ErrorBound, Observation, TensorInfo},
+    artifacts::{run_args::RunArgs, settings::Settings},
+    field::Scale,
+};
+
+/// Scales that are tried.
+const SCALES: std::ops::RangeInclusive<i32> = 4..=16;
+/// Multipliers at which intermediate values are brought back to the scale; 2 is best for most.
+const MULTIPLIERS: [u32; 3] = [2, 1, 3];
+/// Inner columns: 4 or more double the extended domain.
+const INNER_COLUMNS: std::ops::RangeInclusive<usize> = 1..=3;
+/// Rows of a column that a table can't use.
+const TABLE_RESERVED: u64 = 8;
+/// The tallest range check table.
+const MAX_BASE: u64 = 1 << 16;
+/// Decompositions hold at most this, far below the field's size.
+const MAX_RANGE: f64 = (1_u64 << 63) as f64 * 2.0;
+const MIN_LOGROWS: u32 = 6;
+
+/// What the search must keep to.
+#[derive(Debug)]
+pub(super) struct Limits {
+    pub(super) bound: ErrorBound,
+    pub(super) range_margin: f64,
+    pub(super) lookup_margin: f64,
+    pub(super) max_logrows: u32,
+    /// Scales below which a model that decides between branches isn't taken.
+    pub(super) min_scales: Option<(i32, i32)>,
+    /// Bytes of memory.
+    pub(super) max_memory: u64,
+}
+
+/// What the search has found so far.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) candidates: Vec<Candidate>,
+    /// The smallest error that was reached, whether or not within the bound, and how.
+    pub(super) closest: Option<(f64, RunArgs)>,
+    /// The least memory that a circuit within the error bound takes.
+    pub(super) least_memory: Option<u64>,
+    /// What each accepted set of scales needs: see [`Need`].
+    pub(super) needs: Vec<Need>,
+    /// Whether the search ended by itself.
+    pub(super) complete: bool,
+}
+
+/// The range that a set of scales needs on the sample.
+#[derive(Clone, Debug)]
+pub(super) struct Need {
+    pub(super) scales: (i32, i32, u32),
+    /// The least base^legs with which every input has an answer, within 2^(1/8).
+    pub(super) range: f64,
+}
+
+/// A set of scales with what was measured with it.
+#[derive(Clone, Debug)]
+struct Point {
+    args: RunArgs,
+    error: Errors,
+    lookups: (i128, i128),
+    settings: Settings,
+}
+
+pub(super) struct Search<'a> {
+    pub(super) lab: &'a Lab<'a>,
+    pub(super) sample: &'a Sample,
+    pub(super) inputs: &'a [TensorInfo],
+    pub(super) base: &'a RunArgs,
+    pub(super) limits: &'a Limits,
+    pub(super) costs: &'a CostModel,
+    pub(super) progress: &'a (dyn Fn(Progress) + Send + Sync),
+}
+
+impl Search<'_> {
+    /// Fills `found`, as far as the time allows.
+    pub(super) async fn run(&self, found: &mut Found) -> Result<(), Error> {
+        let mut seen: Vec<(usize, i32, Vec<Scale>)> = Vec::new();
+        for multiplier in MULTIPLIERS {
+            (self.progress)(Progress::Scales { multiplier });
+            let Some(scale) = self.least_scale(multiplier, found).await? else {
+                if self.lab.is_over() {
+                    return Ok(());
+                }
+                continue;
+            };
+            let mut points = Vec::new();
+            if let Some(point) = self.point(scale, scale, multiplier, true, found).await? {
+                // A larger multiplier often changes nothing.
+                let key = (
+                    point.settings.total_assignments,
+                    scale,
+                    point.settings.model_output_scales.clone(),
+                );
+                if seen.contains(&key) {
+                    continue;
+                }
+                seen.push(key);
+                let looks_up = !point.settings.required_lookups.is_empty();
+                points.push(point);
+                // One lower scale alone makes tables smaller; without tables it saves nothing.
+                if looks_up {
+                    points.extend(self.lowered(scale, multiplier, true, found).await?);
+                    points.extend(self.lowered(scale, multiplier, false, found).await?);
+                }
+            }
+            for point in points {
+                self.enumerate(&point, found).await?;
+                if self.lab.is_over() {
+                    return Ok(());
+                }
+            }
+        }
+        found.complete = true;
+        Ok(())
+    }
+
+    fn allowed(&self, input: i32, param: i32) -> bool {
+        self.limits
+            .min_scales
+            .is_none_or(|(min_input, min_param)| input >= min_input && param >= min_param)
+    }
+
+    /// Bisects the least common scale that is accurate enough on a few inputs and then steps up
+    /// until it is on all. The error is not quite monotone, hence the second half.
+    async fn least_scale(&self, multiplier: u32, found: &mut Found) -> Result<Option<i32>, Error> {
+        let floor = self.limits.min_scales.map_or(*SCALES.start(), |(i, p)| i.max(p));
+        let (mut low, mut high) = (floor - 1, SCALES.end() + 1);
+        while high - low > 1 && !self.lab.is_over() {
+            let middle = (low + high) / 2;
+            match self.point(middle, middle, multiplier, false, found).await? {
+                Some(_) => high = middle,
+                None => low = middle,
+            }
+        }
+        // The largest scale is measured in any case: the closest that the error comes to a bound.
+        for scale in high.min(*SCALES.end())..=*SCALES.end() {
+            if self.lab.is_over() {
+                return Ok(None);
+            }
+            if self.point(scale, scale, multiplier, true, found).await?.is_some() {
+                return Ok(Some(scale));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Lowers the input's or the parameters' scale alone as far as the error allows.
+    async fn lowered(
+        &self,
+        scale: i32,
+        multiplier: u32,
+        input: bool,
+        found: &mut Found,
+    ) -> Result<Option<Point>, Error> {
+        let pair = |lower: i32| if input { (lower, scale) } else { (scale, lower) };
+        let mut lower = scale;
+        while lower > *SCALES.start() && !self.lab.is_over() {
+            let (i, p) = pair(lower - 1);
+            if !self.allowed(i, p) || self.point(i, p, multiplier, false, found).await?.is_none() {
+                break;
+            }
+            lower -= 1;
+        }
+        while lower < scale && !self.lab.is_over() {
+            let (i, p) = pair(lower);
+            if let Some(point) = self.point(i, p, multiplier, true, found).await? {
+                return Ok(Some(point));
+            }
+            lower += 1;
+        }
+        Ok(None)
+    }
+
+    /// Measures a set of scales with unlimited tables, on all inputs or on a few; `None` when the
+    /// error is above the bound.
+    async fn point(
+        &self,
+        input: i32,
+        param: i32,
+        multiplier: u32,
+        all: bool,
+        found: &mut Found,
+    ) -> Result<Option<Point>, Error> {
+        let args = RunArgs {
+            input_scale: Scale(input),
+            param_scale: Scale(param),
+            scale_rebase_multiplier: multiplier,
+            ..Lab::wide(self.base)
+        };
+        let count = if all { self.sample.inputs.len() } else { self.sample.few };
+        let inputs = &self.sample.inputs[..count];
+        let Some((settings, answers)) = self.lab.answers(&args, inputs).await? else {
+            return Ok(None);
+        };
+        let outputs: Vec<_> = answers.iter().map(|answer| answer.outputs.clone()).collect();
+        let steps: Vec<_> =
+            settings.model_output_scales.iter().map(|scale| 1.0 / scale.multiplier()).collect();
+        let Some(error) = Errors::of(&self.sample.float[..count], &outputs, &steps) else {
+            return Ok(None);
+        };
+        let measured = error.measure(&self.limits.bound);
+        if all && found.closest.as_ref().is_none_or(|(closest, _)| measured < *closest) {
+            found.closest = Some((measured, args.clone()));
+        }
+        if measured > self.limits.bound.value {
+            return Ok(None);
+        }
+        let mut lookups = span(answers.iter().map(|answer| answer.lookups));
+        if all {
+            lookups = self.lookups_beyond(&args, lookups).await?;
+        }
+        Ok(Some(Point { args, error, lookups, settings }))
+    }
+
+    /// Widens what was looked up by the margin, by the corners, and by inputs twice as large.
+    async fn lookups_beyond(
+        &self,
+        args: &RunArgs,
+        (low, high): (i128, i128),
+    ) -> Result<(i128, i128), Error> {
+        let margin = |value: i128| (value as f64 * self.limits.lookup_margin) as i128;
+        let mut wide = (margin(low).min(low).min(0), margin(high).max(high).max(0));
+        let doubled = self.sample.inputs[..self.sample.few]
+            .iter()
+            .map(|input| scaled(input, self.inputs, 2.0))
+            .chain(self.sample.corners.iter().cloned());
+        let doubled: Vec<Observation> = doubled.collect();
+        let settings = self.lab.settings(args).await?;
+        if let Some(settings) = settings.filter(|settings| !settings.required_lookups.is_empty()) {
+            let answers = self.lab.forward(&settings, &doubled).await?.unwrap_or_default();
+            let (low, high) = span(answers.iter().flatten().map(|answer| answer.lookups));
+            wide = (wide.0.min(low), wide.1.max(high));
+        }
+        Ok(wide)
+    }
+
+    /// The least base^legs with which every input has an answer, to within an eighth of a bit.
+    async fn range_needed(&self, args: &RunArgs) -> Result<Option<f64>, Error> {
+        let few = &self.sample.inputs[..self.sample.few];
+        let holds = async |range: f64, inputs: &[Observation]| -> Result<bool, Error> {
+            let args = RunArgs { decomp_base: range.ceil() as u64, ..args.clone() };
+            Ok(self.lab.answers(&args, inputs).await?.is_some())
+        };
+        let (mut low, mut high) = (1.0_f64, (WIDE_BASE as f64).log2());
+        while high - low > 1.0 {
+            if self.lab.is_over() {
+                return Ok(None);
+            }
+            let middle = ((low + high) / 2.0).floor();
+            if holds(middle.exp2(), few).await? { high = middle } else { low = middle }
+        }
+        while high < 50.0 && !holds(high.exp2(), &self.sample.inputs).await? {
+            high += 1.0;
+        }
+        if !self.sample.corners.is_empty() {
+            while high < 50.0 && !holds(high.exp2(), &self.sample.corners).await? {
+                high += 1.0;
+            }
+        }
+        Ok(Some(high.exp2()))
+    }
+
+    /// Adds every sensible circuit with a point's scales.
+    async fn enumerate(&self, point: &Point, found: &mut Found) -> Result<(), Error> {
+        let args = &point.args;
+        let scales = (args.input_scale.0, args.param_scale.0, args.scale_rebase_multiplier);
+        (self.progress)(Progress::Range { scales });
+        let Some(range) = self.range_needed(args).await? else { return Ok(()) };
+        found.needs.push(Need { scales, range });
+        // At most what a decomposition may hold, but never less than twice what is needed.
+        let wanted = (range * self.limits.range_margin).min(MAX_RANGE / 2.0).max(range * 2.0);
+        let freivalds = point.settings.einsum_params.total_einsum_col_size > 0;
+        for disable_freivalds in [false, true] {
+            if disable_freivalds && !freivalds {
+                break;
+            }
+            for legs in 1..=8_u32 {
+                let leg = wanted.powf(1.0 / f64::from(legs)).ceil() as u64;
+                // With the smallest table there is, a leg fewer would do as well.
+                let fewer = (legs > 1)
+                    .then(|| wanted.powf(1.0 / f64::from(legs - 1)).ceil() as u64)
+                    .filter(|fewer| *fewer <= table(MIN_LOGROWS));
+                if fewer.is_some() || leg > table(self.limits.max_logrows).min(MAX_BASE) {
+                    continue;
+                }
+                for columns in INNER_COLUMNS {
+                    if self.lab.is_over() {
+                        return Ok(());
+                    }
+                    let args = RunArgs {
+                        decomp_base: leg.max(4),
+                        decomp_legs: legs,
+                        num_inner_cols: columns,
+                        logrows: 20,
+                        lookup_range: point.lookups,
+                        disable_freivalds: disable_freivalds || self.base.disable_freivalds,
+                        ..args.clone()
+                    };
+                    if let Some(settings) = self.lab.settings(&args).await? {
+                        self.heights(&settings, wanted, &point.error, found);
+                    }
+                }
+            }
+        }
+        (self.progress)(Progress::Candidates { count: found.candidates.len() });
+        Ok(())
+    }
+
+    /// Adds a circuit for each k. What gen-settings found does not depend on k but for the base,
+    /// which is as large as the table can be.
+    fn heights(&self, settings: &Settings, wanted: f64, error: &Errors, found: &mut Found) {
+        let args = &settings.run_args;
+        for logrows in MIN_LOGROWS..=self.limits.max_logrows {
+            let base = table(logrows).min(MAX_BASE);
+            let holds = |legs: u32| (base as f64).powi(legs as i32);
+            let spare = args.decomp_legs > 1 && holds(args.decomp_legs - 1) >= wanted;
+            if base < args.decomp_base || spare || holds(args.decomp_legs) > MAX_RANGE {
+                continue;
+            }
+            let mut at = settings.clone();
+            at.run_args.logrows = logrows;
+            at.run_args.decomp_base = base;
+            for range in &mut at.required_range_checks {
+                if range.1 == i128::from(args.decomp_base) - 1 {
+                    range.1 = i128::from(base) - 1;
+                }
+            }
+            let Some(shape) = Shape::of(&at) else { continue };
+            let rows = (1_u64 << logrows) - TABLE_RESERVED;
+            if shape.instances as u64 > rows || shape.table_columns > 4 || shape.extension > 16 {
+                continue;
+            }
+            let cost = self.costs.cost(&shape);
+            found.least_memory =
+                Some(found.least_memory.map_or(cost.peak_bytes, |m| m.min(cost.peak_bytes)));
+            if cost.peak_bytes <= self.limits.max_memory {
+                let candidate = Candidate { run_args: at.run_args, cost, error: Some(*error) };
+                found.candidates.push(candidate);
+            }
+        }
+    }
+}
+
+/// The tallest table that fits into one column.
+fn table(logrows: u32) -> u64 {
+    (1_u64 << logrows) - TABLE_RESERVED
+}
+
+fn span(values: impl Iterator<Item = (i128, i128)>) -> (i128, i128) {
+    values.fold((0, 0), |(low, high), (min, max)| (low.min(min), high.max(max)))
+}

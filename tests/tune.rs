@@ -1,0 +1,198 @@
+//! The tuner with real circuits.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+use zkvouch::{
+    accuracy::observations,
+    artifacts::{settings::Settings, witness::Witness},
+    engine::{EngineConfig, EnginePool},
+    tune::{self, Error, Objective, TuneReport, TuneRequest},
+};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn pool() -> EnginePool {
+    let mut config = EngineConfig::from_env().expect("the environment");
+    config.threads = Some(1);
+    EnginePool::new(config, 2)
+}
+
+fn request(folder: &Path, example: &str) -> TuneRequest {
+    let example = root().join("examples").join(example);
+    let (model, data) = (example.join("model.onnx"), example.join("data.json"));
+    TuneRequest {
+        max_logrows: 14,
+        ..TuneRequest::new(model, vec![data], folder.join("settings.json"))
+    }
+}
+
+async fn run(request: &TuneRequest, pool: &EnginePool) -> Result<TuneReport, Error> {
+    tune::run(request, pool, &AtomicBool::new(false), &|_| {}).await
+}
+
+#[tokio::test]
+async fn the_credit_model_gets_a_small_circuit_that_proves_and_is_found_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pool = pool();
+    let mut request = request(folder.path(), "credit");
+    request.cache = Some(folder.path().join("cache"));
+    let report = run(&request, &pool).await.expect("tuned");
+
+    let (choice, baseline) = (&report.choice, &report.baseline);
+    assert_eq!(baseline.run_args.logrows, 15, "ezkl's own decomposition");
+    assert!(choice.run_args.logrows <= 12, "{choice:?}");
+    assert!(report.speedup() > 6.0, "{}", report.speedup());
+    assert!(choice.cost.verify_gas <= baseline.cost.verify_gas);
+    let error = |candidate: &tune::Candidate| candidate.error.expect("measured").max;
+    assert!(error(choice) <= error(baseline) * 1.000_001);
+    assert!(report.headroom.inputs >= Some(2.0), "{:?}", report.headroom);
+    assert!(report.headroom.range >= 256.0, "{:?}", report.headroom);
+    let proof = report.proof.expect("proved");
+    assert_eq!(proof.proof_bytes, choice.cost.proof_bytes, "the cost model is exact here");
+    assert!(!choice.run_args.ignore_range_check_inputs_outputs);
+    assert_eq!(choice.run_args.epsilon, request.run_args.epsilon);
+    let settings = Settings::read(&request.settings).expect("settings");
+    assert_eq!(settings.run_args, choice.run_args);
+
+    // Found again, with the very same settings although ezkl would write others.
+    let before = std::fs::read(&request.settings).expect("settings");
+    std::fs::remove_file(&request.settings).expect("removed");
+    // As `zkvouch tune` leaves a project: with the choice in its run args.
+    let chosen = TuneRequest { run_args: report.choice.run_args.clone(), ..request.clone() };
+    let again = run(&chosen, &pool).await.expect("cached");
+    assert!(again.cached && !report.cached);
+    assert_eq!(again.choice.run_args, report.choice.run_args);
+    assert_eq!(std::fs::read(&request.settings).expect("settings"), before);
+
+    // The same without the cache: nothing in the search depends on time or order.
+    request.cache = None;
+    request.prove = false;
+    let fresh = run(&request, &pool).await.expect("tuned");
+    assert_eq!(fresh.choice.run_args, report.choice.run_args);
+    assert_eq!(fresh.front, report.front);
+
+    // Another objective, another circuit: least gas is one column without wrapping.
+    request.objective = Objective::Gas;
+    let gas = run(&request, &pool).await.expect("tuned");
+    assert!(gas.choice.cost.verify_gas < report.choice.cost.verify_gas);
+    pool.shutdown().await;
+}
+
+/// ezkl's prover never returns from a lookup outside its table.
+#[tokio::test]
+async fn an_input_twice_as_large_proves_and_one_beyond_the_table_is_refused_before() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pool = pool();
+    let model = root().join("tests/fixtures/tiny/sigmoid.onnx");
+    let data = folder.path().join("data.jsonl");
+    std::fs::write(&data, "[0.5, -1.0, 1.0]\n[1.5, 0.25, 0.0]\n[-2.0, 2.0, -1.5]\n")
+        .expect("written");
+    let request = TuneRequest {
+        max_logrows: 14,
+        max_error: Some("0.01".parse().expect("a bound")),
+        ..TuneRequest::new(model.clone(), vec![data], folder.path().join("settings.json"))
+    };
+    let report = run(&request, &pool).await.expect("tuned");
+    assert!(report.headroom.inputs >= Some(2.0), "{report:?}");
+    let settings = Settings::read(&request.settings).expect("settings");
+    assert!(!settings.required_lookups.is_empty(), "a sigmoid is looked up");
+
+    let file = |name: &str| folder.path().join(name);
+    let (compiled, srs, vk, pk) = (file("c"), file("srs"), file("vk"), file("pk"));
+    let engine = pool.get().await;
+    engine.compile_circuit(&model, &request.settings, &compiled).await.expect("compiled");
+    engine.gen_unsafe_srs(settings.run_args.logrows, &srs).await.expect("an SRS");
+    engine.setup(&compiled, &srs, &vk, &pk, None, true).await.expect("keys");
+    let witness = async |input: serde_json::Value| -> Witness {
+        let path = file("witness.json");
+        engine.gen_witness(&input, &compiled, &path, None, None).await.expect("a witness");
+        Witness::read(&path).expect("a witness")
+    };
+    let doubled = witness(serde_json::json!({"input_data": [[-4.0, 4.0, -3.0]]})).await;
+    doubled.check_ranges(&settings).expect("within the table");
+    let proof = file("proof.json");
+    engine.prove(doubled.path(), &compiled, &pk, &srs, &proof).await.expect("proved");
+    assert!(engine.verify(&proof, &request.settings, &vk, &srs).await.expect("checked"));
+
+    let beyond = witness(serde_json::json!({"input_data": [[-4000.0, 4000.0, 4000.0]]})).await;
+    let refusal = beyond.check_ranges(&settings).expect_err("beyond the table").to_string();
+    assert!(refusal.contains("lookup table"), "{refusal}");
+    drop(engine);
+    pool.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_bound_that_nothing_meets_says_how_close_it_came() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pool = pool();
+    let mut request = request(folder.path(), "credit");
+    request.max_error = Some("0.00000001".parse().expect("a bound"));
+    let error = run(&request, &pool).await.expect_err("out of reach");
+    let Error::Unmet { closest, .. } = &error else { panic!("{error}") };
+    assert!(*closest > 1e-8 && *closest < 1e-2, "{error}");
+    assert!(error.to_string().contains("--max-error"), "{error}");
+    assert!(!request.settings.exists());
+    pool.shutdown().await;
+}
+
+#[tokio::test]
+async fn without_time_or_when_stopped_the_best_so_far_is_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pool = pool();
+    let mut request = request(folder.path(), "decision_tree");
+    request.max_logrows = 15;
+    request.prove = false;
+    request.time = Duration::ZERO;
+    let report = run(&request, &pool).await.expect("the baseline at least");
+    assert!(!report.complete);
+    assert_eq!(report.choice.run_args, report.baseline.run_args);
+    assert!(request.settings.exists());
+
+    request.time = Duration::from_secs(60);
+    let stop = AtomicBool::new(false);
+    let progress = |progress| {
+        if matches!(progress, tune::Progress::Candidates { .. }) {
+            stop.store(true, Ordering::Relaxed);
+        }
+    };
+    let report = tune::run(&request, &pool, &stop, &progress).await;
+    let report = report.expect("the best so far");
+    assert!(!report.complete);
+    assert!(report.choice.run_args.logrows < 15, "{:?}", report.choice);
+    assert!(report.reasons.iter().any(|reason| reason.contains("cut short")));
+    pool.shutdown().await;
+}
+
+#[tokio::test]
+async fn bad_requests_are_refused_before_anything_runs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pool = pool();
+    let file = |name: &str, text: &str| -> PathBuf {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path
+    };
+    let with = |data: PathBuf| TuneRequest { data: vec![data], ..request(folder.path(), "credit") };
+    for (data, expected) in [
+        (file("empty.json", "[]"), "no observation"),
+        (file("short.csv", "1,2,3\n"), "line 1: it has 3 columns; the model takes 41"),
+        (file("nan.json", r#"{"input_data": [[NaN]]}"#), "not JSON"),
+        (folder.path().join("none.json"), "cannot read"),
+    ] {
+        let error = run(&with(data), &pool).await.expect_err(expected).to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    let mut forged = request(folder.path(), "credit");
+    forged.run_args.ignore_range_check_inputs_outputs = true;
+    let error = run(&forged, &pool).await.expect_err("unsound").to_string();
+    assert!(error.contains("ignore_range_check_inputs_outputs"), "{error}");
+    assert!(pool.get().await.worker_pid().is_none(), "no worker was started");
+    let inputs =
+        [zkvouch::accuracy::TensorInfo { name: "x".into(), shape: vec![1], element: "f32".into() }];
+    assert!(observations::read(&file("a.txt", "1"), &inputs).is_err());
+}
