@@ -1,0 +1,49 @@
+//! `zkvouch build`
+
+use super::{Context, show};
+use crate::project::{BuildOptions, BuildReport};
+use clap::Args;
+use eyre::Result;
+
+/// zkvouch build
+#[derive(Args, Debug)]
+pub(super) struct Build {
+    /// Run every step, changed or not.
+    #[arg(long)]
+    force: bool,
+}
+
+impl Build {
+    pub(super) async fn run(self, context: &Context) -> Result<()> {
+        let project = context.project()?;
+        let options = BuildOptions { force: self.force };
+        let report = project.build(options, context.ui.observer()).await?;
+        warn_about(context, &report);
+        context.ui.result(summary(&report), &report)
+    }
+}
+
+/// What a deployer must know of a build.
+pub(super) fn warn_about(context: &Context, report: &BuildReport) {
+    if report.unsafe_srs {
+        context.ui.warn(
+            "this build used an SRS made on this machine: its maker could forge any proof, so \
+             deploying is refused off a local chain",
+        );
+    }
+}
+
+/// The build in a few lines.
+pub(super) fn summary(report: &BuildReport) -> String {
+    let artifacts = &report.artifacts;
+    format!(
+        "model        {} ({})\ncircuit      2^{} rows, {} instances\nsrs          {}\n{}\nartefacts    {}",
+        report.name,
+        report.model_id,
+        report.logrows,
+        report.num_instances,
+        report.srs,
+        show::gas(&report.report, report.comparison.as_ref()),
+        artifacts.folder.display()
+    )
+}

@@ -1,0 +1,120 @@
+//! `zkvouch demo`: the main job.
+
+use super::{
+    Context, build, deploy::DeployOptions, exit::Coded, network, show, submit::SubmitOptions,
+};
+use crate::{
+    accuracy::FloatModel,
+    artifacts::{input::InputData, proof::Proof, settings::Settings},
+    chain::{
+        Mode,
+        anvil::{AnvilNode, AnvilOptions},
+        deploy::Deployer,
+        signer::{SignerOptions, terminal_prompt},
+        tx::TxOptions,
+    },
+    project::{BuildOptions, Project},
+};
+use clap::Args;
+use eyre::{Result, eyre};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// The example that the main job runs on.
+const EXAMPLE: &str = "examples/credit";
+
+/// zkvouch demo
+#[derive(Args, Debug)]
+pub(super) struct Demo {
+    /// The project's folder.
+    #[arg(default_value = EXAMPLE)]
+    path: PathBuf,
+    /// The input to predict on; the project's sample if absent.
+    #[arg(long)]
+    input: Option<PathBuf>,
+}
+
+impl Demo {
+    pub(super) async fn run(self, context: &Context) -> Result<()> {
+        let project = self.project()?;
+        let input = self.input.clone().unwrap_or_else(|| project.data().swap_remove(0));
+        let report = project.build(BuildOptions::default(), context.ui.observer()).await?;
+        build::warn_about(context, &report);
+        let settings = project.settings()?;
+        let proof = prove(context, &project, &input).await?;
+        let float = float_answer(&project, &settings, &input)?;
+
+        let node = AnvilNode::spawn(AnvilOptions::default()).await?;
+        let account = SignerOptions::default()
+            .resolve(node.rpc().chain_id(), &terminal_prompt)
+            .await?
+            .ok_or_else(|| eyre!("Anvil has no default account"))?;
+        let options = TxOptions::default();
+        // A chain that ends with this process leaves no record in the project: its files would
+        // name addresses at which there is nothing.
+        let records = tempfile::tempdir()?;
+        let sender = network::sender(
+            node.rpc().clone(),
+            account,
+            &options,
+            records.path(),
+            "demo",
+            Mode::Broadcast,
+            false,
+        )?;
+        let project = project.with_deployments(records.path());
+        let mut deployer = Deployer::new(&sender, Mode::Broadcast);
+        let deployed = DeployOptions::default().run(&project, &mut deployer, false).await?;
+        let (submitted, submission) =
+            SubmitOptions::default().run(&project, &proof, &sender, Mode::Broadcast, false).await?;
+        node.stop().await;
+
+        let float_text = float
+            .iter()
+            .map(|values| format!("float model  {}", show::numbers(values)))
+            .collect::<Vec<_>>()
+            .join("\n");
+        let text = format!(
+            "{}\n\n{}\n\n{submitted}\n{float_text}",
+            build::summary(&report),
+            deployed.text(),
+        );
+        let data = json!({
+            "build": report,
+            "float_outputs": float,
+            "deployment": deployed.data(&sender),
+            "submission": submission,
+        });
+        context.ui.result(text, &data)
+    }
+
+    fn project(&self) -> Result<Project> {
+        if self.path == Path::new(EXAMPLE) && !self.path.exists() {
+            return Err(Coded::bad_input(format!(
+                "{EXAMPLE} is not here; run this in zkvouch's repository, or name a project's folder"
+            ))
+            .into());
+        }
+        Ok(Project::open(&self.path)?)
+    }
+}
+
+/// The proof of `input`; the build's own if the input is the sample.
+async fn prove(context: &Context, project: &Project, input: &Path) -> Result<Proof> {
+    let artifacts = project.artifacts();
+    if project.data().first().is_some_and(|sample| sample == input) {
+        return Ok(Proof::read(&artifacts.proof)?);
+    }
+    let engine = context.engine(Some(project))?;
+    let output = artifacts.folder.join("demo.proof.json");
+    let proof = project.prove(&engine, input, &output).await?;
+    engine.shutdown().await;
+    Ok(proof)
+}
+
+/// What the float model says to the same input.
+fn float_answer(project: &Project, settings: &Settings, input: &Path) -> Result<Vec<Vec<f64>>> {
+    let model = FloatModel::load(&project.model(), &settings.run_args.variables)?;
+    let inputs = InputData::read(input)?.numbers(&settings.model_input_scales)?;
+    Ok(model.run(&inputs)?)
+}

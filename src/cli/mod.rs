@@ -1,0 +1,285 @@
+//! The `zkvouch` command: one file a command, each a clap struct with a `run`.
+
+mod accuracy;
+mod anvil;
+mod bench_gas;
+mod bench_tune;
+mod build;
+mod clean;
+mod demo;
+mod deploy;
+mod doctor;
+pub mod exit;
+mod init;
+mod model;
+mod network;
+pub mod output;
+mod prove;
+mod show;
+mod steps;
+mod submit;
+mod tune;
+mod verify;
+
+use crate::{engine::Engine, project::Project};
+use clap::{ArgAction, Args, Parser, Subcommand};
+use exit::Code;
+use eyre::Result;
+use output::{Color, Ui};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// Prove that a prediction came from one particular ONNX model, and let an EVM contract check it.
+///
+/// Results go to stdout, everything else to stderr. Exit codes: 0 success, 1 failure, 2 usage,
+/// 3 bad input, 4 proof or check invalid, 5 chain, 6 tool missing or failed, 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(name = "zkvouch", version, propagate_version = true)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Global options")]
+struct Global {
+    /// Print the result as one JSON document.
+    #[arg(long, global = true, env = "ZKVOUCH_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    json: bool,
+    /// Print the result and errors only.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say more on stderr: -v what is done, -vv ezkl's own log too, -vvv everything.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    /// When to colour stderr.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    color: Color,
+    /// The project's folder or zkvouch.toml; the current folder or the nearest above it if absent.
+    #[arg(short = 'C', long, global = true, env = "ZKVOUCH_PROJECT", value_name = "PATH")]
+    project: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the main job on an example: build, prove, deploy to a local Anvil, submit.
+    Demo(demo::Demo),
+    /// Write a commented zkvouch.toml for a model.
+    Init(init::Init),
+    /// Build every artefact that is out of date: settings, circuit, keys, verifier.
+    #[command(visible_alias = "b")]
+    Build(build::Build),
+    /// Prove a prediction.
+    Prove(prove::Prove),
+    /// Verify a proof off chain, and with --evm in an in-process EVM.
+    Verify(verify::Verify),
+    /// Deploy the verifier.
+    Deploy(deploy::Deploy),
+    /// Submit a proof to a deployed verifier.
+    Submit(submit::Submit),
+    /// Add, retire, stop and list the models of a router.
+    Model(model::Model),
+    /// Run a local Anvil until Ctrl-C.
+    Anvil(anvil::AnvilCommand),
+    /// Say what is installed, what is missing and what to do about it.
+    Doctor(doctor::Doctor),
+    /// Find the cheapest circuit that is accurate enough.
+    Tune(tune::Tune),
+    /// Compare the circuit's answers with the float model's over many observations.
+    Accuracy(accuracy::Accuracy),
+    /// Measure.
+    Bench(bench_tune::Bench),
+    /// Remove the project's build folder.
+    Clean(clean::Clean),
+    /// Generate circuit settings for a model.
+    GenSettings(steps::GenSettings),
+    /// Fit settings to data.
+    #[command(visible_alias = "calibrate-settings")]
+    Calibrate(steps::Calibrate),
+    /// Compile a model to a circuit.
+    #[command(visible_alias = "compile-circuit")]
+    Compile(steps::Compile),
+    /// Get an SRS of the circuit's size.
+    GetSrs(steps::GetSrs),
+    /// Make the proving and the verifying key.
+    Setup(steps::Setup),
+    /// Run the circuit on an input.
+    #[command(visible_alias = "gen-witness")]
+    Witness(steps::Witness),
+    /// Check a witness against the circuit's constraints, without proving.
+    Mock(steps::Mock),
+    /// Generate and compile the Solidity verifier.
+    #[command(visible_alias = "create-evm-verifier")]
+    CreateVerifier(steps::CreateVerifier),
+}
+
+/// What every command is given.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) ui: Ui,
+    /// Set by the first Ctrl-C where a command can end with what it has.
+    pub(crate) stop: Arc<AtomicBool>,
+    project: Option<PathBuf>,
+}
+
+impl Context {
+    /// The project that `--project` or the current folder names.
+    pub(crate) fn project(&self) -> Result<Project> {
+        Ok(match &self.project {
+            Some(path) => Project::open(path)?,
+            None => Project::discover(Path::new("."))?,
+        })
+    }
+
+    /// The project, or none where none was named and the current folder is in none.
+    pub(crate) fn maybe_project(&self) -> Result<Option<Project>> {
+        match self.project() {
+            Ok(project) => Ok(Some(project)),
+            Err(error) if self.project.is_none() => {
+                match error.downcast_ref::<crate::project::Error>() {
+                    Some(crate::project::Error::NoProject(_)) => Ok(None),
+                    _ => Err(error),
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// One worker: the project's engine version if there is a project.
+    pub(crate) fn engine(&self, project: Option<&Project>) -> Result<Engine> {
+        let config = match project {
+            Some(project) => project.engine_config()?,
+            None => crate::engine::EngineConfig::from_env()?,
+        };
+        Ok(Engine::new(config))
+    }
+}
+
+/// Parses the command line, runs the command and turns its outcome into an exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    init_tracing(&cli.global);
+    let ui = Ui::new(cli.global.json, cli.global.quiet);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&ui, &eyre::eyre!("cannot start the runtime: {error}")),
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    let context = Context { ui: ui.clone(), stop: stop.clone(), project: cli.global.project };
+    let keeps_best = matches!(cli.command, Command::Tune(_));
+    let interruption = async {
+        interrupted().await;
+        if keeps_best {
+            stop.store(true, Ordering::Relaxed);
+            ui.note("stopping with the best so far; once more to stop at once");
+            interrupted().await;
+        }
+    };
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            outcome = run(cli.command, context) => outcome,
+            // Dropping the command's future kills its workers and removes what is half written.
+            () = interruption => Err(exit::Coded::new(Code::Interrupted, "interrupted").into()),
+        }
+    });
+    // A thread that waits for the terminal or a lock must not keep the process alive.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(report) => fail(&ui, &report),
+    }
+}
+
+fn fail(ui: &Ui, report: &eyre::Report) -> ExitCode {
+    let code = Code::of(report);
+    if exit::is_reported(report) {
+        return ExitCode::from(code as u8);
+    }
+    // If even the error cannot be written, the exit code still tells.
+    let _ = ui.error(report, code);
+    ExitCode::from(code as u8)
+}
+
+async fn run(command: Command, context: Context) -> Result<()> {
+    match command {
+        Command::Demo(command) => command.run(&context).await,
+        Command::Init(command) => command.run(&context),
+        Command::Build(command) => command.run(&context).await,
+        Command::Prove(command) => command.run(&context).await,
+        Command::Verify(command) => command.run(&context).await,
+        Command::Deploy(command) => command.run(&context).await,
+        Command::Submit(command) => command.run(&context).await,
+        Command::Model(command) => command.run(&context).await,
+        Command::Anvil(command) => command.run(&context).await,
+        Command::Doctor(command) => command.run(&context).await,
+        Command::Tune(command) => command.run(&context).await,
+        Command::Accuracy(command) => command.run(&context).await,
+        Command::Bench(command) => command.run(&context).await,
+        Command::Clean(command) => command.run(&context),
+        Command::GenSettings(command) => command.run(&context).await,
+        Command::Calibrate(command) => command.run(&context).await,
+        Command::Compile(command) => command.run(&context).await,
+        Command::GetSrs(command) => command.run(&context).await,
+        Command::Setup(command) => command.run(&context).await,
+        Command::Witness(command) => command.run(&context).await,
+        Command::Mock(command) => command.run(&context).await,
+        Command::CreateVerifier(command) => command.run(&context).await,
+    }
+}
+
+/// Ends on Ctrl-C, and on SIGTERM and SIGHUP where there are signals.
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let (Ok(mut terminate), Ok(mut hangup)) =
+            (signal(SignalKind::terminate()), signal(SignalKind::hangup()))
+        {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
+            }
+            return;
+        }
+    }
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
+    }
+}
+
+fn init_tracing(global: &Global) {
+    let default = match (global.quiet, global.verbose) {
+        (true, _) => "off",
+        (_, 0) => "error",
+        (_, 1) => "warn,zkvouch=info",
+        (_, 2) => "info,zkvouch=debug",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_env("ZKVOUCH_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(global.color.on())
+        .without_time();
+    tracing_subscriber::registry().with(filter).with(layer).init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

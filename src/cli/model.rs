@@ -1,0 +1,193 @@
+//! `zkvouch model`: what a router's owner and a model's guardian do.
+
+use super::{
+    Context,
+    deploy::{DeployOptions, outcome_data, outcome_text},
+    network::Network,
+};
+use crate::{
+    chain::{
+        Error,
+        core::{ModelInfo, Status, list_models, retire_model, stop_model, transfer_ownership},
+        deploy::{Deployer, Outcome},
+        deployments::{Deployments, ModelId, Role},
+    },
+    project::Project,
+};
+use alloy::primitives::Address;
+use clap::{Args, Subcommand};
+use eyre::Result;
+use serde_json::{Value, json};
+
+/// zkvouch model
+#[derive(Args, Debug)]
+pub(super) struct Model {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Deploy the project's model and add it to the router (what `deploy` does).
+    Add {
+        #[command(flatten)]
+        network: Network,
+        #[command(flatten)]
+        options: DeployOptions,
+    },
+    /// Retire a model for good: the router never serves it again.
+    Retire {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        network: Network,
+    },
+    /// Pull a model's emergency stop, for good.
+    Stop {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        network: Network,
+    },
+    /// List the router's models.
+    Ls {
+        #[command(flatten)]
+        router: RouterArg,
+        #[command(flatten)]
+        network: Network,
+    },
+    /// Offer the router to a new owner, who accepts it with --accept.
+    TransferOwnership {
+        /// The new owner.
+        #[arg(required_unless_present = "accept")]
+        to: Option<Address>,
+        /// Accept a router that was offered to the sender.
+        #[arg(long, conflicts_with = "to")]
+        accept: bool,
+        #[command(flatten)]
+        router: RouterArg,
+        #[command(flatten)]
+        network: Network,
+    },
+}
+
+#[derive(Args, Debug)]
+struct Which {
+    /// The model's id; the project's if absent.
+    #[arg(long = "id", value_name = "MODEL_ID")]
+    model: Option<ModelId>,
+    #[command(flatten)]
+    router: RouterArg,
+}
+
+#[derive(Args, Debug)]
+struct RouterArg {
+    /// The router; the one in the deployments file if absent.
+    #[arg(long, value_name = "ADDRESS")]
+    router: Option<Address>,
+}
+
+impl RouterArg {
+    fn address(&self, project: &Project, chain_id: u64, model: ModelId) -> Result<Address> {
+        if let Some(router) = self.router {
+            return Ok(router);
+        }
+        let deployments = Deployments::read(&project.deployments(), chain_id)?;
+        let entry = deployments.of_role(Role::Router);
+        let missing = Error::NotDeployed { what: "router", model, chain_id };
+        Ok(entry.ok_or(missing)?.address)
+    }
+}
+
+impl Model {
+    pub(super) async fn run(self, context: &Context) -> Result<()> {
+        let project = context.project()?;
+        let (text, data) = match self.action {
+            Action::Add { network, options } => {
+                let rpc = network.connect(&project).await?;
+                let sender = network.sender(context, &project, rpc, "model-add").await?;
+                let mut deployer = Deployer::new(&sender, network.mode());
+                let deployed = options.run(&project, &mut deployer, network.local()).await?;
+                warn_dry(context, &network);
+                (deployed.text(), deployed.data(&sender))
+            }
+            Action::Ls { router, network } => {
+                let rpc = network.connect(&project).await?;
+                let model = project.chain_model()?.id;
+                let router = router.address(&project, rpc.chain_id(), model)?;
+                let models = list_models(&rpc, router).await?;
+                let text = models.iter().map(line).collect::<Vec<_>>().join("\n");
+                let models: Vec<_> = models.iter().map(as_json).collect();
+                (text, json!({ "router": router, "models": models }))
+            }
+            Action::Retire { which, network } => {
+                let rpc = network.connect(&project).await?;
+                let model = which.model.map_or_else(|| Ok(project.chain_model()?.id), eyre::Ok)?;
+                let router = which.router.address(&project, rpc.chain_id(), model)?;
+                let sender = network.sender(context, &project, rpc, "model-retire").await?;
+                let outcome = retire_model(&sender, router, model, network.mode()).await?;
+                warn_dry(context, &network);
+                done("retired", model, &outcome)
+            }
+            Action::Stop { which, network } => {
+                let rpc = network.connect(&project).await?;
+                let model = which.model.map_or_else(|| Ok(project.chain_model()?.id), eyre::Ok)?;
+                let router = which.router.address(&project, rpc.chain_id(), model)?;
+                let sender = network.sender(context, &project, rpc, "model-stop").await?;
+                let outcome = stop_model(&sender, router, model, network.mode()).await?;
+                warn_dry(context, &network);
+                done("stopped", model, &outcome)
+            }
+            Action::TransferOwnership { to, accept: _, router, network } => {
+                let rpc = network.connect(&project).await?;
+                let model = project.chain_model()?.id;
+                let router = router.address(&project, rpc.chain_id(), model)?;
+                let sender = network.sender(context, &project, rpc, "transfer-ownership").await?;
+                let outcome = transfer_ownership(&sender, router, to, network.mode()).await?;
+                warn_dry(context, &network);
+                let data = json!({ "router": router, "outcome": outcome_data(&outcome) });
+                (format!("router       {router}  {}", outcome_text(&outcome)), data)
+            }
+        };
+        context.ui.result(text, &data)
+    }
+}
+
+fn warn_dry(context: &Context, network: &Network) {
+    if !network.broadcast {
+        context.ui.warn("nothing was sent; pass --broadcast to do it");
+    }
+}
+
+fn done(what: &str, model: ModelId, outcome: &Outcome) -> (String, Value) {
+    let text = format!("{what:<12} {model}  {}", outcome_text(outcome));
+    (text, json!({ "model_id": model, "action": what, "outcome": outcome_data(outcome) }))
+}
+
+fn line(model: &ModelInfo) -> String {
+    let route = model.route.map_or(String::new(), |route| format!("  {route}"));
+    format!("{}  {}{route}", model.id, status(model))
+}
+
+fn status(model: &ModelInfo) -> &'static str {
+    match (model.status, model.stopped) {
+        (Status::Active, Some(true)) => "stopped",
+        (Status::Active, _) => "active",
+        (Status::Retired, _) => "retired",
+        (Status::Unknown, _) => "unknown",
+    }
+}
+
+fn as_json(model: &ModelInfo) -> Value {
+    json!({
+        "model_id": model.id,
+        "status": status(model),
+        "route": model.route,
+        "adapter": model.adapter,
+        "verifier": model.verifier,
+        "engine_version": model.engine_version,
+        "proof_length": model.proof_length,
+        "instance_count": model.instance_count,
+        "gas_cap": model.gas_cap,
+    })
+}

@@ -1,0 +1,96 @@
+//! `zkvouch prove`
+
+use super::{Context, show, steps::Places};
+use crate::{
+    artifacts::settings::Settings,
+    files,
+    project::{ProvingFiles, make_witness, prove_witness},
+};
+use clap::Args;
+use eyre::Result;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// zkvouch prove
+#[derive(Args, Debug)]
+pub(super) struct Prove {
+    /// The input file, `{"input_data": [[…]]}`.
+    #[arg(required_unless_present = "witness")]
+    input: Option<PathBuf>,
+    /// A witness to prove instead of an input.
+    #[arg(short = 'W', long, conflicts_with = "input")]
+    witness: Option<PathBuf>,
+    /// Where to write the proof.
+    #[arg(short, long, visible_alias = "proof-path", default_value = "proof.json")]
+    output: PathBuf,
+    #[command(flatten)]
+    keys: Keys,
+    /// The compiled circuit.
+    #[arg(short = 'M', long)]
+    compiled_circuit: Option<PathBuf>,
+    /// The proving key.
+    #[arg(long)]
+    pk_path: Option<PathBuf>,
+}
+
+/// The artefacts that proving and verifying share.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Artefacts (the project's by default)")]
+pub(super) struct Keys {
+    /// The settings.
+    #[arg(short = 'S', long = "settings-path", visible_alias = "settings")]
+    pub(super) settings: Option<PathBuf>,
+    /// The verifying key.
+    #[arg(long)]
+    pub(super) vk_path: Option<PathBuf>,
+    /// The SRS.
+    #[arg(long)]
+    pub(super) srs_path: Option<PathBuf>,
+}
+
+impl Prove {
+    pub(super) async fn run(self, context: &Context) -> Result<()> {
+        let places = Places::new(context)?;
+        let settings_path = places.settings(&self.keys.settings);
+        let settings = Settings::read(&settings_path)?;
+        let compiled = places.compiled(&self.compiled_circuit);
+        let (srs, vk) = (places.srs(&self.keys.srs_path), places.vk(&self.keys.vk_path));
+        let pk = places.pk(&self.pk_path);
+        let files = ProvingFiles {
+            settings: &settings,
+            settings_path: &settings_path,
+            compiled: &compiled,
+            srs: &srs,
+            vk: &vk,
+            pk: &pk,
+        };
+        let engine = places.engine(context)?;
+        let spinner = context.ui.spinner("prove");
+        let scratch =
+            tempfile::tempdir().map_err(files::Error::at("write", std::env::temp_dir()))?;
+        let witness = match (&self.witness, &self.input) {
+            (Some(witness), _) => witness.clone(),
+            (None, input) => {
+                let witness = scratch.path().join("witness.json");
+                let input = input.clone().unwrap_or_default();
+                if let Some(project) = places.project() {
+                    project.check_input(&input)?;
+                }
+                make_witness(&engine, &files, &input, &witness).await?;
+                witness
+            }
+        };
+        let proof = prove_witness(&engine, &files, &witness, &self.output).await?;
+        engine.shutdown().await;
+        spinner.finish_and_clear();
+        let decoded = proof.decode(&settings.instance_layout())?;
+        let text = format!("{}\nproof        {}", show::decoded(&decoded), self.output.display());
+        let data = json!({
+            "proof": self.output,
+            "proof_bytes": proof.proof.len(),
+            "num_instances": proof.instances.len(),
+            "decoded": decoded,
+        });
+        context.ui.result(text, &data)
+    }
+}

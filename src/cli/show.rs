@@ -1,0 +1,79 @@
+//! How values are shown to people.
+
+use crate::{
+    artifacts::layout::{DecodedInstances, GroupKind, Values},
+    project::Comparison,
+    verifier::GasReport,
+};
+
+/// Elements shown of a long tensor.
+const SHOWN: usize = 8;
+
+/// A proof's public values, a line a tensor.
+pub(super) fn decoded(decoded: &DecodedInstances) -> String {
+    decoded
+        .groups
+        .iter()
+        .map(|group| {
+            let name = match group.group.kind {
+                GroupKind::ProcessedInput => "input hash",
+                GroupKind::ProcessedParam => "param hash",
+                GroupKind::Input => "input",
+                GroupKind::Output => "output",
+                GroupKind::ProcessedOutput => "output hash",
+            };
+            let values = match &group.values {
+                Values::Numbers(values) => numbers(values),
+                Values::Hashes(hashes) => {
+                    hashes.iter().map(|hash| hash.to_be_hex()).collect::<Vec<_>>().join(", ")
+                }
+            };
+            format!("{name:<12} {values}")
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// The first few numbers, and how many there are.
+pub(super) fn numbers(values: &[f64]) -> String {
+    let shown =
+        values.iter().take(SHOWN).map(|value| format!("{value}")).collect::<Vec<_>>().join(", ");
+    if values.len() > SHOWN {
+        format!("[{shown}, … {} values]", values.len())
+    } else {
+        format!("[{shown}]")
+    }
+}
+
+/// Sizes and gas; for a lean verifier beside ezkl's, and by phase.
+pub(super) fn gas(report: &GasReport, comparison: Option<&Comparison>) -> String {
+    let verify = report.verify_gas.map_or("not measured".to_owned(), |gas| format!("{gas} gas"));
+    let mut text = format!(
+        "verify       {verify} ({})\ndeploy       {} gas\ncode         {} bytes of 24576",
+        report.hardfork.name(),
+        report.deploy_gas,
+        report.runtime_size
+    );
+    if let Some(Comparison { ezkl, breakdown }) = comparison {
+        let percent = |lean: u64, ezkl: u64| 100.0 * lean as f64 / ezkl.max(1) as f64;
+        let verify = ezkl.verify_gas.unwrap_or_default();
+        text.push_str(&format!(
+            "\nezkl's own   {verify} gas to verify ({:.1} %), {} to deploy ({:.1} %), {} bytes",
+            percent(report.verify_gas.unwrap_or_default(), verify),
+            ezkl.deploy_gas,
+            percent(report.deploy_gas, ezkl.deploy_gas),
+            ezkl.runtime_size,
+        ));
+        let phases: Vec<_> =
+            breakdown.phases.iter().map(|phase| format!("{} {}", phase.phase, phase.gas)).collect();
+        text.push_str(&format!(
+            "\nof which     {}, points {}, pairing {}, calldata {} (floor {})",
+            phases.join(", "),
+            breakdown.points,
+            breakdown.pairing,
+            breakdown.calldata,
+            breakdown.floor
+        ));
+    }
+    text
+}

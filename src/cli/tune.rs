@@ -1,0 +1,229 @@
+//! `zkvouch tune`
+
+use super::{Context, steps::Places};
+use crate::{
+    accuracy::ErrorBound,
+    artifacts::run_args::RunArgs,
+    engine::EnginePool,
+    files,
+    project::{
+        Project,
+        config::{CircuitConfig, FILE_NAME},
+    },
+    toolchain,
+    tune::{self, Objective, Progress, TuneReport, TuneRequest},
+};
+use clap::Args;
+use eyre::{Result, WrapErr};
+use std::{path::PathBuf, time::Duration};
+
+/// zkvouch tune
+#[derive(Args, Debug)]
+pub(super) struct Tune {
+    /// The ONNX file.
+    #[arg(short = 'M', long)]
+    model: Option<PathBuf>,
+    /// Representative inputs: .json, .jsonl, .csv, .npy or .npz.
+    #[arg(short = 'D', long, num_args = 1.., value_name = "FILES")]
+    data: Vec<PathBuf>,
+    /// Where to write the settings of the choice.
+    #[arg(short = 'O', long = "settings-path", visible_alias = "settings", value_name = "FILE")]
+    settings: Option<PathBuf>,
+    /// Leave zkvouch.toml as it is. By default the choice is written into it, with its reasons.
+    #[arg(long)]
+    no_write: bool,
+    #[command(flatten)]
+    options: TuneOptions,
+    #[command(flatten)]
+    circuit: CircuitConfig,
+}
+
+/// What `tune` and `bench tune` have in common.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Tuning options")]
+pub(super) struct TuneOptions {
+    /// What to minimise: balanced (time, at no more gas than ezkl's calibration), prove-time, gas,
+    /// memory or proof-size.
+    #[arg(long, default_value_t)]
+    pub(super) objective: Objective,
+    /// The largest error: 0.01, 0.5%, mean:0.01 or mean:0.5%. By default that of ezkl's calibration.
+    #[arg(long, value_name = "ERROR")]
+    pub(super) max_error: Option<ErrorBound>,
+    /// The longest that the search may take, such as 60s or 2m.
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
+    pub(super) budget: Duration,
+    /// Inputs at the ends of what you expect, which must be provable.
+    #[arg(long, num_args = 1.., value_name = "FILES")]
+    pub(super) corners: Vec<PathBuf>,
+    /// The largest circuit to consider, as log2 of its rows.
+    #[arg(long, value_name = "K", default_value_t = 17)]
+    pub(super) tune_max_logrows: u32,
+    /// By what factor the range of values exceeds what the inputs need.
+    #[arg(long, value_name = "FACTOR", default_value_t = 256.0)]
+    pub(super) range_margin: f64,
+    /// By what factor lookup tables exceed what the inputs need.
+    #[arg(long, value_name = "FACTOR", default_value_t = 2.0)]
+    pub(super) lookup_margin: f64,
+    /// The seed of the inputs that are drawn beside yours.
+    #[arg(long, default_value_t = 0)]
+    pub(super) seed: u64,
+    /// Don't prove and verify the choice.
+    #[arg(long)]
+    pub(super) no_proof: bool,
+    /// Search even if the result is known.
+    #[arg(long)]
+    pub(super) no_cache: bool,
+}
+
+impl TuneOptions {
+    /// The request for one model.
+    pub(super) fn request(
+        &self,
+        model: PathBuf,
+        data: Vec<PathBuf>,
+        run_args: RunArgs,
+        settings: PathBuf,
+    ) -> Result<TuneRequest> {
+        let cache =
+            (!self.no_cache).then(|| toolchain::cache_dir().map(|folder| folder.join("tune")));
+        Ok(TuneRequest {
+            corners: self.corners.clone(),
+            run_args,
+            objective: self.objective,
+            max_error: self.max_error,
+            time: self.budget,
+            max_logrows: self.tune_max_logrows,
+            range_margin: self.range_margin,
+            lookup_margin: self.lookup_margin,
+            seed: self.seed,
+            prove: !self.no_proof,
+            cache: cache.transpose()?,
+            ..TuneRequest::new(model, data, settings)
+        })
+    }
+}
+
+/// A number with `s`, `m` or `h`; seconds without.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is not a time such as 60s, 2m or 1h");
+    let (number, unit) = match text.find(|c: char| c.is_ascii_alphabetic()) {
+        Some(at) => text.split_at(at),
+        None => (text, "s"),
+    };
+    let factor = match unit {
+        "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(wrong()),
+    };
+    let number: f64 = number.trim().parse().map_err(|_| wrong())?;
+    Duration::try_from_secs_f64(number * factor).map_err(|_| wrong())
+}
+
+impl Tune {
+    pub(super) async fn run(self, context: &Context) -> Result<()> {
+        let places = Places::new(context)?;
+        let mut run_args = match places.project() {
+            Some(project) => project.config().circuit.run_args(),
+            None => RunArgs::default(),
+        };
+        self.circuit.apply(&mut run_args);
+        let request = self.options.request(
+            places.model(&self.model),
+            places.data(&self.data),
+            run_args,
+            places.settings(&self.settings),
+        )?;
+        let pool = pool(context, places.project())?;
+        let bar = context.ui.spinner("tune");
+        let ui = context.ui.clone();
+        let progress = {
+            let bar = bar.clone();
+            move |progress: Progress| {
+                let message = progress.to_string();
+                if bar.is_hidden() {
+                    ui.note(format_args!("tune           {message}"));
+                }
+                bar.set_message(message);
+            }
+        };
+        let report = tune::run(&request, &pool, &context.stop, &progress).await?;
+        bar.finish_and_clear();
+        pool.shutdown().await;
+        if !report.complete {
+            context.ui.warn("the search was cut short; this is the best so far");
+        }
+        let mut text = report.table();
+        for reason in &report.reasons {
+            text.push_str(&format!("\n- {reason}"));
+        }
+        text.push_str(&format!("\nsettings     {}", request.settings.display()));
+        if let Some(project) = places.project().filter(|_| !self.no_write) {
+            let path = write_choice(project, &report)?;
+            text.push_str(&format!("\nproject      {}", path.display()));
+        }
+        context.ui.result(text, &report)
+    }
+}
+
+/// A worker for each CPU with a thread of its own, which is fastest for many forward passes.
+pub(super) fn pool(context: &Context, project: Option<&Project>) -> Result<EnginePool> {
+    let mut config = context.engine(project)?.config().clone();
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    config.threads = config.threads.or(Some(1));
+    Ok(EnginePool::new(config, cpus))
+}
+
+/// Puts the choice into zkvouch.toml, so that `build` makes this circuit. All else in the file stays.
+fn write_choice(project: &Project, report: &TuneReport) -> Result<PathBuf> {
+    let path = project.root().join(FILE_NAME);
+    let text = files::read_to_string(&path)?;
+    let mut document: toml_edit::DocumentMut =
+        text.parse().wrap_err_with(|| format!("cannot change {}", path.display()))?;
+    let args = &report.choice.run_args;
+    let circuit = document["circuit"].or_insert(toml_edit::table());
+    let values: [(&str, toml_edit::Value); 9] = [
+        ("input_scale", i64::from(args.input_scale.0).into()),
+        ("param_scale", i64::from(args.param_scale.0).into()),
+        ("scale_rebase_multiplier", i64::from(args.scale_rebase_multiplier).into()),
+        ("logrows", i64::from(args.logrows).into()),
+        ("num_inner_cols", (args.num_inner_cols as i64).into()),
+        ("decomp_base", (args.decomp_base as i64).into()),
+        ("decomp_legs", i64::from(args.decomp_legs).into()),
+        ("disable_freivalds", args.disable_freivalds.into()),
+        ("lookup_range", {
+            let range = [args.lookup_range.0, args.lookup_range.1];
+            range.into_iter().map(|end| end as i64).collect::<toml_edit::Array>().into()
+        }),
+    ];
+    for (key, value) in values {
+        circuit[key] = toml_edit::value(value);
+    }
+    // The reasons go above the first value, in place of those of an earlier run.
+    let mut comment = String::from("\n# Chosen by `zkvouch tune`:\n");
+    for reason in &report.reasons {
+        comment.push_str(&format!("# - {reason}\n"));
+    }
+    if let Some(mut key) = circuit.as_table_mut().and_then(|table| table.key_mut("input_scale")) {
+        key.leaf_decor_mut().set_prefix(comment);
+    }
+    let calibration = document["calibration"].or_insert(toml_edit::table());
+    calibration["target"] = toml_edit::value("manual");
+    files::write_atomic(&path, document.to_string().as_bytes())?;
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(duration("60s"), Ok(Duration::from_secs(60)));
+        assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("7"), Ok(Duration::from_secs(7)));
+        for text in ["", "s", "-1s", "1d", "nan"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,514 @@
+//! `zkvouch.toml`: what a project's circuit is made from, and where it is deployed.
+
+use super::{Error, Result};
+use crate::{
+    accuracy::ErrorBound,
+    artifacts::run_args::{RunArgs, Visibility},
+    evm::Hardfork,
+    field::Scale,
+    files, srs,
+    tune::Objective,
+    verifier::{
+        self,
+        solc::{CompilerOptions, SolcRequest},
+    },
+};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    fmt::Display,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+/// The file's name.
+pub const FILE_NAME: &str = "zkvouch.toml";
+
+/// The whole file. Relative paths are relative to the file's folder.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The model and its data.
+    pub model: ModelConfig,
+    /// Visibilities, scales and the circuit's shape.
+    #[serde(default)]
+    pub circuit: CircuitConfig,
+    /// How scales and ranges are fitted to the data.
+    #[serde(default)]
+    pub calibration: CalibrationConfig,
+    /// Where the SRS comes from.
+    #[serde(default)]
+    pub srs: SrsConfig,
+    /// Which ezkl is used.
+    #[serde(default)]
+    pub engine: EngineSection,
+    /// The Solidity verifier.
+    #[serde(default)]
+    pub verifier: VerifierConfig,
+    /// Where to deploy, by name.
+    #[serde(default)]
+    pub networks: BTreeMap<String, NetworkConfig>,
+    /// The folder for artefacts.
+    #[serde(default = "default_build_dir")]
+    pub build_dir: PathBuf,
+}
+
+fn default_build_dir() -> PathBuf {
+    "build".into()
+}
+
+/// `[model]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// The ONNX file.
+    pub path: PathBuf,
+    /// The name used in reports and deployments; the project folder's name if absent.
+    pub name: Option<String>,
+    /// Input files in ezkl's form (`{"input_data": [[…], …]}`), one inner array an input tensor.
+    /// Calibration uses all of them, one after another; the first is also the sample that the gas
+    /// report proves.
+    pub data: Vec<PathBuf>,
+}
+
+/// `[circuit]`: ezkl's run arguments. What is absent has zkvouch's default.
+#[derive(Args, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+#[command(next_help_heading = "Circuit options")]
+pub struct CircuitConfig {
+    /// Who sees the inputs: public, private, fixed, hashed, hashed/public, hashed/private/OUTPUTS,
+    /// polycommit.
+    #[arg(long, value_name = "VISIBILITY")]
+    pub input_visibility: Option<Visibility>,
+    /// Who sees the outputs.
+    #[arg(long, value_name = "VISIBILITY")]
+    pub output_visibility: Option<Visibility>,
+    /// Who sees the parameters. Only fixed, or hashed to the public, binds a proof to the weights.
+    #[arg(long, value_name = "VISIBILITY")]
+    pub param_visibility: Option<Visibility>,
+    /// Values for the model's symbolic axes, such as batch_size=1.
+    #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = parse_variable)]
+    #[serde(deserialize_with = "variables_from_table", serialize_with = "variables_to_table")]
+    pub variables: Vec<(String, usize)>,
+    /// Fractional bits of the inputs.
+    #[arg(long, allow_negative_numbers = true)]
+    pub input_scale: Option<i32>,
+    /// Fractional bits of the parameters.
+    #[arg(long, allow_negative_numbers = true)]
+    pub param_scale: Option<i32>,
+    /// When a value's scale exceeds the input scale this many times, it is divided down.
+    #[arg(long)]
+    pub scale_rebase_multiplier: Option<u32>,
+    /// The circuit has 2^logrows rows.
+    #[arg(long)]
+    pub logrows: Option<u32>,
+    /// Columns per block of advice.
+    #[arg(long)]
+    pub num_inner_cols: Option<usize>,
+    /// The base in which values are decomposed for range checks.
+    #[arg(long)]
+    pub decomp_base: Option<u64>,
+    /// The digits of a decomposed value; its range is base^legs.
+    #[arg(long)]
+    pub decomp_legs: Option<u32>,
+    /// The integers that lookup tables cover, as MIN..MAX.
+    #[arg(long, value_name = "MIN..MAX", value_parser = parse_range, allow_hyphen_values = true)]
+    pub lookup_range: Option<(i128, i128)>,
+    /// Round constants to zero where the rebase scale makes fractions of them.
+    #[arg(long)]
+    pub rebase_frac_zero_constants: Option<bool>,
+    /// Bounded logarithm lookups.
+    #[arg(long)]
+    pub bounded_log_lookup: Option<bool>,
+    /// What is added to a denominator that may be zero.
+    #[arg(long)]
+    pub epsilon: Option<f64>,
+    /// Multiply matrices in full instead of by Freivalds' check.
+    #[arg(long)]
+    pub disable_freivalds: Option<bool>,
+}
+
+impl CircuitConfig {
+    /// zkvouch's defaults with what is set here.
+    pub fn run_args(&self) -> RunArgs {
+        let mut args = RunArgs::default();
+        self.apply(&mut args);
+        args
+    }
+
+    /// Puts what is set here over `args`.
+    pub fn apply(&self, args: &mut RunArgs) {
+        macro_rules! set {
+            ($($field:ident),*) => {
+                $(if let Some(value) = self.$field.clone() { args.$field = value; })*
+            };
+        }
+        args.input_scale = self.input_scale.map_or(args.input_scale, Scale);
+        args.param_scale = self.param_scale.map_or(args.param_scale, Scale);
+        set!(
+            input_visibility,
+            output_visibility,
+            param_visibility,
+            scale_rebase_multiplier,
+            logrows,
+            num_inner_cols,
+            decomp_base,
+            decomp_legs,
+            lookup_range,
+            rebase_frac_zero_constants,
+            bounded_log_lookup,
+            epsilon,
+            disable_freivalds
+        );
+        if !self.variables.is_empty() {
+            args.variables.clone_from(&self.variables);
+        }
+    }
+}
+
+/// `[calibration]`
+#[derive(Args, Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+#[command(next_help_heading = "Calibration options")]
+pub struct CalibrationConfig {
+    /// What to fit the circuit for.
+    #[arg(long, value_enum, default_value_t = Target::Resources)]
+    pub target: Target,
+    /// How much wider than the data's range lookup tables are.
+    #[arg(long, value_name = "FACTOR", default_value_t = 2.0)]
+    pub lookup_safety_margin: f64,
+    /// Input scales to try.
+    #[arg(long, value_delimiter = ',', value_name = "SCALES")]
+    pub scales: Option<Vec<u32>>,
+    /// Rebase multipliers to try.
+    #[arg(long, value_delimiter = ',', value_name = "MULTIPLIERS")]
+    pub scale_rebase_multipliers: Option<Vec<u32>>,
+    /// The largest circuit to consider, as log2 of its rows.
+    #[arg(long)]
+    pub max_logrows: Option<u32>,
+    /// With `target = "tune"`: what to minimise.
+    #[arg(skip)]
+    pub objective: Objective,
+    /// With `target = "tune"`: the largest error, as text such as `0.01` or `mean:0.5%`; that of
+    /// ezkl's own calibration if absent.
+    #[arg(skip)]
+    #[serde(deserialize_with = "some_from_text", serialize_with = "some_to_text")]
+    pub max_error: Option<ErrorBound>,
+    /// With `target = "tune"`: the longest that the search may take, in seconds.
+    #[arg(skip = TUNE_SECONDS)]
+    pub budget_secs: u64,
+}
+
+/// The tuner's time in a build.
+const TUNE_SECONDS: u64 = 60;
+
+impl Default for CalibrationConfig {
+    fn default() -> Self {
+        Self {
+            target: Target::Tune,
+            lookup_safety_margin: 2.0,
+            scales: None,
+            scale_rebase_multipliers: None,
+            max_logrows: None,
+            objective: Objective::default(),
+            max_error: None,
+            budget_secs: TUNE_SECONDS,
+        }
+    }
+}
+
+/// What calibration aims at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// The cheapest circuit that is accurate enough, by zkvouch's own search.
+    Tune,
+    /// The smallest circuit.
+    Resources,
+    /// The smallest error.
+    Accuracy,
+    /// None: the scales of `[circuit]` as they are.
+    Manual,
+}
+
+/// `[srs]`
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct SrsConfig {
+    /// `ceremony`, `ceremony:<url>`, `unsafe-dev`, or the path of a file.
+    #[serde(deserialize_with = "from_text", serialize_with = "to_text")]
+    pub source: srs::Source,
+}
+
+/// `[engine]`
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct EngineSection {
+    /// The version of ezkl. Keys, proofs and settings are bound to it.
+    pub version: String,
+    /// The longest that one request may take, in seconds.
+    pub deadline_secs: Option<u64>,
+}
+
+impl Default for EngineSection {
+    fn default() -> Self {
+        Self { version: crate::engine::DEFAULT_VERSION.to_owned(), deadline_secs: None }
+    }
+}
+
+/// `[verifier]`
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct VerifierConfig {
+    /// Whose Solidity: `ezkl` or `lean`.
+    pub kind: verifier::Kind,
+    /// Which solc: a version or a path.
+    pub solc: SolcRequest,
+    /// Its options; what was measured to be good if absent.
+    pub compiler: Option<CompilerOptions>,
+    /// The rules that gas is measured under.
+    pub hardfork: Hardfork,
+    /// Build even what no public chain takes.
+    pub allow_oversize: bool,
+}
+
+/// `[networks.<name>]`
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkConfig {
+    /// A URL, or a name from foundry.toml's `[rpc_endpoints]`; `${NAME}` is taken from the environment.
+    pub rpc_url: String,
+    /// The chain id that must be found there.
+    pub chain_id: Option<u64>,
+}
+
+impl Config {
+    /// Reads and checks a project file.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the file and what is wrong in it, with its line.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = files::read_to_string(path)?;
+        Self::parse(&text).map_err(|message| Error::Config { path: path.to_owned(), message })
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let config: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        if config.model.data.is_empty() {
+            return Err("model.data is empty; name at least one input file".into());
+        }
+        if config.calibration.lookup_safety_margin < 1.0 {
+            return Err("calibration.lookup_safety_margin is below 1".into());
+        }
+        Ok(config)
+    }
+}
+
+/// The text of a new project file.
+pub fn template(
+    model: &Path,
+    data: &[PathBuf],
+    circuit: &CircuitConfig,
+    srs: &srs::Source,
+) -> String {
+    let string = |text: &str| toml::Value::from(text).to_string();
+    let list =
+        data.iter().map(|path| string(&path.to_string_lossy())).collect::<Vec<_>>().join(", ");
+    let args = circuit.run_args();
+    let variables = args
+        .variables
+        .iter()
+        .map(|(name, value)| format!("{} = {value}", string(name)))
+        .collect::<Vec<_>>()
+        .join(", ");
+    format!(
+        r#"# A zkvouch project. Paths are relative to this file.
+# `zkvouch build` makes everything below build_dir; `zkvouch prove input.json` proves a prediction.
+
+build_dir = "build"
+
+[model]
+path = {model}
+# Inputs in ezkl's form, {{"input_data": [[…]]}}: representative ones, for calibration. The first
+# is also the sample that the gas report proves.
+data = [{list}]
+
+[circuit]
+# public: in the proof, for all to see.   private: only the prover knows it.
+# fixed: part of the circuit (parameters).   hashed: the proof shows a Poseidon hash of it.
+input_visibility = "{input}"
+output_visibility = "{output}"
+# Anything but fixed (or hashed) parameters leaves a proof unbound to the model's weights.
+param_visibility = "{param}"
+# Symbolic axes of the model.
+variables = {{ {variables} }}
+# Leave these out unless you know better; calibration chooses the scales.
+# input_scale = 7
+# param_scale = 7
+# num_inner_cols = {cols}
+# decomp_base = {base}
+# decomp_legs = {legs}
+# lookup_range = [-32768, 32768]
+
+[calibration]
+# tune: the cheapest circuit that is as accurate as ezkl's own calibration (or max_error).
+# resources, accuracy: ezkl's calibration, which fits scales only.   manual: the values above.
+target = "tune"
+# objective = "balanced"   # or prove-time, gas, memory, proof-size
+# max_error = "0.01"       # or "0.5%", "mean:0.01"
+# budget_secs = 60
+lookup_safety_margin = 2.0
+# scales = [7, 10]         # for resources and accuracy
+# max_logrows = 14
+
+[srs]
+# "ceremony": a public ceremony's file; "ceremony:https://host/kzg{{k}}.srs" names where from.
+# "path/to/kzg.srs": a file of yours, which is only read.
+# "unsafe-dev": made here, for a local chain only, since its maker could forge any proof.
+source = {srs}
+
+[engine]
+# Keys and proofs are bound to ezkl's version.
+version = "{version}"
+
+[verifier]
+# kind = "lean"              # or "ezkl": ezkl's own Solidity, with the guard put into it
+# solc = "0.8.37"   # a version or a path
+
+# hardfork = "osaka"         # the rules that gas is measured under
+# allow_oversize = false     # build even what no public chain takes
+
+# [verifier.compiler]        # by default what was measured to be good
+# optimizer = true
+# runs = 1
+# via_ir = false
+# evm_version = "cancun"
+
+[networks.anvil]
+rpc_url = "http://127.0.0.1:8545"
+chain_id = 31337
+
+# [networks.sepolia]
+# rpc_url = "${{SEPOLIA_RPC_URL}}"
+# chain_id = 11155111
+"#,
+        model = string(&model.to_string_lossy()),
+        input = args.input_visibility,
+        output = args.output_visibility,
+        param = args.param_visibility,
+        srs = string(&srs.to_string()),
+        cols = args.num_inner_cols,
+        base = args.decomp_base,
+        legs = args.decomp_legs,
+        version = crate::engine::DEFAULT_VERSION,
+    )
+}
+
+fn parse_variable(text: &str) -> Result<(String, usize), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| "expected NAME=VALUE, such as batch_size=1".to_owned())?;
+    let value = value.trim().parse().map_err(|error| format!("{value:?}: {error}"))?;
+    Ok((name.trim().to_owned(), value))
+}
+
+fn parse_range(text: &str) -> Result<(i128, i128), String> {
+    let (low, high) = text.split_once("..").ok_or("expected MIN..MAX, such as -32768..32768")?;
+    let parse =
+        |part: &str| part.trim().parse::<i128>().map_err(|error| format!("{part:?}: {error}"));
+    let range = (parse(low)?, parse(high)?);
+    if range.0 > range.1 { Err("MIN is greater than MAX".to_owned()) } else { Ok(range) }
+}
+
+fn from_text<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+}
+
+fn some_from_text<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    from_text(deserializer).map(Some)
+}
+
+fn some_to_text<S, T>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error>
+where
+    S: serde::Serializer,
+    T: Display,
+{
+    value.as_ref().map(ToString::to_string).serialize(serializer)
+}
+
+fn to_text<S: serde::Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+fn variables_from_table<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<(String, usize)>, D::Error> {
+    Ok(BTreeMap::<String, usize>::deserialize(deserializer)?.into_iter().collect())
+}
+
+fn variables_to_table<S: serde::Serializer>(
+    variables: &[(String, usize)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(variables.iter().map(|(name, value)| (name, value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINIMAL: &str = "[model]\npath = \"m.onnx\"\ndata = [\"i.json\"]\n";
+
+    #[test]
+    fn the_template_reads_back_as_the_defaults() {
+        let circuit =
+            CircuitConfig { variables: vec![("batch_size".into(), 3)], ..Default::default() };
+        let text = template(
+            Path::new("a \"b\".onnx"),
+            &["i.json".into()],
+            &circuit,
+            &srs::Source::default(),
+        );
+        let config = Config::parse(&text).expect("the template is valid");
+        assert_eq!(config.model.path, Path::new("a \"b\".onnx"));
+        assert_eq!(config.circuit.run_args(), circuit.run_args());
+        assert_eq!(config.calibration, CalibrationConfig::default());
+        assert_eq!(config.srs, SrsConfig::default());
+        assert_eq!(config.engine, EngineSection::default());
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (addition, expected) in [
+            ("colour = 1", "unknown field `colour`"),
+            ("[circuit]\ninput_visibility = \"publc\"", "publc"),
+            ("[circuit]\ndecomp_base = \"x\"", "decomp_base"),
+            ("[srs]\nsource = 1", "source"),
+            ("[calibration]\nlookup_safety_margin = 0.5", "lookup_safety_margin"),
+            ("[calibration]\ntarget = \"speed\"", "speed"),
+        ] {
+            let error = Config::parse(&format!("{MINIMAL}{addition}")).expect_err(addition);
+            assert!(error.contains(expected), "{addition}: {error}");
+        }
+        assert!(Config::parse("[model]\npath = \"m\"\ndata = []").is_err());
+        assert!(Config::parse(MINIMAL).is_ok());
+    }
+
+    #[test]
+    fn ranges_and_variables_are_parsed() {
+        assert_eq!(parse_range("-5..7"), Ok((-5, 7)));
+        assert!(parse_range("7..-5").is_err());
+        assert!(parse_range("7").is_err());
+        assert_eq!(parse_variable("n = 3"), Ok(("n".into(), 3)));
+        assert!(parse_variable("n").is_err());
+    }
+}

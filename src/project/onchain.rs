@@ -1,0 +1,193 @@
+//! A built project as the chain module wants it.
+
+use super::{Error, Project, Result};
+use crate::{
+    artifacts::{
+        layout::{GroupKind, InstanceGroup},
+        proof::Proof,
+    },
+    chain::{
+        core::{AddModel, Core, LedgerRequest, Tensor, TensorKind, default_gas_cap},
+        deploy::{Contract, GoldenProof, Method, VerifierRequest},
+        deployments::{Compiler, Deployments, Entry, Model, Srs},
+        submit::SubmitRequest,
+    },
+    srs::{Provenance, SrsFile},
+    verifier::{METADATA_FILE, VerifierArtifact},
+};
+use alloy::primitives::{Address, B256};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+impl Project {
+    /// The folder of the deployments files, `deployments` in the project's folder.
+    pub fn deployments(&self) -> PathBuf {
+        self.deployments.clone()
+    }
+
+    /// The same project with its deployments files elsewhere.
+    #[must_use]
+    pub fn with_deployments(&self, folder: &Path) -> Self {
+        Self { deployments: folder.to_owned(), ..self.clone() }
+    }
+
+    /// The compiled verifier.
+    ///
+    /// # Errors
+    /// [`Error::NotBuilt`] before the first build.
+    pub fn verifier(&self) -> Result<VerifierArtifact> {
+        let folder = self.artifacts().verifier;
+        let metadata = folder.join(METADATA_FILE);
+        if !metadata.is_file() {
+            return Err(Error::NotBuilt(metadata));
+        }
+        Ok(VerifierArtifact::read(&folder)?)
+    }
+
+    /// The model as a deployments file records it. The SRS is looked at afresh: a build that ever
+    /// used an unsafe one stays unsafe.
+    pub fn chain_model(&self) -> Result<Model> {
+        let identity = self.identity()?;
+        let artifacts = self.artifacts();
+        let srs = match Provenance::of(&SrsFile::open(&artifacts.srs)?) {
+            _ if super::read_manifest(&artifacts.folder)?.unsafe_srs => Srs::UnsafeDev,
+            Provenance::UnsafeDev => Srs::UnsafeDev,
+            Provenance::Ceremony(name) => Srs::Ceremony { name },
+            Provenance::Unrecognized => Srs::Custom,
+        };
+        let hashes = [
+            identity.onnx_sha256,
+            identity.settings_sha256,
+            identity.srs_sha256,
+            identity.vk_sha256,
+        ];
+        Ok(Model::new(self.name(), hashes, identity.engine_version, srs))
+    }
+
+    /// The sample proof, which a verifier must accept before and after it is deployed.
+    pub fn golden_proof(&self) -> Result<GoldenProof> {
+        let path = self.artifacts().proof;
+        if !path.is_file() {
+            return Err(Error::NotBuilt(path));
+        }
+        let proof = Proof::read(&path)?;
+        proof.check(&self.settings()?)?;
+        Ok(GoldenProof { proof: proof.proof, instances: proof.instances })
+    }
+
+    /// What it takes to deploy the verifier. `local`: the chain is a local one whatever its id.
+    pub fn verifier_request(&self, method: Method, local: bool) -> Result<VerifierRequest> {
+        let verifier = self.verifier()?;
+        let metadata = verifier.metadata();
+        Ok(VerifierRequest {
+            contract: Contract {
+                name: metadata.contract.clone(),
+                init_code: verifier.init_code().clone(),
+                runtime_code: Some(verifier.runtime_code().clone()),
+                arguments: None,
+            },
+            compiler: Some(Compiler {
+                language: format!("{:?}", metadata.language),
+                version: metadata.compiler.version.to_string(),
+                settings: json!(metadata.compiler.options),
+                source_sha256: metadata.source_sha256,
+            }),
+            model: self.chain_model()?,
+            method,
+            golden: self.golden_proof()?,
+            deployments: self.deployments(),
+            local,
+        })
+    }
+
+    /// What it takes to give the deployed verifier its model's name in the router.
+    ///
+    /// # Errors
+    /// [`Error::NotMeasured`] where the build measured no gas, from which the cap follows.
+    pub fn add_model_request(
+        &self,
+        core: Core,
+        verifier: Address,
+        guardian: Option<Address>,
+        local: bool,
+    ) -> Result<AddModel> {
+        let artifact = self.verifier()?;
+        let metadata = artifact.metadata();
+        let verify_gas = metadata.gas.verify_gas.ok_or(Error::NotMeasured)?;
+        Ok(AddModel {
+            core,
+            model: self.chain_model()?,
+            verifier,
+            verifier_code_hash: metadata.runtime_code_hash,
+            proof_length: metadata.shape.proof_len,
+            gas_cap: default_gas_cap(verify_gas),
+            tensors: self.tensors()?,
+            guardian,
+            golden: self.golden_proof()?,
+            deployments: self.deployments(),
+            local,
+        })
+    }
+
+    /// What the instances stand for, as the contracts have it.
+    fn tensors(&self) -> Result<Vec<Tensor>> {
+        let layout = self.settings()?.instance_layout();
+        let tensor = |group: &InstanceGroup| Tensor {
+            kind: match group.kind {
+                GroupKind::ProcessedInput => TensorKind::ProcessedInput,
+                GroupKind::ProcessedParam => TensorKind::ProcessedParam,
+                GroupKind::Input => TensorKind::Input,
+                GroupKind::Output => TensorKind::Output,
+                GroupKind::ProcessedOutput => TensorKind::ProcessedOutput,
+            },
+            scale: group.scale.unwrap_or_default(),
+            shape: group
+                .shape
+                .iter()
+                .map(|axis| u32::try_from(*axis).unwrap_or(u32::MAX))
+                .collect(),
+        };
+        Ok(layout.groups.iter().filter(|group| !group.is_empty()).map(tensor).collect())
+    }
+
+    /// What it takes to record a prediction in the ledger.
+    pub fn ledger_request(
+        &self,
+        proof: &Proof,
+        deployments: &Deployments,
+        context: B256,
+        local: bool,
+    ) -> Result<LedgerRequest> {
+        proof.check(&self.settings()?)?;
+        let shape = self.verifier()?.metadata().shape;
+        Ok(LedgerRequest::for_model(
+            deployments,
+            self.chain_model()?.id,
+            context,
+            local,
+            (proof.proof.clone(), shape.proof_len),
+            (proof.instances.clone(), shape.n_instances),
+        )?)
+    }
+
+    /// What it takes to submit a proof to the deployed verifier.
+    pub fn submit_request(
+        &self,
+        proof: &Proof,
+        entry: &Entry,
+        chain_id: u64,
+        local: bool,
+    ) -> Result<SubmitRequest> {
+        let settings = self.settings()?;
+        proof.check(&settings)?;
+        let shape = self.verifier()?.metadata().shape;
+        Ok(SubmitRequest::for_entry(
+            entry,
+            self.chain_model()?.id,
+            chain_id,
+            local,
+            (proof.proof.clone(), shape.proof_len),
+            (proof.instances.clone(), shape.n_instances),
+        )?)
+    }
+}

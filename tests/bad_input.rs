@@ -1,0 +1,270 @@
+//! What goes wrong in a user's hands: a clear error with the remedy, an exit code, nothing half
+//! written, no process left behind.
+
+mod support;
+
+use serde_json::{Value, json};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpListener,
+    process::Stdio,
+    thread,
+    time::{Duration, Instant},
+};
+use support::{Node, Sandbox, zkvouch};
+
+fn edit_json(sandbox: &Sandbox, name: &str, edit: impl FnOnce(&mut Value)) {
+    let path = sandbox.file(name);
+    let mut value: Value = serde_json::from_slice(&fs::read(&path).expect("read")).expect("JSON");
+    edit(&mut value);
+    fs::write(path, value.to_string()).expect("written");
+}
+
+#[test]
+fn models_that_are_none() {
+    let sandbox = Sandbox::of("credit");
+    let init = ["init", "m.onnx", "--data", "input.json"];
+    sandbox.run(init).failure(3, &["m.onnx", "cannot read"]);
+    fs::write(sandbox.file("m.onnx"), "hello").expect("written");
+    sandbox.run(init).failure(3, &["m.onnx", "ONNX"]);
+    let whole = fs::read(sandbox.file("model.onnx")).expect("read");
+    fs::write(sandbox.file("m.onnx"), &whole[..whole.len() / 2]).expect("written");
+    sandbox.run(init).failure(3, &["m.onnx"]);
+    fs::write(sandbox.file("m.onnx"), "").expect("written");
+    sandbox.run(init).failure(3, &["m.onnx"]);
+    assert!(!sandbox.file("zkvouch.toml").exists());
+    sandbox.run(["build"]).failure(3, &["no zkvouch.toml", "zkvouch init"]);
+}
+
+#[test]
+fn inputs_that_do_not_fit() {
+    let sandbox = Sandbox::built("credit");
+    let good: Value =
+        serde_json::from_slice(&fs::read(sandbox.file("input.json")).expect("read")).expect("JSON");
+    let mut cases = vec![
+        ("{}".to_owned(), "input_data"),
+        ("[1, 2".to_owned(), "bad.json"),
+        (json!({ "input_data": [] }).to_string(), "input_data"),
+        (json!({ "input_data": [[1.0, 2.0]] }).to_string(), "41"),
+        (good.to_string().replacen("[[", "[[\"one\",", 1), "input_data[0][0]"),
+        (good.to_string().replacen("[[", "[[NaN,", 1), "bad.json"),
+        (good.to_string().replacen("[[", "[[1e999,", 1), "input_data[0][0]"),
+        (good.to_string().replacen("[[", "[[null,", 1), "input_data[0][0]"),
+    ];
+    let mut huge = good.clone();
+    huge["input_data"][0][3] = json!(1e12);
+    cases.push((huge.to_string(), "input_data[0][3]"));
+    for (text, word) in cases {
+        fs::write(sandbox.file("bad.json"), &text).expect("written");
+        sandbox.run(["prove", "bad.json"]).failure(3, &["bad.json", word]);
+        assert!(!sandbox.file("proof.json").exists(), "{text}");
+    }
+    sandbox.run(["prove", "nothing.json"]).failure(3, &["nothing.json"]);
+}
+
+#[test]
+fn proofs_that_are_none() {
+    let sandbox = Sandbox::built("credit");
+    fs::copy(sandbox.file("build/sample.proof.json"), sandbox.file("good.json")).expect("copied");
+    let node = Node::start(&[]);
+    let rpc = ["--rpc-url", node.url.as_str()];
+    let command = |words: &[&'static str]| [words, &rpc].concat();
+    sandbox.run(command(&["deploy", "--broadcast"])).success();
+
+    let modulus_le = "010000f093f5e1439170b97948e833285d588181b64550b829a031e1724e6430";
+    type Edit = Box<dyn Fn(&mut Value)>;
+    let resize = |by: i32| -> Edit {
+        Box::new(move |proof| {
+            let bytes = proof["proof"].as_array_mut().expect("bytes");
+            for _ in 0..by.abs() {
+                if by < 0 {
+                    bytes.pop();
+                } else {
+                    bytes.push(json!(0));
+                }
+            }
+            let hex: String =
+                bytes.iter().map(|b| format!("{:02x}", b.as_u64().expect("a byte"))).collect();
+            proof["hex_proof"] = json!(format!("0x{hex}"));
+        })
+    };
+    let cases: Vec<(&str, i32, Edit)> = vec![
+        (
+            "a flipped byte",
+            4,
+            Box::new(|proof| {
+                let byte = proof["proof"][100].as_u64().expect("a byte") ^ 1;
+                proof["proof"][100] = json!(byte);
+                let hex = proof["hex_proof"].as_str().expect("hex").to_owned();
+                let at = 2 + 200;
+                proof["hex_proof"] = json!(format!("{}{byte:02x}{}", &hex[..at], &hex[at + 2..]));
+            }),
+        ),
+        (
+            "an instance changed",
+            3,
+            Box::new(|proof| {
+                proof["instances"][0][42] = json!(format!("05{}", "0".repeat(62)));
+            }),
+        ),
+        ("shorter", 3, resize(-1)),
+        ("a word shorter", 4, resize(-32)),
+        ("longer", 3, resize(1)),
+        (
+            "an instance at the modulus",
+            3,
+            Box::new(move |proof| {
+                proof["instances"][0][0] = json!(modulus_le);
+            }),
+        ),
+        (
+            "an instance too few",
+            3,
+            Box::new(|proof| {
+                proof["instances"][0].as_array_mut().expect("a list").pop();
+            }),
+        ),
+        ("another version", 3, Box::new(|proof| proof["version"] = json!("22.0.0"))),
+    ];
+    for (what, code, edit) in cases {
+        fs::copy(sandbox.file("good.json"), sandbox.file("proof.json")).expect("copied");
+        edit_json(&sandbox, "proof.json", edit);
+        let outcome = sandbox.run(["verify", "proof.json"]);
+        assert!(!outcome.stderr().contains("panicked"), "{what}");
+        assert_eq!(outcome.0.status.code(), Some(code), "{what}: {}", outcome.stderr());
+        let outcome = sandbox.run(command(&["submit", "proof.json", "--broadcast"]));
+        assert!(matches!(outcome.0.status.code(), Some(3 | 5)), "{what}: {}", outcome.stderr());
+    }
+    let count = sandbox.run(command(&["submit", "good.json", "--broadcast"])).success();
+    assert!(count.stdout().contains("prediction"));
+}
+
+#[test]
+fn artefacts_of_another_circuit() {
+    let sandbox = Sandbox::built("credit");
+    let other = Sandbox::built("decision_tree");
+    for file in ["settings.json", "vk.key", "sample.proof.json", "kzg.srs"] {
+        fs::copy(other.file("build").join(file), sandbox.file(file)).expect("copied");
+    }
+    let proof = "build/sample.proof.json";
+    sandbox.run(["verify", proof, "--settings-path", "settings.json"]).failure(3, &["instances"]);
+    sandbox.run(["verify", "sample.proof.json"]).failure(3, &["sample.proof.json"]);
+    let outcome = sandbox.run(["verify", proof, "--vk-path", "vk.key"]);
+    assert!(matches!(outcome.0.status.code(), Some(3 | 4)), "{}", outcome.stderr());
+    assert!(!outcome.stderr().contains("panicked"), "{}", outcome.stderr());
+    edit_json(&sandbox, "settings.json", |settings| settings["version"] = json!("99.0.0"));
+    sandbox
+        .run(["verify", proof, "--settings-path", "settings.json"])
+        .failure(3, &["settings.json", "version", "99.0.0"]);
+    fs::write(sandbox.file("kzg.srs"), b"no srs").expect("written");
+    sandbox.run(["setup", "--srs-path", "kzg.srs"]).failure(3, &["kzg.srs"]);
+}
+
+/// A server that reads a request and answers with these bytes, or not at all.
+fn server(answer: Option<&'static [u8]>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    thread::spawn(move || {
+        let mut open = Vec::new();
+        for stream in listener.incoming().flatten() {
+            let mut stream = stream;
+            let _ = stream.read(&mut [0; 4096]);
+            if let Some(answer) = answer {
+                let _ = stream.write_all(answer);
+            } else {
+                open.push(stream);
+            }
+        }
+    });
+    url
+}
+
+#[test]
+fn nodes_that_do_not_serve() {
+    let sandbox = Sandbox::built("credit");
+    let deploy = |url: &str, more: &[&str]| {
+        let mut arguments = vec!["deploy", "--rpc-url", url];
+        arguments.extend(more);
+        sandbox.run(arguments)
+    };
+    deploy("http://127.0.0.1:9", &[]).failure(5, &["127.0.0.1:9"]);
+    let garbage = server(Some(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"));
+    deploy(&garbage, &[]).failure(5, &[&garbage[7..]]);
+    let silent = server(None);
+    let clock = Instant::now();
+    deploy(&silent, &["--rpc-timeout", "1"]).failure(5, &[&silent[7..]]);
+    assert!(clock.elapsed() < Duration::from_secs(60), "it gave up");
+    deploy("no-such-name", &[]).failure(3, &["no-such-name"]);
+
+    let node = Node::start(&[]);
+    deploy(&node.url, &["--chain", "1"]).failure(5, &["31337", "1"]);
+    // An account that nobody has funded.
+    let poor = format!("0x{}", "5e".repeat(32));
+    let outcome = deploy(&node.url, &["--broadcast", "-vvv", "--private-key", &poor]);
+    assert!(!outcome.stderr().contains(&poor[2..]), "the key is in the log");
+    outcome.failure(5, &["fund the account"]);
+    assert!(!sandbox.file("deployments").exists());
+}
+
+fn processes_in(folder: &std::path::Path) -> Vec<String> {
+    fs::read_dir("/proc")
+        .expect("Linux")
+        .flatten()
+        .filter_map(|entry| {
+            let command = fs::read(entry.path().join("cmdline")).ok()?;
+            let environment = fs::read(entry.path().join("environ")).ok()?;
+            let mark = folder.to_str()?.as_bytes();
+            let has = |bytes: &[u8]| bytes.windows(mark.len()).any(|window| window == mark);
+            (has(&environment) || has(&command))
+                .then(|| String::from_utf8_lossy(&command).replace('\0', " "))
+        })
+        .collect()
+}
+
+/// Interrupts a build at many moments; what is there afterwards is whole, and the next build ends
+/// well.
+#[test]
+#[cfg(target_os = "linux")]
+fn an_interrupted_build_leaves_nothing_behind() {
+    let sandbox = Sandbox::project("credit");
+    for (signal, code) in
+        [(libc::SIGINT, Some(130)), (libc::SIGTERM, Some(130)), (libc::SIGKILL, None)]
+    {
+        for milliseconds in [300, 1500, 3000] {
+            let mut child = zkvouch()
+                .arg("build")
+                .current_dir(sandbox.path())
+                .env("ZKVOUCH_TEST_MARK", sandbox.path())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("started");
+            thread::sleep(Duration::from_millis(milliseconds));
+            // SAFETY: the child has not been waited for, so the id is its own.
+            unsafe { libc::kill(child.id() as i32, signal) };
+            let status = child.wait().expect("waited");
+            assert!(status.code() == code || status.success(), "{status:?}");
+            let clock = Instant::now();
+            while !processes_in(sandbox.path()).is_empty() {
+                assert!(
+                    clock.elapsed() < Duration::from_secs(20),
+                    "left running: {:?}",
+                    processes_in(sandbox.path())
+                );
+                thread::sleep(Duration::from_millis(50));
+            }
+            if signal != libc::SIGKILL
+                && let Ok(entries) = fs::read_dir(sandbox.file("build"))
+            {
+                for entry in entries.flatten() {
+                    let name = entry.file_name().to_string_lossy().into_owned();
+                    assert!(!name.starts_with(".zkvouch-"), "{name} is half a file");
+                }
+            }
+        }
+    }
+    let report = sandbox.data(&["build"]);
+    assert!(report["report"]["verify_gas"].as_u64().is_some());
+    assert_eq!(sandbox.data(&["build"])["ran"], json!([]));
+}

@@ -1,0 +1,156 @@
+//! The whole flow, through the command, against a real ezkl, solc and Anvil.
+
+mod support;
+
+use serde_json::{Value, json};
+use std::fs;
+use support::{Node, Sandbox};
+
+fn ran(report: &Value) -> Vec<&str> {
+    report["ran"].as_array().expect("a list").iter().filter_map(Value::as_str).collect()
+}
+
+#[test]
+fn a_build_runs_what_is_out_of_date_and_nothing_else() {
+    let project = Sandbox::project("credit");
+    let first = project.data(&["build"]);
+    assert_eq!(ran(&first).len(), 8, "{first:#}");
+    assert_eq!(first["unsafe_srs"], false);
+    assert!(first["report"]["verify_gas"].as_u64().expect("measured") > 300_000);
+
+    let second = project.data(&["build"]);
+    assert_eq!(ran(&second), [""; 0]);
+    assert_eq!(second["model_id"], first["model_id"]);
+
+    let file = project.file("zkvouch.toml");
+    let text = fs::read_to_string(&file).expect("read");
+    fs::write(&file, text.replace("[verifier]", "[verifier]\nhardfork = \"prague\""))
+        .expect("written");
+    let third = project.data(&["build"]);
+    assert_eq!(ran(&third), ["verifier"]);
+    assert_eq!(third["model_id"], first["model_id"], "the verifier's options are not the model");
+
+    fs::remove_file(project.file("build/model.compiled")).expect("removed");
+    let fourth = project.data(&["build"]);
+    // ezkl writes the same circuit in other bytes, so all that reads the file runs again.
+    let mut again = ran(&fourth);
+    again.sort_unstable();
+    assert_eq!(again, ["compile", "proof", "setup", "verifier", "witness"]);
+    assert_eq!(
+        fourth["model_id"], first["model_id"],
+        "the same settings and SRS give the same key"
+    );
+
+    fs::write(project.file("build/sample.proof.json"), "{}").expect("written");
+    let fifth = project.data(&["build"]);
+    assert_eq!(ran(&fifth), ["proof", "verifier"]);
+
+    project.run(["clean"]).success();
+    assert!(!project.file("build").exists());
+    assert!(project.file("model.onnx").exists());
+}
+
+#[test]
+fn from_proof_to_ledger() {
+    let project = Sandbox::built("credit");
+    let node = Node::start(&[]);
+    let rpc = ["--rpc-url", node.url.as_str()];
+    let with = |arguments: &[&str]| project.data(&[arguments, &rpc].concat());
+    let refused = |arguments: &[&str], code, words: &[&str]| {
+        project.run([arguments, &rpc].concat()).failure(code, words);
+    };
+
+    let proved = project.data(&["prove", "input.json"]);
+    let verified = project.data(&["verify", "--evm"]);
+    assert_eq!(verified["valid"], true);
+    assert_eq!(verified["decoded"], proved["decoded"]);
+    let evm_gas = verified["gas"].as_u64().expect("measured");
+
+    refused(&["submit"], 5, &["no ledger", "zkvouch deploy"]);
+    let dry = with(&["deploy"]);
+    assert!(!project.file("deployments").exists(), "a dry run leaves no record");
+    assert_eq!(dry["contracts"][0]["outcome"]["status"], "simulated");
+    let first = with(&["deploy", "--broadcast"]);
+    assert_eq!(first["contracts"][0]["outcome"]["status"], "mined");
+    assert_eq!(first["contracts"][0]["address"], dry["contracts"][0]["address"]);
+    assert!(project.file("deployments/31337.json").is_file());
+    let again = with(&["deploy", "--broadcast"]);
+    for contract in again["contracts"].as_array().expect("a list") {
+        assert_eq!(contract["outcome"], json!({ "status": "already_done" }));
+    }
+    assert_eq!(again["route"]["outcome"], json!({ "status": "already_done" }));
+
+    let bare = with(&["submit", "--direct", "--broadcast"]);
+    assert_eq!(bare["outcome"]["gas_used"], evm_gas, "the in-process EVM has Anvil's gas");
+    let dry = with(&["submit"]);
+    let recorded = with(&["submit", "--broadcast"]);
+    assert_eq!(recorded["prediction_id"], dry["prediction_id"]);
+    assert_eq!(recorded["event"]["prediction_id"], recorded["prediction_id"]);
+    assert_eq!(recorded["decoded"], proved["decoded"]);
+    let overhead = recorded["outcome"]["gas_used"].as_u64().expect("gas") - evm_gas;
+    assert!(overhead < 60_000, "router, adapter and ledger take {overhead} gas");
+    refused(&["submit", "--broadcast"], 5, &["AlreadyRecorded"]);
+    let context = format!("0x{}", "07".repeat(32));
+    let other = with(&["submit", "--broadcast", "--context", &context]);
+    assert_ne!(other["prediction_id"], recorded["prediction_id"]);
+
+    let models = with(&["model", "ls"]);
+    assert_eq!(models["models"][0]["status"], "active");
+    assert_eq!(models["models"][0]["model_id"], recorded["model_id"]);
+    refused(&["model", "stop", "--broadcast"], 5, &["stop"]);
+    with(&["model", "retire", "--broadcast"]);
+    let models = with(&["model", "ls"]);
+    assert_eq!(models["models"][0]["status"], "retired");
+    refused(
+        &["submit", "--broadcast", "--context", &format!("0x{}", "08".repeat(32))],
+        5,
+        &["retired"],
+    );
+}
+
+#[test]
+fn every_step_on_its_own() {
+    let folder = Sandbox::of("credit");
+    let step = |arguments: &[&str]| folder.data(arguments);
+    step(&["gen-settings", "--model", "model.onnx", "--variable", "batch_size=1"]);
+    step(&["calibrate", "--model", "model.onnx", "--data", "input.json", "data.json"]);
+    step(&["compile", "--model", "model.onnx"]);
+    let srs = step(&["get-srs"]);
+    assert_eq!(srs["provenance"]["kind"], "ceremony");
+    step(&["setup"]);
+    step(&["witness", "--data", "input.json"]);
+    assert_eq!(step(&["mock"])["satisfied"], true);
+    step(&["prove", "--witness", "witness.json"]);
+    assert_eq!(step(&["verify"])["valid"], true);
+    let verifier = step(&["create-verifier", "--proof", "proof.json"]);
+    assert!(verifier["metadata"]["gas"]["verify_gas"].as_u64().is_some());
+    assert!(folder.file("verifier/verifier.json").is_file());
+    assert!(step(&["verify", "--evm"])["gas"].as_u64().is_some());
+}
+
+#[test]
+fn an_unsafe_srs_stays_on_local_chains() {
+    let project = Sandbox::built("credit");
+    let file = project.file("zkvouch.toml");
+    let text = fs::read_to_string(&file).expect("read");
+    fs::write(&file, text.replace("source = \"ceremony\"", "source = \"unsafe-dev\""))
+        .expect("written");
+    let report = project.json(&["build"]);
+    assert_eq!(report["data"]["unsafe_srs"], true);
+    assert!(report["warnings"][0].as_str().expect("a warning").contains("forge"));
+
+    let key = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+    let node = Node::start(&["--chain-id", "4242"]);
+    let deploy = ["deploy", "--direct", "--rpc-url", &node.url];
+    project.run(deploy).failure(5, &["SRS", "4242"]);
+    // Back to a ceremony: the mark stays.
+    fs::write(&file, text).expect("written");
+    let report = project.data(&["build"]);
+    assert_eq!(report["unsafe_srs"], true);
+    project.run(deploy).failure(5, &["SRS"]);
+    // Anvil's public keys are refused there whatever is deployed.
+    project
+        .run(deploy.iter().copied().chain(["--local", "--broadcast", "--private-key", key]))
+        .failure(3, &["Anvil", "public"]);
+    project.run(["clean"]).success();
+}

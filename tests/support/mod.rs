@@ -1,0 +1,209 @@
+//! What the end-to-end tests share: a project of their own in a temporary folder, and the command.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses some of it")]
+
+use serde_json::Value;
+use std::{
+    ffi::OsStr,
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+};
+
+/// The repository's folder.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A file of `examples/`.
+pub fn example(path: &str) -> PathBuf {
+    repository().join("examples").join(path)
+}
+
+/// The command, not looking at this machine's settings.
+pub fn zkvouch() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zkvouch"));
+    for name in ["ZKVOUCH_JSON", "ZKVOUCH_PROJECT", "ZKVOUCH_LOG", "ETH_RPC_URL", "ETH_FROM"] {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// A folder with a project in it.
+pub struct Sandbox {
+    folder: tempfile::TempDir,
+}
+
+impl Sandbox {
+    /// A copy of an example's model and data.
+    pub fn of(example_name: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for file in ["model.onnx", "input.json", "data.json"] {
+            fs::copy(example(example_name).join(file), folder.path().join(file)).expect("copied");
+        }
+        Self { folder }
+    }
+
+    /// A project that `zkvouch init` has made of an example.
+    pub fn project(example_name: &str) -> Self {
+        let sandbox = Self::of(example_name);
+        sandbox.run(["init", "model.onnx", "--data", "input.json", "data.json"]).success();
+        calibrate_only(sandbox.path());
+        sandbox
+    }
+
+    /// A built project. The build is shared between tests and kept between runs: it is made once in
+    /// cargo's folder for tests and copied from there.
+    pub fn built(example_name: &str) -> Self {
+        let shared = Path::new(env!("CARGO_TARGET_TMPDIR")).join("built").join(example_name);
+        fs::create_dir_all(&shared).expect("created");
+        let lock = fs::File::create(shared.with_extension("lock")).expect("created");
+        lock.lock().expect("locked");
+        for file in ["model.onnx", "input.json", "data.json"] {
+            fs::copy(example(example_name).join(file), shared.join(file)).expect("copied");
+        }
+        let run = |arguments: &[&str]| {
+            let output = zkvouch().args(arguments).current_dir(&shared).output();
+            Outcome(output.expect("zkvouch runs")).success()
+        };
+        run(&["init", "model.onnx", "--data", "input.json", "data.json", "--force"]);
+        calibrate_only(&shared);
+        run(&["build"]);
+        let sandbox = Self { folder: tempfile::tempdir().expect("a temporary folder") };
+        copy_folder(&shared, sandbox.path());
+        sandbox
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A file in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Runs the command in it.
+    pub fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Outcome {
+        let output =
+            zkvouch().args(arguments).current_dir(self.path()).output().expect("zkvouch runs");
+        Outcome(output)
+    }
+
+    /// Runs the command with `--json` and returns the envelope.
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        self.run(arguments.iter().copied().chain(["--json"])).envelope()
+    }
+
+    /// Like [`json`](Self::json), but the command must succeed; returns its data.
+    pub fn data(&self, arguments: &[&str]) -> Value {
+        let mut envelope = self.json(arguments);
+        assert_eq!(envelope["success"], true, "{arguments:?}: {envelope:#}");
+        assert_eq!(envelope["schema_version"], 1);
+        assert_eq!(envelope["errors"], Value::Array(vec![]));
+        envelope["data"].take()
+    }
+}
+
+/// Leaves the tuner out: ezkl's own calibration takes seconds.
+fn calibrate_only(project: &Path) {
+    let file = project.join("zkvouch.toml");
+    let text = fs::read_to_string(&file).expect("read");
+    fs::write(&file, text.replace("target = \"tune\"", "target = \"resources\"")).expect("written");
+}
+
+/// Copies a folder; modification times go along, so that the build does not hash everything anew.
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("created");
+    for entry in fs::read_dir(from).expect("read") {
+        let entry = entry.expect("read");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("read").is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), &target).expect("copied");
+        }
+    }
+}
+
+/// What a command ended with.
+#[derive(Debug)]
+pub struct Outcome(pub Output);
+
+impl Outcome {
+    /// Standard output.
+    pub fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.0.stdout).into_owned()
+    }
+
+    /// Standard error.
+    pub fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.0.stderr).into_owned()
+    }
+
+    /// The only document on standard output.
+    pub fn envelope(&self) -> Value {
+        serde_json::from_slice(&self.0.stdout).unwrap_or_else(|error| {
+            panic!("{error}: stdout {:?}, stderr {}", self.stdout(), self.stderr())
+        })
+    }
+
+    /// Asserts success.
+    #[track_caller]
+    pub fn success(self) -> Self {
+        assert!(self.0.status.success(), "{}{}", self.stdout(), self.stderr());
+        self
+    }
+
+    /// Asserts a clean failure: the exit code, the words, nothing on stdout, no panic.
+    #[track_caller]
+    pub fn failure(self, code: i32, words: &[&str]) -> Self {
+        let stderr = self.stderr();
+        assert_eq!(self.0.status.code(), Some(code), "{}{stderr}", self.stdout());
+        assert_eq!(self.stdout(), "", "a failure prints no result");
+        assert!(!stderr.contains("panicked"), "{stderr}");
+        for word in words {
+            assert!(stderr.contains(word), "{word:?} is not in {stderr}");
+        }
+        self
+    }
+}
+
+/// `zkvouch anvil` on a free port, stopped on drop.
+pub struct Node {
+    child: Child,
+    /// Its URL.
+    pub url: String,
+}
+
+impl Node {
+    /// Starts it and waits until it listens.
+    pub fn start(arguments: &[&str]) -> Self {
+        let mut child = zkvouch()
+            .args(["anvil", "--port", "0"])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("zkvouch runs");
+        let stdout = child.stdout.take().expect("piped");
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line).expect("a line");
+        Self { child, url: line.trim().to_owned() }
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // SIGTERM, so that it takes Anvil with it.
+        unsafe { libc::kill(self.child.id() as i32, libc::SIGTERM) };
+        let _ = self.child.wait();
+    }
+}
