@@ -3,6 +3,31 @@
 //!
 //! The library is complete without the command line: [`project::Project`] runs the whole flow,
 //! and each step is there on its own in the modules below.
+//!
+//! ```no_run
+//! use std::{path::Path, sync::Arc};
+//! use zkvouch::{
+//!     engine::Engine,
+//!     project::{BuildOptions, Project},
+//! };
+//!
+//! # async fn run() -> Result<(), zkvouch::project::Error> {
+//! let project = Project::open(Path::new("examples/credit"))?;
+//! let report = project.build(BuildOptions::default(), Arc::new(|_| {})).await?;
+//! println!("model {} has {} public values", report.model_id, report.num_instances);
+//!
+//! let engine = Engine::new(project.engine_config()?);
+//! let proof =
+//!     project.prove(&engine, Path::new("input.json"), Path::new("proof.json")).await?;
+//! let prediction = proof.decode(&project.settings()?.instance_layout())?;
+//! println!("outputs {:?}", prediction.outputs().collect::<Vec<_>>());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`project::Project::verifier_request`] and its siblings turn a built project into what
+//! [`chain::deploy`] and [`chain::core`] take; [`verifier::VerifierArtifact::verify`] asks the compiled
+//! verifier in an in-process EVM.
 
 pub mod accuracy;
 pub mod artifacts;
