@@ -259,7 +259,8 @@ async fn measure_verifiers() {
     for name in ["tree", "credit", "hashed"] {
         fixtures.push((name.to_owned(), Fixture::load(name).await));
     }
-    for folder in std::env::split_paths(&std::env::var_os("ZKVOUCH_MEASURE").unwrap_or_default()) {
+    let further = std::env::var_os("ZKVOUCH_MEASURE").unwrap_or_default();
+    for folder in std::env::split_paths(&further).filter(|folder| !folder.as_os_str().is_empty()) {
         let fixture = Fixture::read(&folder.join("verifier.sol"), &folder.join("proof.json"));
         fixtures.push((folder.display().to_string(), fixture));
     }
