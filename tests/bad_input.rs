@@ -268,3 +268,38 @@ fn an_interrupted_build_leaves_nothing_behind() {
     assert!(report["report"]["verify_gas"].as_u64().is_some());
     assert_eq!(sandbox.data(&["build"])["ran"], json!([]));
 }
+
+/// A disk that takes no more: simulated by a limit on the size of files, which the worker inherits.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_leaves_no_half_file() {
+    let sandbox = Sandbox::built("credit");
+    let limited = |arguments: &str| {
+        let script = format!("trap '' XFSZ; ulimit -f 4; exec \"$0\" {arguments}");
+        let output = std::process::Command::new("sh")
+            .args(["-c", &script, env!("CARGO_BIN_EXE_zkvouch")])
+            .current_dir(sandbox.path())
+            .stdin(Stdio::null())
+            .output()
+            .expect("sh runs");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && output.stdout.is_empty(), "{stderr}");
+        assert!(stderr.to_lowercase().contains("too large"), "{stderr}");
+        assert!(!stderr.contains("panicked"), "{stderr}");
+    };
+    let files = || {
+        let mut names: Vec<_> = fs::read_dir(sandbox.path())
+            .expect("read")
+            .chain(fs::read_dir(sandbox.file("build")).expect("read"))
+            .flatten()
+            .map(|entry| entry.file_name())
+            .collect();
+        names.sort();
+        names
+    };
+    let before = files();
+    limited("prove input.json");
+    limited("build --force");
+    assert_eq!(files(), before);
+    sandbox.run(["prove", "input.json"]).success();
+}
