@@ -34,7 +34,11 @@ impl Vitals {
         {
             self.peak_bytes = self.peak_bytes.max(linux::peak_bytes(self.pid));
             let ticks = linux::cpu_ticks(self.pid);
-            let idle = ticks.is_some() && ticks == self.ticks && linux::all_asleep(self.pid);
+            // A thread that waits for Python's lock wakes every few milliseconds to look at it, which
+            // adds up to a tick now and then; work takes a hundred a second.
+            let slack = 1 + since.as_secs() * 5;
+            let still = ticks.zip(self.ticks).is_some_and(|(now, then)| now <= then + slack);
+            let idle = still && linux::all_asleep(self.pid);
             self.idle = if idle { self.idle + since } else { Duration::ZERO };
             self.ticks = ticks;
         }
