@@ -3,11 +3,8 @@
 //! The file is for people and tools, and belongs into version control. Two processes may write at
 //! once without losing each other's entries, and a file that cannot be read is never overwritten.
 
-use crate::files;
-use alloy::{
-    primitives::{Address, B256, TxHash, keccak256},
-    sol_types::SolValue,
-};
+use crate::{files, identity::ModelIdentity};
+use alloy::primitives::{Address, B256, TxHash};
 use serde::{Deserialize, Serialize};
 use std::{
     fmt,
@@ -136,17 +133,16 @@ impl Model {
         model
     }
 
-    /// `keccak256(abi.encode(onnx, settings, srs, vk, engine version))`, the first four SHA-256 as
-    /// bytes32 and the last a string.
+    /// [`ModelIdentity::model_id`] of the fields above.
     pub fn identity(&self) -> ModelId {
-        let fields = (
-            self.onnx_sha256,
-            self.settings_sha256,
-            self.srs_sha256,
-            self.vk_sha256,
-            self.engine_version.as_str(),
-        );
-        ModelId(keccak256(fields.abi_encode_params()))
+        let identity = ModelIdentity {
+            onnx_sha256: self.onnx_sha256,
+            settings_sha256: self.settings_sha256,
+            srs_sha256: self.srs_sha256,
+            vk_sha256: self.vk_sha256,
+            engine_version: self.engine_version.clone(),
+        };
+        ModelId(identity.model_id())
     }
 }
 
