@@ -23,8 +23,7 @@ use crate::{
     tune::{self, TuneRequest},
     verifier::{
         self, BuildRequest, GasReport, METADATA_FILE, Sample, VerifierArtifact, VerifierSource,
-        lean::{self, Breakdown, Expected},
-        solc::{self, Compiler},
+        lean::{self, Breakdown, Expected, LeanVerifier},
     },
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -532,6 +531,8 @@ pub struct VerifierRequest<'a> {
 pub struct MadeVerifier {
     /// The verifier.
     pub artifact: VerifierArtifact,
+    /// What a lean verifier was compiled from; its batch contract comes from here, too.
+    pub lean: Option<LeanVerifier>,
     /// For a lean verifier that has verified a proof.
     pub comparison: Option<Comparison>,
 }
@@ -557,20 +558,20 @@ pub async fn make_verifier(engine: &Engine, request: &VerifierRequest<'_>) -> Re
     let num_instances = request.settings.instance_layout().len;
     let proof_len = request.proof.map(|proof| proof.proof.len());
     let guarded = VerifierSource::from_ezkl(&raw, proof_len, Some(num_instances))?;
-    let solc = solc::resolve(&config.solc).await.map_err(verifier::Error::from)?;
-    let compiler = Compiler::new(solc);
-    let build = |source, allow_oversize| BuildRequest {
+    let compilers = config.matrix.compilers(&config.solc).await?;
+    let build = |source| BuildRequest {
         options: config.compiler.clone(),
+        matrix: Some(config.matrix.clone()),
         sample: request
             .proof
             .map(|proof| Sample { proof: &proof.proof, instances: &proof.instances }),
         hardfork: config.hardfork,
-        allow_oversize,
+        allow_oversize: config.allow_oversize,
         ..BuildRequest::new(source)
     };
     if config.kind != verifier::Kind::Lean {
-        let artifact = verifier::build(&compiler, build(guarded, config.allow_oversize)).await?;
-        return Ok(MadeVerifier { artifact, comparison: None });
+        let artifact = verifier::build_among(&compilers, build(guarded)).await?;
+        return Ok(MadeVerifier { artifact, lean: None, comparison: None });
     }
     let vk = files::read(request.vk)?;
     let k = request.settings.run_args.logrows;
@@ -582,18 +583,18 @@ pub async fn make_verifier(engine: &Engine, request: &VerifierRequest<'_>) -> Re
         .await
         .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
         .map_err(verifier::Error::from)?;
-    let artifact =
-        verifier::build(&compiler, build(generated.source(), config.allow_oversize)).await?;
+    let artifact = verifier::build_among(&compilers, build(generated.source())).await?;
     let comparison = match request.proof {
         None => None,
         Some(proof) => {
-            // For its gas only, so its size does not matter.
-            let ezkl = verifier::build(&compiler, build(guarded, true)).await?;
+            // For its gas only: its size does not matter, and the first settings that do are good.
+            let beside = BuildRequest { matrix: None, allow_oversize: true, ..build(guarded) };
+            let ezkl = verifier::build_among(&compilers, beside).await?;
             let breakdown = generated
                 .breakdown(&proof.proof, &proof.instances)
                 .map_err(verifier::Error::from)?;
             Some(Comparison { ezkl: ezkl.metadata().gas.clone(), breakdown })
         }
     };
-    Ok(MadeVerifier { artifact, comparison })
+    Ok(MadeVerifier { artifact, lean: Some(generated), comparison })
 }

@@ -9,7 +9,7 @@ use crate::{
     files, srs,
     tune::Objective,
     verifier::{
-        self,
+        self, Matrix,
         solc::{CompilerOptions, SolcRequest},
     },
 };
@@ -265,8 +265,10 @@ pub struct VerifierConfig {
     pub kind: verifier::Kind,
     /// Which solc: a version or a path.
     pub solc: SolcRequest,
-    /// Its options; what was measured to be good if absent.
+    /// Its options; the best of the matrix if absent.
     pub compiler: Option<CompilerOptions>,
+    /// Compilers and options to choose among, by the gas of verifying the sample.
+    pub matrix: Matrix,
     /// The rules that gas is measured under.
     pub hardfork: Hardfork,
     /// Build even what no public chain takes.
@@ -297,6 +299,9 @@ impl Config {
         let config: Self = toml::from_str(text).map_err(|error| error.to_string())?;
         if config.model.data.is_empty() {
             return Err("model.data is empty; name at least one input file".into());
+        }
+        if config.verifier.compiler.is_some() && config.verifier.matrix != Matrix::default() {
+            return Err("verifier.compiler and verifier.matrix exclude each other; leave one out".into());
         }
         if config.calibration.lookup_safety_margin < 1.0 {
             return Err("calibration.lookup_safety_margin is below 1".into());
@@ -374,12 +379,18 @@ version = "{version}"
 
 [verifier]
 # kind = "lean"              # or "ezkl": ezkl's own Solidity, with the guard put into it
-# solc = "0.8.37"   # a version or a path
-
+# solc = "0.8.37"            # a version or a path
 # hardfork = "osaka"         # the rules that gas is measured under
 # allow_oversize = false     # build even what no public chain takes
 
-# [verifier.compiler]        # by default what was measured to be good
+# [verifier.matrix]          # what else to try; the cheapest verification is taken
+# solc = ["0.8.30", "0.8.37"]
+# evm_version = ["cancun", "osaka"]
+# optimizer = [true, false]
+# runs = [1, 1000000]
+# via_ir = [true, false]
+
+# [verifier.compiler]        # or these options and no others
 # optimizer = true
 # runs = 1
 # via_ir = false

@@ -1,7 +1,7 @@
 //! A verifier that was built, and its files.
 
 use super::{
-    CompiledContract, Error, GasReport, Kind, Result, Shape, VerifierSource, ceremony_words,
+    Attempt, CompiledContract, Error, GasReport, Kind, Result, Shape, VerifierSource, ceremony_words,
     golden::Verdict,
     solc::{CompilerOptions, Language, Origin, ResolvedSolc, SourceSet},
 };
@@ -36,6 +36,9 @@ pub struct CompilerRecord {
     pub origin: Origin,
     /// Its options.
     pub options: CompilerOptions,
+    /// What was tried, if this was chosen among several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tried: Vec<Attempt>,
 }
 
 /// What is known of a verifier besides its code; written as JSON beside it.
@@ -112,6 +115,7 @@ impl VerifierArtifact {
         contract: CompiledContract,
         runtime_code: Bytes,
         solc: &ResolvedSolc,
+        tried: Vec<Attempt>,
         gas: GasReport,
     ) -> Self {
         let ResolvedSolc { version, sha256, origin, .. } = solc.clone();
@@ -121,7 +125,7 @@ impl VerifierArtifact {
             contract: source.contract,
             language: source.language,
             shape: source.shape,
-            compiler: CompilerRecord { version, sha256, origin, options: contract.options },
+            compiler: CompilerRecord { version, sha256, origin, options: contract.options, tried },
             source_sha256: files::sha256(source.text.as_bytes()),
             init_code_hash: keccak256(&contract.init_code),
             runtime_code_hash: keccak256(&runtime_code),

@@ -10,6 +10,7 @@ pub mod golden;
 pub mod guard;
 pub mod lean;
 mod lexer;
+mod matrix;
 pub mod report;
 pub mod solc;
 
@@ -18,6 +19,7 @@ pub use artifact::{
 };
 pub use calldata::Shape;
 pub use ceremony::{Error as CeremonyError, G2_GENERATOR, ceremony_words};
+pub use matrix::{Attempt, Matrix};
 pub use report::GasReport;
 pub use solc::CompiledContract;
 
@@ -198,8 +200,11 @@ pub struct Sample<'a> {
 pub struct BuildRequest<'a> {
     /// The source.
     pub source: VerifierSource,
-    /// How to compile it; `None` tries what was measured to be good, best first.
+    /// How to compile it; `None` leaves it to `matrix`.
     pub options: Option<CompilerOptions>,
+    /// With a sample: what to try, to take the cheapest. `None` takes the first of the kind's own
+    /// options that compiles and fits.
+    pub matrix: Option<Matrix>,
     /// A proof to check it with. Without one the artifact says that nothing was verified.
     pub sample: Option<Sample<'a>>,
     /// The rules to measure under.
@@ -214,6 +219,7 @@ impl BuildRequest<'_> {
         Self {
             source,
             options: None,
+            matrix: None,
             sample: None,
             hardfork: Hardfork::default(),
             allow_oversize: false,
@@ -228,7 +234,20 @@ impl BuildRequest<'_> {
 /// [`Error::TooLarge`] over the size limits, unless allowed; [`Error::Golden`] if it rejects the
 /// sample or accepts a mutant.
 pub async fn build(compiler: &Compiler, request: BuildRequest<'_>) -> Result<VerifierArtifact> {
-    let contract = compile(compiler, &request).await?;
+    build_among(std::slice::from_ref(compiler), request).await
+}
+
+/// [`build`] with several compilers, at least one, for `request.matrix` to choose among; without a
+/// matrix the first is used.
+///
+/// # Errors
+/// As [`build`].
+pub async fn build_among(
+    compilers: &[Compiler],
+    request: BuildRequest<'_>,
+) -> Result<VerifierArtifact> {
+    let matrix::Choice { contract, compiler, attempts } =
+        matrix::choose(compilers, &request).await?;
     let BuildRequest { source, sample, hardfork, allow_oversize, .. } = request;
     let shape = source.shape;
     let (runtime_size, init_size) = (contract.runtime_code.len(), contract.init_code.len());
@@ -273,71 +292,8 @@ pub async fn build(compiler: &Compiler, request: BuildRequest<'_>) -> Result<Ver
         calldata_len: shape.calldata_len(),
     };
     tracing::info!(kind = %source.kind, ?gas, options = %contract.options, "verifier built");
-    Ok(VerifierArtifact::new(source, contract, deployed.runtime_code, compiler.solc(), gas))
-}
-
-/// From here on compiling by way of Yul takes half a minute and more.
-const SLOW_SOURCE: usize = 150_000;
-
-/// Legacy code this large fits with no options: over the models that were tried, via IR gave 0.4
-/// to 1 times its size.
-const HOPELESS_SIZE: usize = 64 * 1024;
-
-/// The first of the options that compiles and fits; if none fits, the smallest code.
-async fn compile(compiler: &Compiler, request: &BuildRequest<'_>) -> Result<CompiledContract> {
-    let source = &request.source;
-    let sources = source.sources();
-    let candidates = match &request.options {
-        Some(options) => std::slice::from_ref(options),
-        None => &source.options,
-    };
-    if let [_, .., last] = candidates
-        && !last.via_ir
-        && source.text.len() > SLOW_SOURCE
-    {
-        let contract = compiler.compile_contract(&sources, last, &source.contract).await?;
-        if size(&contract) > HOPELESS_SIZE {
-            return Ok(contract);
-        }
-    }
-    let mut smallest: Option<CompiledContract> = None;
-    let mut too_deep = None;
-    for options in candidates {
-        let contract = match compiler.compile_contract(&sources, options, &source.contract).await {
-            Ok(contract) => contract,
-            Err(error @ solc::Error::StackTooDeep { .. }) => {
-                tracing::debug!(%options, "the stack is too deep; trying other options");
-                too_deep.get_or_insert(error);
-                continue;
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let size = size(&contract);
-        if size <= RUNTIME_CODE_LIMIT && contract.init_code.len() <= INIT_CODE_LIMIT {
-            return Ok(contract);
-        }
-        tracing::debug!(%options, size, "over the size limit");
-        if smallest.as_ref().is_none_or(|found| size < self::size(found)) {
-            smallest = Some(contract);
-        }
-        if options.runs <= 1 {
-            // As small as it gets; what follows is for stacks that are too deep.
-            break;
-        }
-    }
-    match (smallest, too_deep) {
-        (Some(contract), _) => Ok(contract),
-        (None, Some(error)) => Err(error.into()),
-        (None, None) => unreachable!("a source comes with options"),
-    }
-}
-
-/// Bytes of runtime code; of init code for Yul, where the compiler does not know the other.
-fn size(contract: &CompiledContract) -> usize {
-    match contract.runtime_code.len() {
-        0 => contract.init_code.len(),
-        length => length,
-    }
+    let solc = compiler.solc();
+    Ok(VerifierArtifact::new(source, contract, deployed.runtime_code, solc, attempts, gas))
 }
 
 #[cfg(test)]

@@ -247,6 +247,46 @@ async fn options_that_run_out_of_stack_are_passed_over() {
     assert!(error.to_string().len() < 500, "{error}");
 }
 
+#[tokio::test]
+async fn the_cheapest_of_the_matrix_is_taken_whatever_its_place() {
+    let compiler = compiler().await;
+    let fixture = Fixture::load("tree").await;
+    let deep = CompilerOptions { yul_steps: None, ..<_>::default() };
+    let cheap = CompilerOptions::default();
+    let mut taken = Vec::new();
+    for options in [vec![legacy(), deep.clone(), cheap.clone()], vec![cheap.clone(), legacy(), deep]]
+    {
+        let mut source = source(&fixture);
+        source.options = options.clone();
+        let sample = Some(fixture.sample());
+        let request =
+            BuildRequest { matrix: Some(Matrix::default()), sample, ..BuildRequest::new(source) };
+        let artifact = build(&compiler, request).await.expect("built");
+        let record = &artifact.metadata().compiler;
+        assert_eq!(record.tried.len(), 3);
+        for (attempt, options) in record.tried.iter().zip(&options) {
+            assert_eq!(attempt.options, *options);
+            let works = options.yul_steps.is_some() || !options.via_ir;
+            assert_eq!(attempt.verify_gas.is_some(), works, "{attempt:?}");
+            assert_eq!(attempt.failure.is_none(), works, "{attempt:?}");
+        }
+        let gas = |o: &CompilerOptions| {
+            record.tried.iter().find(|attempt| attempt.options == *o).and_then(|it| it.verify_gas)
+        };
+        assert!(gas(&cheap) < gas(&legacy()), "{record:?}");
+        assert_eq!(artifact.metadata().gas.verify_gas, gas(&cheap));
+        taken.push(record.options.clone());
+    }
+    assert_eq!(taken, [cheap.clone(), cheap]);
+    // Without a sample there is nothing to compare: the first that compiles.
+    let mut source = source(&fixture);
+    source.options = vec![legacy(), CompilerOptions::default()];
+    let request = BuildRequest { matrix: Some(Matrix::default()), ..BuildRequest::new(source) };
+    let artifact = build(&compiler, request).await.expect("built");
+    assert_eq!(artifact.metadata().compiler.options, legacy());
+    assert!(artifact.metadata().compiler.tried.is_empty());
+}
+
 /// The numbers behind [`CompilerOptions::for_generated_solidity`] and the time of a verification:
 /// `cargo test --lib -- --ignored --nocapture measure_verifiers`. Further folders with a
 /// `verifier.sol` and a `proof.json` can be given in `ZKVOUCH_MEASURE`, separated as in PATH.

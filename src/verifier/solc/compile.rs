@@ -1,6 +1,10 @@
 //! Running the compiler.
 
-use super::{Error, ResolvedSolc, Result};
+use super::{
+    Error, Origin, ResolvedSolc, Result,
+    kept::{Kept, Store},
+};
+use crate::toolchain;
 use alloy::{json_abi::JsonAbi, primitives::Bytes};
 use foundry_compilers::{
     artifacts::{
@@ -183,7 +187,7 @@ impl SourceSet {
 }
 
 /// A contract with its code.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CompiledContract {
     /// The file it stands in.
     pub file: PathBuf,
@@ -203,12 +207,32 @@ pub struct CompiledContract {
 #[derive(Clone, Debug)]
 pub struct Compiler {
     solc: ResolvedSolc,
+    kept: Option<Store>,
 }
 
 impl Compiler {
     /// With the compiler that [`resolve`](super::resolve) found.
     pub fn new(solc: ResolvedSolc) -> Self {
-        Self { solc }
+        Self { solc, kept: None }
+    }
+
+    /// The same, which does not compile anew what the same program compiled before: what came out
+    /// is kept in zkvouch's cache folder. Not for a program that the user names or that is on PATH,
+    /// which may be a script that calls another.
+    ///
+    /// # Errors
+    /// If no cache folder is known.
+    pub fn cached(solc: ResolvedSolc) -> Result<Self> {
+        match solc.origin {
+            Origin::Explicit | Origin::Path => Ok(Self::new(solc)),
+            Origin::Svm | Origin::Npm | Origin::Download => {
+                Ok(Self::keeping(solc, toolchain::cache_dir()?.join("solc-output")))
+            }
+        }
+    }
+
+    pub(super) fn keeping(solc: ResolvedSolc, folder: PathBuf) -> Self {
+        Self { solc, kept: Some(Store::new(folder)) }
     }
 
     /// Which compiler it is.
@@ -226,7 +250,35 @@ impl Compiler {
         sources: &SourceSet,
         options: &CompilerOptions,
     ) -> Result<Vec<CompiledContract>> {
-        let output = self.run(&sources.input(options)).await?;
+        let input = serde_json::to_vec(&sources.input(options))
+            .map_err(|error| self.failed(error.to_string()))?;
+        let Some(store) = &self.kept else {
+            return self.compile_anew(sources, options, &input).await;
+        };
+        let key = Store::key(&self.solc.sha256, &input);
+        match store.get(&key) {
+            Some(Kept::Contracts(contracts)) => return Ok(contracts),
+            Some(Kept::StackTooDeep(message)) => return Err(self.too_deep(options, message)),
+            None => {}
+        }
+        let result = self.compile_anew(sources, options, &input).await;
+        match &result {
+            Ok(contracts) => store.put(&key, &Kept::Contracts(contracts.clone())),
+            Err(Error::StackTooDeep { message, .. }) => {
+                store.put(&key, &Kept::StackTooDeep(message.clone()));
+            }
+            Err(_) => {}
+        }
+        result
+    }
+
+    async fn compile_anew(
+        &self,
+        sources: &SourceSet,
+        options: &CompilerOptions,
+        input: &[u8],
+    ) -> Result<Vec<CompiledContract>> {
+        let output = self.run(input).await?;
         self.report(&output, options)?;
 
         let version = &self.solc.version;
@@ -291,11 +343,19 @@ impl Compiler {
         }
     }
 
-    async fn run(&self, input: &SolcInput) -> Result<CompilerOutput> {
+    fn failed(&self, message: String) -> Error {
+        Error::Run { path: self.solc.path.clone(), message }
+    }
+
+    fn too_deep(&self, options: &CompilerOptions, message: String) -> Error {
+        let version = self.solc.version.clone();
+        Error::StackTooDeep { version, options: options.to_string(), message }
+    }
+
+    async fn run(&self, input: &[u8]) -> Result<CompilerOutput> {
         let path = &self.solc.path;
-        let failed = |message: String| Error::Run { path: path.clone(), message };
+        let failed = |message: String| self.failed(message);
         let solc = Solc::new_with_version(path, self.solc.version.clone());
-        let request = serde_json::to_vec(input).map_err(|error| failed(error.to_string()))?;
         // foundry-compilers would block; tokio's child is killed when the future is dropped.
         let mut child = Command::from(solc.configure_cmd())
             .stdin(Stdio::piped())
@@ -307,7 +367,7 @@ impl Compiler {
             let write = async {
                 // A compiler that ends early says why itself; its closed pipe says nothing.
                 if let Some(mut stdin) = stdin.take() {
-                    let _ = stdin.write_all(&request).await;
+                    let _ = stdin.write_all(input).await;
                     let _ = stdin.shutdown().await;
                 }
             };
@@ -346,7 +406,7 @@ impl Compiler {
         };
         if let Some(text) = messages.iter().find(too_deep) {
             let message = text.lines().next().unwrap_or_default().chars().take(160).collect();
-            return Err(Error::StackTooDeep { version, options: options.to_string(), message });
+            return Err(self.too_deep(options, message));
         }
         if messages.is_empty() { Ok(()) } else { Err(Error::Source { version, messages }) }
     }

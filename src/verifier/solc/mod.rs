@@ -6,6 +6,7 @@
 //! WebAssembly run by Node; and, with the cargo feature `svm`, a download.
 
 mod compile;
+mod kept;
 mod npm;
 
 pub use compile::{CompiledContract, Compiler, CompilerOptions, Language, SourceSet};

@@ -194,3 +194,36 @@ async fn the_shim_takes_what_foundry_gives_it() {
     let npm = Places { cache: Some(cache), ..nowhere() };
     assert_eq!(resolve_in(&SolcRequest::Default, &npm).await.expect("works").sha256, hash);
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_was_compiled_once_is_not_compiled_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (program, runs) = (folder.path().join("solc"), folder.path().join("runs"));
+    let code = r#"{"object":"6001"}"#;
+    let answer = format!(
+        r#"{{"contracts":{{"v.sol":{{"V":{{"abi":[],"evm":{{"bytecode":{code},"deployedBytecode":{code}}}}}}}}}}}"#
+    );
+    fake(&program, "0.8.37", &format!("echo run >>{}; echo '{answer}'", runs.display()));
+    let solc = ResolvedSolc {
+        path: program,
+        version: DEFAULT_VERSION,
+        sha256: B256::ZERO,
+        origin: Origin::Npm,
+    };
+    let count = || fs::read_to_string(&runs).expect("runs").lines().count();
+    let (sources, options) = (SourceSet::solidity("v.sol", "contract V {}"), <_>::default());
+    let compiler = Compiler::keeping(solc.clone(), folder.path().join("kept"));
+    let first = compiler.compile(&sources, &options).await.expect("compiled");
+    let second = compiler.compile(&sources, &options).await.expect("kept");
+    assert_eq!((first[0].init_code.len(), &first, count()), (2, &second, 1));
+    // Other options, another text and another program are other inputs.
+    let other = CompilerOptions { runs: 7, ..options.clone() };
+    compiler.compile(&sources, &other).await.expect("compiled");
+    let text = SourceSet::solidity("v.sol", "contract V { }");
+    compiler.compile(&text, &options).await.expect("compiled");
+    let solc = ResolvedSolc { sha256: B256::repeat_byte(1), ..solc };
+    let compiler = Compiler::keeping(solc, folder.path().join("kept"));
+    compiler.compile(&sources, &options).await.expect("compiled");
+    assert_eq!(count(), 4);
+}
