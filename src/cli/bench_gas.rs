@@ -1,17 +1,15 @@
 //! `zkvouch bench gas`
 
-use super::Context;
+use super::{
+    Context,
+    bench_circuit::{Circuit, CircuitOptions},
+};
 use crate::{
-    artifacts::proof::Proof,
-    engine::Engine,
     evm::{Evm, Hardfork},
-    files,
-    project::{self, BuildOptions, Project, VerifierRequest, config::CircuitConfig},
-    srs,
     verifier::{
         GasReport, Kind, Sample,
-        lean::{self, Expected, encode_verify_many},
-        solc::{self, Compiler, CompilerOptions},
+        lean::{Breakdown, LeanVerifier, encode_verify_many},
+        solc::{Compiler, CompilerOptions},
     },
 };
 use clap::Args;
@@ -23,6 +21,9 @@ use std::path::{Path, PathBuf};
 /// How many proofs a batch has.
 const BATCHES: [usize; 6] = [1, 2, 4, 8, 16, 32];
 
+/// Up to here a model has few instances, so that the gas is nearly all the proof's.
+const FEW_INSTANCES: usize = 50;
+
 /// zkvouch bench gas
 #[derive(Args, Debug)]
 pub(super) struct BenchGas {
@@ -33,10 +34,10 @@ pub(super) struct BenchGas {
     #[arg(long, default_value = "osaka", value_parser = hardfork)]
     hardfork: Hardfork,
     #[command(flatten)]
-    circuit: CircuitConfig,
+    circuit: CircuitOptions,
 }
 
-fn hardfork(name: &str) -> Result<Hardfork, serde_json::Error> {
+pub(super) fn hardfork(name: &str) -> Result<Hardfork, serde_json::Error> {
     serde_json::from_value(json!(name))
 }
 
@@ -58,12 +59,21 @@ struct Model {
     name: String,
     k: u32,
     instances: usize,
+    proof_bytes: usize,
     /// ezkl's with the guard, compiled as ezkl compiles it: optimizer, runs = 1.
     ezkl: Measured,
     /// The same as zkvouch would compile it.
     ezkl_best: Measured,
     lean: Measured,
+    /// Gas of the lean verifier over ezkl's.
     ratio: f64,
+    /// Gas that no verifier of this proof can do without: the transaction, its calldata, the
+    /// multiplications and additions of points, the pairing.
+    floor_gas: u64,
+    /// The same over ezkl's: no verifier can come below this ratio.
+    floor_ratio: f64,
+    /// Where the lean verifier's gas goes.
+    breakdown: Breakdown,
     many: Vec<Batch>,
 }
 
@@ -76,112 +86,78 @@ impl BenchGas {
             context.ui.note(line(&model));
             models.push(model);
         }
-        let mean = |value: &dyn Fn(&Model) -> f64| {
-            let logs: f64 = models.iter().map(|model| value(model).ln()).sum();
-            (logs / models.len() as f64).exp()
-        };
-        let ratio = mean(&|model| model.ratio);
-        let size = mean(&|model| model.lean.runtime_bytes as f64 / model.ezkl.runtime_bytes as f64);
-        let deploy = mean(&|model| model.lean.deploy_gas as f64 / model.ezkl.deploy_gas as f64);
+        let all: Vec<&Model> = models.iter().collect();
+        let few: Vec<&Model> =
+            models.iter().filter(|model| model.instances <= FEW_INSTANCES).collect();
         let lines: Vec<_> = models.iter().map(line).collect();
         let text = format!(
-            "{}\ngeometric means: verify {ratio:.3}, code {size:.3}, deploy {deploy:.3}",
-            lines.join("\n")
+            "{}\n{}{}",
+            lines.join("\n"),
+            means("all models", &all),
+            means(&format!("up to {FEW_INSTANCES} instances"), &few)
         );
         let data = json!({
             "hardfork": self.hardfork,
             "models": models,
-            "geometric_mean": { "verify": ratio, "runtime_bytes": size, "deploy": deploy },
+            "geometric_mean": ratios(&all),
+            "geometric_mean_few_instances": ratios(&few),
         });
-        context.ui.result(text, &data)
+        context.ui.result(text.trim_end(), &data)
     }
 
     async fn model(&self, context: &Context, folder: &Path) -> Result<Model> {
-        let find = |name: &str| Some(folder.join(name)).filter(|path| path.is_file());
-        let model = find("model.onnx")
-            .or_else(|| find("network.onnx"))
-            .ok_or_else(|| eyre!("neither model.onnx nor network.onnx"))?;
-        let input = find("input.json").ok_or_else(|| eyre!("no input.json"))?;
-        let absolute = |path: &Path| path.canonicalize().map_err(files::Error::at("read", path));
-        // The chain of a benchmark is nobody's, so any SRS of the right size does.
-        let text = project::config::template(
-            &absolute(&model)?,
-            &[absolute(&input)?],
-            &self.circuit,
-            &srs::Source::UnsafeDev,
-        );
-        let scratch = tempfile::tempdir()?;
-        let file = scratch.path().join(project::config::FILE_NAME);
-        let text = text.replace("target = \"tune\"", "target = \"resources\"");
-        files::write_atomic(&file, text.as_bytes())?;
-        let project = Project::open(&file)?;
-        let report = project.build(BuildOptions::default(), context.ui.observer()).await?;
-
-        let artifacts = project.artifacts();
-        let settings = project.settings()?;
-        let proof = Proof::read(&artifacts.proof)?;
-        let mut config = project.config().verifier.clone();
-        (config.kind, config.hardfork, config.allow_oversize) = (Kind::Lean, self.hardfork, true);
-        let engine = context.engine(Some(&project))?;
-        let request = |config| VerifierRequest {
-            settings: &settings,
-            settings_path: &artifacts.settings,
-            vk: &artifacts.vk,
-            srs: &artifacts.srs,
-            proof: Some(&proof),
-            config,
-        };
-        let made = project::make_verifier(&engine, &request(&config)).await?;
-        let best = made.comparison.ok_or_else(|| eyre!("nothing was measured"))?.ezkl;
-        let mut as_ezkl = config.clone();
-        as_ezkl.kind = Kind::Ezkl;
-        as_ezkl.compiler = Some(serde_json::from_value::<CompilerOptions>(json!({
+        let circuit = self.circuit.build(context, folder).await?;
+        let mut lean = circuit.options(Kind::Lean);
+        lean.hardfork = self.hardfork;
+        let made = circuit.verifier(&lean).await?;
+        let comparison = made.comparison.ok_or_else(|| eyre!("nothing was measured"))?;
+        let mut ezkl = circuit.options(Kind::Ezkl);
+        ezkl.hardfork = self.hardfork;
+        ezkl.compiler = Some(serde_json::from_value::<CompilerOptions>(json!({
             "optimizer": true, "runs": 1, "via_ir": false,
         }))?);
-        let ezkl = project::make_verifier(&engine, &request(&as_ezkl)).await?.artifact;
-        let many = self
-            .many(&engine, &request(&config), &proof, &made.artifact.metadata().compiler.options)
-            .await?;
-        engine.shutdown().await;
-        let (ezkl, lean) =
-            (measured(&ezkl.metadata().gas)?, measured(&made.artifact.metadata().gas)?);
+        let ezkl = measured(&circuit.verifier(&ezkl).await?.artifact.metadata().gas)?;
+        let generated = made.lean.ok_or_else(|| eyre!("there is no lean verifier"))?;
+        let metadata = made.artifact.metadata();
+        let many = match lean.matrix.compilers(&lean.solc).await?.first() {
+            Some(compiler) => {
+                self.many(&circuit, &generated, compiler, &metadata.compiler.options).await?
+            }
+            None => Vec::new(),
+        };
+        circuit.engine.shutdown().await;
+        let lean = measured(&metadata.gas)?;
+        let over_ezkl = |gas: u64| gas as f64 / ezkl.verify_gas as f64;
         Ok(Model {
             name: folder.file_name().map_or_else(String::new, |name| name.display().to_string()),
-            k: report.logrows,
-            instances: report.num_instances,
-            ratio: lean.verify_gas as f64 / ezkl.verify_gas as f64,
+            k: circuit.settings.run_args.logrows,
+            instances: circuit.proof.instances.len(),
+            proof_bytes: circuit.proof.proof.len(),
+            ratio: over_ezkl(lean.verify_gas),
+            floor_gas: comparison.breakdown.floor,
+            floor_ratio: over_ezkl(comparison.breakdown.floor),
+            breakdown: comparison.breakdown,
             ezkl,
-            ezkl_best: measured(&best)?,
+            ezkl_best: measured(&comparison.ezkl)?,
             lean,
             many,
         })
     }
 
-    /// Batches of one proof, in the in-process EVM; none for a circuit that cannot be batched. A
-    /// batch over the gas that a transaction may have is left out.
+    /// Batches of one proof, in the in-process EVM; none for a circuit that cannot be batched.
     async fn many(
         &self,
-        engine: &Engine,
-        request: &VerifierRequest<'_>,
-        proof: &Proof,
+        circuit: &Circuit,
+        generated: &LeanVerifier,
+        compiler: &Compiler,
         options: &CompilerOptions,
     ) -> Result<Vec<Batch>> {
-        let scratch = tempfile::tempdir()?;
-        let raw = scratch.path().join("raw.sol");
-        engine.create_evm_verifier(request.vk, request.settings_path, request.srs, &raw).await?;
-        let vk = files::read(request.vk)?;
-        let expected = Expected {
-            num_instances: request.settings.instance_layout().len,
-            k: request.settings.run_args.logrows,
-            vk: Some(&vk),
-        };
-        let generated = lean::generate(&files::read_to_string(&raw)?, &expected)?;
         let Some(source) = generated.batch_source() else { return Ok(Vec::new()) };
-        let compiler = Compiler::new(solc::resolve(&request.config.solc).await?);
         let contract =
             compiler.compile_contract(&source.sources(), options, source.contract()).await?;
         let mut evm = Evm::new(self.hardfork).without_limits();
         let address = evm.deploy(contract.init_code)?.address;
+        let proof = &circuit.proof;
         let sample = Sample { proof: &proof.proof, instances: &proof.instances };
         let mut batches = Vec::new();
         for proofs in BATCHES {
@@ -204,6 +180,41 @@ fn measured(gas: &GasReport) -> Result<Measured> {
     })
 }
 
+/// Geometric means over ezkl's; absent without a model.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Ratios {
+    verify: f64,
+    runtime_bytes: f64,
+    deploy: f64,
+    floor: f64,
+}
+
+fn ratios(models: &[&Model]) -> Option<Ratios> {
+    let mean = |value: fn(&Model) -> f64| {
+        let logs: f64 = models.iter().map(|model| value(model).ln()).sum();
+        (logs / models.len() as f64).exp()
+    };
+    (!models.is_empty()).then(|| Ratios {
+        verify: mean(|model| model.ratio),
+        runtime_bytes: mean(|m| m.lean.runtime_bytes as f64 / m.ezkl.runtime_bytes as f64),
+        deploy: mean(|m| m.lean.deploy_gas as f64 / m.ezkl.deploy_gas as f64),
+        floor: mean(|model| model.floor_ratio),
+    })
+}
+
+fn means(what: &str, models: &[&Model]) -> String {
+    ratios(models).map_or_else(String::new, |ratios| {
+        format!(
+            "geometric means, {what} ({}): verify {:.3} (floor {:.3}), code {:.3}, deploy {:.3}\n",
+            models.len(),
+            ratios.verify,
+            ratios.floor,
+            ratios.runtime_bytes,
+            ratios.deploy
+        )
+    })
+}
+
 fn line(model: &Model) -> String {
     let many: Vec<_> = model
         .many
@@ -211,13 +222,15 @@ fn line(model: &Model) -> String {
         .map(|batch| format!("{}×{}", batch.proofs, batch.gas_per_proof))
         .collect();
     format!(
-        "{:<24} k {:>2}, {:>3} instances: {} → {} gas ({:.3}), {} → {} bytes, deploy {} → {}; many {}",
+        "{:<24} k {:>2}, {:>3} instances: {} → {} gas ({:.3}, floor {:.3}), {} → {} bytes, deploy \
+         {} → {}; many {}",
         model.name,
         model.k,
         model.instances,
         model.ezkl.verify_gas,
         model.lean.verify_gas,
         model.ratio,
+        model.floor_ratio,
         model.ezkl.runtime_bytes,
         model.lean.runtime_bytes,
         model.ezkl.deploy_gas,

@@ -2,6 +2,7 @@
 
 use super::{
     Context,
+    bench_fuzz::BenchFuzz,
     bench_gas::BenchGas,
     tune::{TuneOptions, pool},
 };
@@ -35,6 +36,8 @@ enum What {
     Tune(BenchTune),
     /// Compare the lean verifier's gas with ezkl's, model by model.
     Gas(BenchGas),
+    /// Let ezkl's verifier and the lean one decide mutated proofs: they must agree on each.
+    Fuzz(BenchFuzz),
 }
 
 /// zkvouch bench tune
@@ -83,6 +86,7 @@ impl Bench {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         match self.what {
             What::Gas(bench) => bench.run(context).await,
+            What::Fuzz(bench) => bench.run(context).await,
             What::Tune(command) => command.run(context).await,
         }
     }

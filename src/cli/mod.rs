@@ -2,6 +2,8 @@
 
 mod accuracy;
 mod anvil;
+mod bench_circuit;
+mod bench_fuzz;
 mod bench_gas;
 mod bench_tune;
 mod build;

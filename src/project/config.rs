@@ -301,7 +301,9 @@ impl Config {
             return Err("model.data is empty; name at least one input file".into());
         }
         if config.verifier.compiler.is_some() && config.verifier.matrix != Matrix::default() {
-            return Err("verifier.compiler and verifier.matrix exclude each other; leave one out".into());
+            return Err(
+                "verifier.compiler and verifier.matrix exclude each other; leave one out".into()
+            );
         }
         if config.calibration.lookup_safety_margin < 1.0 {
             return Err("calibration.lookup_safety_margin is below 1".into());
@@ -349,12 +351,7 @@ param_visibility = "{param}"
 # Symbolic axes of the model.
 variables = {{ {variables} }}
 # Leave these out unless you know better; calibration chooses the scales.
-# input_scale = 7
-# param_scale = 7
-# num_inner_cols = {cols}
-# decomp_base = {base}
-# decomp_legs = {legs}
-# lookup_range = [-32768, 32768]
+{shape}
 
 [calibration]
 # tune: the cheapest circuit that is as accurate as ezkl's own calibration (or max_error).
@@ -409,11 +406,42 @@ chain_id = 31337
         output = args.output_visibility,
         param = args.param_visibility,
         srs = string(&srs.to_string()),
-        cols = args.num_inner_cols,
-        base = args.decomp_base,
-        legs = args.decomp_legs,
+        shape = shape_lines(circuit, &args),
         version = crate::engine::DEFAULT_VERSION,
     )
+}
+
+/// The circuit's shape: what is set, and as comments the usual ones with their defaults.
+fn shape_lines(circuit: &CircuitConfig, args: &RunArgs) -> String {
+    let (low, high) = args.lookup_range;
+    let usual = [
+        ("input_scale", args.input_scale.0.to_string(), circuit.input_scale.is_some()),
+        ("param_scale", args.param_scale.0.to_string(), circuit.param_scale.is_some()),
+        ("num_inner_cols", args.num_inner_cols.to_string(), circuit.num_inner_cols.is_some()),
+        ("decomp_base", args.decomp_base.to_string(), circuit.decomp_base.is_some()),
+        ("decomp_legs", args.decomp_legs.to_string(), circuit.decomp_legs.is_some()),
+        ("lookup_range", format!("[{low}, {high}]"), circuit.lookup_range.is_some()),
+    ];
+    let mut lines: Vec<String> = usual
+        .into_iter()
+        .map(|(name, value, set)| format!("{}{name} = {value}", if set { "" } else { "# " }))
+        .collect();
+    macro_rules! further {
+        ($($field:ident),*) => {
+            $(if let Some(value) = circuit.$field {
+                lines.push(format!("{} = {value:?}", stringify!($field)));
+            })*
+        };
+    }
+    further!(
+        scale_rebase_multiplier,
+        logrows,
+        rebase_frac_zero_constants,
+        bounded_log_lookup,
+        epsilon,
+        disable_freivalds
+    );
+    lines.join("\n")
 }
 
 fn parse_variable(text: &str) -> Result<(String, usize), String> {
@@ -498,6 +526,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_set_stands_in_the_template_and_is_no_comment() {
+        let circuit = CircuitConfig {
+            input_visibility: Some(Visibility::Private),
+            variables: vec![("batch_size".into(), 1)],
+            input_scale: Some(5),
+            param_scale: Some(-2),
+            scale_rebase_multiplier: Some(2),
+            logrows: Some(9),
+            num_inner_cols: Some(3),
+            decomp_base: Some(16384),
+            decomp_legs: Some(2),
+            lookup_range: Some((-10, 20)),
+            rebase_frac_zero_constants: Some(true),
+            bounded_log_lookup: Some(true),
+            epsilon: Some(1e-6),
+            disable_freivalds: Some(true),
+            ..Default::default()
+        };
+        let text = template(Path::new("m"), &["i".into()], &circuit, &srs::Source::default());
+        let config = Config::parse(&text).expect("the template is valid");
+        assert_eq!(config.circuit.run_args(), circuit.run_args());
+    }
+
+    #[test]
     fn mistakes_are_named() {
         for (addition, expected) in [
             ("colour = 1", "unknown field `colour`"),
@@ -506,6 +558,8 @@ mod tests {
             ("[srs]\nsource = 1", "source"),
             ("[calibration]\nlookup_safety_margin = 0.5", "lookup_safety_margin"),
             ("[calibration]\ntarget = \"speed\"", "speed"),
+            ("[verifier.matrix]\nevm_version = [\"atlantis\"]", "atlantis"),
+            ("[verifier.compiler]\nruns = 1\n[verifier.matrix]\nruns = [1]", "exclude each other"),
         ] {
             let error = Config::parse(&format!("{MINIMAL}{addition}")).expect_err(addition);
             assert!(error.contains(expected), "{addition}: {error}");

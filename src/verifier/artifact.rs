@@ -1,7 +1,8 @@
 //! A verifier that was built, and its files.
 
 use super::{
-    Attempt, CompiledContract, Error, GasReport, Kind, Result, Shape, VerifierSource, ceremony_words,
+    Attempt, CompiledContract, Error, GasReport, Kind, Result, Shape, VerifierSource,
+    ceremony_words,
     golden::Verdict,
     solc::{CompilerOptions, Language, Origin, ResolvedSolc, SourceSet},
 };

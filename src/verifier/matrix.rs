@@ -349,7 +349,8 @@ mod tests {
     fn what_is_varied_is_combined_and_nothing_comes_twice() {
         let base = CompilerOptions::for_generated_solidity();
         assert_eq!(Matrix::default().expand(&base), base);
-        let text = r#"{"runs": [1, 200], "optimizer": [true, false], "evm_version": ["cancun", "osaka"]}"#;
+        let text =
+            r#"{"runs": [1, 200], "optimizer": [true, false], "evm_version": ["cancun", "osaka"]}"#;
         let matrix: Matrix = serde_json::from_str(text).expect("a matrix");
         let all = matrix.expand(&base);
         assert!(all.iter().any(|o| o.runs == 200 && o.evm_version == EvmVersion::Osaka));

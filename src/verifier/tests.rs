@@ -254,7 +254,8 @@ async fn the_cheapest_of_the_matrix_is_taken_whatever_its_place() {
     let deep = CompilerOptions { yul_steps: None, ..<_>::default() };
     let cheap = CompilerOptions::default();
     let mut taken = Vec::new();
-    for options in [vec![legacy(), deep.clone(), cheap.clone()], vec![cheap.clone(), legacy(), deep]]
+    for options in
+        [vec![legacy(), deep.clone(), cheap.clone()], vec![cheap.clone(), legacy(), deep]]
     {
         let mut source = source(&fixture);
         source.options = options.clone();

@@ -16,14 +16,21 @@ use crate::{
 use alloy::primitives::{Address, Bytes, U256};
 use ark_bn254::G1Affine;
 use ark_ec::AffineRepr;
+use serde::Serialize;
 
-/// Two verifiers of one circuit, deployed in one EVM.
+/// One case in so many is tried in a batch as well.
+const BATCH_EVERY: usize = 4;
+
+/// The verifiers of one circuit, deployed in one EVM.
 #[derive(Clone, Copy, Debug)]
 pub struct Pair {
     /// ezkl's, guarded or not.
     pub ezkl: Address,
     /// The lean one.
     pub lean: Address,
+    /// The lean one for batches: it must take a batch with a case in it if, and only if, the other
+    /// takes the case.
+    pub batch: Option<Address>,
 }
 
 /// What to try.
@@ -36,7 +43,7 @@ pub struct Plan {
 }
 
 /// A case on which the two differ.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Disagreement {
     /// What was changed.
     pub mutation: String,
@@ -44,22 +51,37 @@ pub struct Disagreement {
     pub ezkl: bool,
     /// Whether the lean one did.
     pub lean: bool,
-    /// The calldata.
+    /// Whether a batch with this case in it was accepted, where that was tried.
+    pub batch: Option<bool>,
+    /// The calldata, for a single proof.
     pub calldata: Bytes,
 }
 
 /// The outcome.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct Report {
     /// Cases that were tried.
     pub cases: usize,
+    /// Cases of which a batch was tried, too.
+    pub batches: usize,
     /// Cases that both accepted: where a mutation changed nothing.
     pub accepted: usize,
     /// Cases on which they differ: there must be none.
     pub disagreements: Vec<Disagreement>,
     /// The most gas that the lean verifier took to reject.
     pub dearest_rejection: u64,
+}
+
+impl Report {
+    /// Adds what another run found.
+    pub fn merge(&mut self, other: Self) {
+        self.cases += other.cases;
+        self.batches += other.batches;
+        self.accepted += other.accepted;
+        self.disagreements.extend(other.disagreements);
+        self.dearest_rejection = self.dearest_rejection.max(other.dearest_rejection);
+    }
 }
 
 /// Runs `plan` over the proofs in `samples`, which must not be empty.
@@ -98,13 +120,22 @@ pub fn run(
         };
         let (ezkl, accepted) = (yes(&ezkl), yes(&lean));
         report.cases += 1;
+        let batch = match pair.batch.filter(|_| stream.below(BATCH_EVERY) == 0) {
+            Some(address) => {
+                report.batches += 1;
+                let calldata = case.in_a_batch(samples, &mut stream);
+                Some(yes(&evm.call(address, calldata, limit)?))
+            }
+            None => None,
+        };
         if accepted {
             report.accepted += usize::from(ezkl);
         } else {
             report.dearest_rejection = report.dearest_rejection.max(lean.gas_used);
         }
-        if ezkl != accepted {
-            report.disagreements.push(Disagreement { mutation, ezkl, lean: accepted, calldata });
+        if ezkl != accepted || batch.is_some_and(|batch| batch != accepted) {
+            let lean = accepted;
+            report.disagreements.push(Disagreement { mutation, ezkl, lean, batch, calldata });
         }
     }
     Ok(report)
@@ -116,6 +147,20 @@ struct Case {
 }
 
 impl Case {
+    /// A batch of up to three good proofs and this one, in any place.
+    fn in_a_batch(&self, samples: &[Sample<'_>], stream: &mut Stream) -> Bytes {
+        let mut batch: Vec<(Vec<u8>, Vec<U256>)> = (0..stream.below(4))
+            .map(|_| samples[stream.below(samples.len())])
+            .map(|sample| {
+                let instances = sample.instances.iter().map(|felt| felt.to_u256()).collect();
+                (sample.proof.to_vec(), instances)
+            })
+            .collect();
+        let place = stream.below(batch.len() + 1);
+        batch.insert(place, (self.proof.clone(), self.instances.clone()));
+        super::equivalence::calldata_many(super::VERIFY_MANY_SELECTOR, &batch).into()
+    }
+
     fn word(&self, at: usize) -> U256 {
         U256::from_be_slice(&self.proof[at..at + 32])
     }

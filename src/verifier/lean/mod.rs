@@ -46,6 +46,7 @@ mod msm;
 mod opening;
 mod protocol;
 mod quotient;
+mod reader;
 pub mod reference;
 mod solidity;
 mod symbolic;

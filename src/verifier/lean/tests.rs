@@ -332,12 +332,13 @@ async fn batches_are_accepted_in_the_canonical_encoding_only() {
 async fn both_verifiers_decide_alike() {
     for name in MODELS {
         let mut d = Deployed::new(name).await;
-        let pair = fuzz::Pair { ezkl: d.ezkl, lean: d.one };
+        let pair = fuzz::Pair { ezkl: d.ezkl, lean: d.one, batch: Some(d.many) };
         let plan = fuzz::Plan { cases: cases(150), seed: 7 };
         let samples = [Sample { proof: &d.fixture.proof, instances: &d.fixture.instances }];
         let report =
             fuzz::run(&mut d.evm, pair, d.lean.protocol(), &samples, plan).expect("transactions");
         assert_eq!(report.cases, plan.cases);
+        assert!(report.batches > 0);
         assert!(report.accepted > 0 && report.accepted < report.cases);
         assert!(report.disagreements.is_empty(), "{name}: {:?}", report.disagreements[0].mutation);
     }

@@ -1,0 +1,112 @@
+//! What `bench gas` and `bench fuzz` look at: a circuit of a folder's model, built for the purpose.
+
+use super::Context;
+use crate::{
+    artifacts::{proof::Proof, run_args::RunArgs, settings::Settings},
+    engine::Engine,
+    files,
+    project::{
+        self, BuildOptions, MadeVerifier, Project, VerifierRequest,
+        config::{CircuitConfig, FILE_NAME, Target, VerifierConfig},
+    },
+    srs, tune,
+    verifier::Kind,
+};
+use clap::Args;
+use eyre::{Result, eyre};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// The largest k that a calibration may come to here, where any SRS will do.
+const MAX_LOGROWS: i64 = 20;
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct CircuitOptions {
+    /// Who chooses the circuit: ezkl's calibration from ezkl's own defaults (resources, accuracy),
+    /// zkvouch's tuner (tune), or the circuit options alone (manual).
+    #[arg(long, value_enum, default_value_t = Target::Resources)]
+    target: Target,
+    #[command(flatten)]
+    circuit: CircuitConfig,
+}
+
+/// A built project in a folder of its own, which goes with it.
+pub(super) struct Circuit {
+    pub(super) project: Project,
+    pub(super) settings: Settings,
+    /// The sample.
+    pub(super) proof: Proof,
+    pub(super) engine: Engine,
+    pub(super) input: PathBuf,
+    scratch: TempDir,
+}
+
+impl CircuitOptions {
+    /// Builds the model of `folder`, which has model.onnx or network.onnx and input.json.
+    pub(super) async fn build(&self, context: &Context, folder: &Path) -> Result<Circuit> {
+        let find = |name: &str| Some(folder.join(name)).filter(|path| path.is_file());
+        let model = find("model.onnx")
+            .or_else(|| find("network.onnx"))
+            .ok_or_else(|| eyre!("neither model.onnx nor network.onnx"))?;
+        let input = find("input.json").ok_or_else(|| eyre!("no input.json"))?;
+        let absolute = |path: &Path| path.canonicalize().map_err(files::Error::at("read", path));
+        let (model, input) = (absolute(&model)?, absolute(&input)?);
+        let scratch = tempfile::tempdir()?;
+        let file = scratch.path().join(FILE_NAME);
+        files::write_atomic(&file, self.project_file(&model, &input)?.as_bytes())?;
+        let project = Project::open(&file)?;
+        project.build(BuildOptions::default(), context.ui.observer()).await?;
+        let settings = project.settings()?;
+        let proof = Proof::read(&project.artifacts().proof)?;
+        let engine = context.engine(Some(&project))?;
+        Ok(Circuit { project, settings, proof, engine, input, scratch })
+    }
+
+    fn project_file(&self, model: &Path, input: &Path) -> Result<String> {
+        let mut circuit = self.circuit.clone();
+        if matches!(self.target, Target::Resources | Target::Accuracy) {
+            let ezkl = tune::baseline_args(&RunArgs::default());
+            circuit.decomp_base.get_or_insert(ezkl.decomp_base);
+            circuit.decomp_legs.get_or_insert(ezkl.decomp_legs);
+            circuit.num_inner_cols.get_or_insert(ezkl.num_inner_cols);
+        }
+        // The chain of a benchmark is nobody's, so any SRS of the right size does.
+        let (data, srs) = ([input.to_owned()], srs::Source::UnsafeDev);
+        let text = project::config::template(model, &data, &circuit, &srs);
+        let mut document: toml_edit::DocumentMut = text.parse()?;
+        let target = json!(self.target);
+        document["calibration"]["target"] = toml_edit::value(target.as_str().unwrap_or_default());
+        document["calibration"]["max_logrows"] = toml_edit::value(MAX_LOGROWS);
+        // What is only looked at need not be deployable.
+        document["verifier"]["allow_oversize"] = toml_edit::value(true);
+        Ok(document.to_string())
+    }
+}
+
+impl Circuit {
+    /// A verifier that has accepted the sample.
+    pub(super) async fn verifier(&self, config: &VerifierConfig) -> Result<MadeVerifier> {
+        let artifacts = self.project.artifacts();
+        let request = VerifierRequest {
+            settings: &self.settings,
+            settings_path: &artifacts.settings,
+            vk: &artifacts.vk,
+            srs: &artifacts.srs,
+            proof: Some(&self.proof),
+            config,
+        };
+        Ok(project::make_verifier(&self.engine, &request).await?)
+    }
+
+    /// The options of a verifier of this kind.
+    pub(super) fn options(&self, kind: Kind) -> VerifierConfig {
+        VerifierConfig { kind, ..self.project.config().verifier.clone() }
+    }
+
+    /// Another proof of the sample's input.
+    pub(super) async fn another_proof(&self) -> Result<Proof> {
+        let output = self.scratch.path().join("another.proof.json");
+        Ok(self.project.prove(&self.engine, &self.input, &output).await?)
+    }
+}

@@ -1,0 +1,174 @@
+//! `zkvouch bench fuzz`
+
+use super::{Context, bench_circuit::CircuitOptions, exit::Coded};
+use crate::{
+    evm::Evm,
+    verifier::{
+        Kind, Sample, VerifierArtifact, VerifierSource,
+        lean::{
+            LeanVerifier,
+            fuzz::{self, Pair, Plan},
+        },
+        solc::Compiler,
+    },
+};
+use alloy::primitives::Bytes;
+use clap::Args;
+use eyre::{Result, WrapErr, eyre};
+use serde::Serialize;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// zkvouch bench fuzz
+#[derive(Args, Debug)]
+pub(super) struct BenchFuzz {
+    /// Folders with model.onnx or network.onnx and input.json.
+    #[arg(required = true)]
+    folders: Vec<PathBuf>,
+    /// Mutated proofs for each model.
+    #[arg(long, default_value_t = 20_000)]
+    cases: usize,
+    /// The same seed tries the same mutations.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    #[command(flatten)]
+    circuit: CircuitOptions,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Model {
+    name: String,
+    k: u32,
+    instances: usize,
+    #[serde(flatten)]
+    report: fuzz::Report,
+}
+
+impl BenchFuzz {
+    pub(super) async fn run(self, context: &Context) -> Result<()> {
+        let mut models = Vec::new();
+        for folder in &self.folders {
+            let model = self.model(context, folder).await;
+            let model = model.wrap_err_with(|| format!("in {}", folder.display()))?;
+            context.ui.note(line(&model));
+            models.push(model);
+        }
+        let found = |model: &Model| {
+            let first = model.report.disagreements.first()?;
+            Some((model.name.clone(), model.report.disagreements.len(), first.clone()))
+        };
+        if let Some((name, count, first)) = models.iter().find_map(found) {
+            let message = format!(
+                "{name}: the verifiers disagree on {count} cases; the first: {} (ezkl's {}, lean {}, \
+                 batch {:?}), calldata {}; please report it and use verifier.kind = \"ezkl\"",
+                first.mutation, first.ezkl, first.lean, first.batch, first.calldata
+            );
+            return Err(Coded::invalid(message).into());
+        }
+        let lines: Vec<_> = models.iter().map(line).collect();
+        context.ui.result(lines.join("\n"), &json!({ "seed": self.seed, "models": models }))
+    }
+
+    async fn model(&self, context: &Context, folder: &Path) -> Result<Model> {
+        let circuit = self.circuit.build(context, folder).await?;
+        let lean = circuit.verifier(&circuit.options(Kind::Lean)).await?;
+        let ezkl = circuit.verifier(&circuit.options(Kind::Ezkl)).await?.artifact;
+        let generated = lean.lean.ok_or_else(|| eyre!("there is no lean verifier"))?;
+        let config = circuit.options(Kind::Lean);
+        let compilers = config.matrix.compilers(&config.solc).await?;
+        let batch = match (generated.batch_source(), compilers.first()) {
+            (Some(source), Some(compiler)) => {
+                Some(batch_code(compiler, &lean.artifact, &source).await?)
+            }
+            _ => None,
+        };
+        let proofs = vec![circuit.proof.clone(), circuit.another_proof().await?];
+        circuit.engine.shutdown().await;
+        let codes = Codes {
+            ezkl: ezkl.init_code().clone(),
+            lean: lean.artifact.init_code().clone(),
+            batch,
+        };
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let bar = context.ui.spinner(format!("{} cases", self.cases));
+        let mut tasks = tokio::task::JoinSet::new();
+        for worker in 0..workers {
+            let (codes, generated, proofs) = (codes.clone(), generated.clone(), proofs.clone());
+            let share = self.cases / workers + usize::from(worker < self.cases % workers);
+            let seed = self.seed.wrapping_mul(1_000).wrapping_add(worker as u64);
+            tasks.spawn_blocking(move || {
+                let samples: Vec<Sample<'_>> = proofs
+                    .iter()
+                    .map(|proof| Sample { proof: &proof.proof, instances: &proof.instances })
+                    .collect();
+                codes.fuzz(&generated, &samples, Plan { cases: share, seed })
+            });
+        }
+        let mut model = Model {
+            name: folder.file_name().map_or_else(String::new, |name| name.display().to_string()),
+            k: circuit.settings.run_args.logrows,
+            instances: circuit.proof.instances.len(),
+            report: fuzz::Report::default(),
+        };
+        while let Some(report) = tasks.join_next().await {
+            model.report.merge(report??);
+        }
+        bar.finish_and_clear();
+        Ok(model)
+    }
+}
+
+/// The batch contract as the verifier was compiled.
+async fn batch_code(
+    compiler: &Compiler,
+    lean: &VerifierArtifact,
+    source: &VerifierSource,
+) -> Result<Bytes> {
+    let options = &lean.metadata().compiler.options;
+    let contract = compiler.compile_contract(&source.sources(), options, source.contract()).await?;
+    Ok(contract.init_code)
+}
+
+#[derive(Clone)]
+struct Codes {
+    ezkl: Bytes,
+    lean: Bytes,
+    batch: Option<Bytes>,
+}
+
+impl Codes {
+    /// In an EVM of its own, without the limits on code.
+    fn fuzz(
+        self,
+        lean: &LeanVerifier,
+        samples: &[Sample<'_>],
+        plan: Plan,
+    ) -> Result<fuzz::Report, crate::evm::Error> {
+        let mut evm = Evm::default().without_limits();
+        let pair = Pair {
+            ezkl: evm.deploy(self.ezkl)?.address,
+            lean: evm.deploy(self.lean)?.address,
+            batch: match self.batch {
+                Some(code) => Some(evm.deploy(code)?.address),
+                None => None,
+            },
+        };
+        fuzz::run(&mut evm, pair, lean.protocol(), samples, plan)
+    }
+}
+
+fn line(model: &Model) -> String {
+    let report = &model.report;
+    format!(
+        "{:<24} k {:>2}, {:>3} instances: {} cases, {} of them in a batch as well, {} accepted, {} \
+         disagreements, dearest rejection {} gas",
+        model.name,
+        model.k,
+        model.instances,
+        report.cases,
+        report.batches,
+        report.accepted,
+        report.disagreements.len(),
+        report.dearest_rejection
+    )
+}
