@@ -13,7 +13,7 @@ mod build;
 mod onchain;
 
 pub use build::{
-    BuildOptions, BuildReport, Comparison, MadeVerifier, VerifierRequest, calibrate, make_verifier,
+    BatchReport, BuildOptions, BuildReport, Comparison, MadeVerifier, VerifierRequest, calibrate, make_verifier,
     srs_source,
 };
 pub use graph::{Manifest, read_manifest};

@@ -4,7 +4,7 @@
 //! [`VerifierArtifact`] that has accepted a real proof and rejected mutants of it.
 
 mod artifact;
-pub mod calldata;
+pub mod batch;
 mod ceremony;
 pub mod golden;
 pub mod guard;
@@ -13,6 +13,7 @@ mod lexer;
 pub mod report;
 pub mod solc;
 
+pub use crate::calldata;
 pub use artifact::{
     ArtifactFiles, CompilerRecord, METADATA_FILE, VerifierArtifact, VerifierMetadata,
 };
