@@ -110,7 +110,14 @@ abstract contract GasBase is Fixtures {
             abi.encodePacked(
                 type(ModelVerifier).creationCode,
                 abi.encode(
-                    model.parts, model.bare, address(model.bare).codehash, model.proofLength, GAS_CAP, model.descriptor
+                    model.parts,
+                    model.bare,
+                    address(model.bare).codehash,
+                    model.batch,
+                    batchHash(model),
+                    model.proofLength,
+                    GAS_CAP,
+                    model.descriptor
                 )
             ),
             "deploy adapter"
