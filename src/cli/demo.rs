@@ -66,7 +66,7 @@ impl Demo {
         let mut deployer = Deployer::new(&sender, Mode::Broadcast);
         let deployed = DeployOptions::default().run(&project, &mut deployer, false).await?;
         let (submitted, submission) =
-            SubmitOptions::default().run(&project, &proof, &sender, Mode::Broadcast, false).await?;
+            SubmitOptions::default().run(&project, &[proof], &sender, Mode::Broadcast, false).await?;
         node.stop().await;
 
         let float_text = float
