@@ -40,6 +40,14 @@ contract EmergencyStop is IModelVerifier, Ownable2Step, Pausable {
     }
 
     /// @inheritdoc IModelVerifier
+    function verifyMany(
+        bytes[] calldata proofs,
+        uint256[][] calldata instances
+    ) external view override whenNotPaused {
+        VERIFIER.verifyMany(proofs, instances);
+    }
+
+    /// @inheritdoc IModelVerifier
     function selector() external view override returns (bytes4) {
         return VERIFIER.selector();
     }

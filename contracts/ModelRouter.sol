@@ -9,8 +9,8 @@ import {Ownable, Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step
 
 /// @title From a model to its verifier
 /// @notice A model is added once and its verifier never changes; it may be retired, for good. Adding one takes a golden
-/// proof: the verifier must accept it and refuse two mutants of it in the same transaction, so that code which
-/// refuses everything, or nothing, never gets a route.
+/// proof: the verifier must accept it and refuse two mutants of it in the same transaction, alone and in batches, so
+/// that code which refuses everything, or nothing, never gets a route.
 /// @dev Made to be owned by a timelock. Renouncing the ownership freezes the routes: nothing is added or retired
 /// any more.
 contract ModelRouter is IModelRouter, Ownable2Step {
@@ -58,6 +58,15 @@ contract ModelRouter is IModelRouter, Ownable2Step {
         uint256[] calldata instances
     ) external view override {
         verifierOf(modelId).verify(proof, instances);
+    }
+
+    /// @inheritdoc IModelRouter
+    function verifyBatch(
+        bytes32 modelId,
+        bytes[] calldata proofs,
+        uint256[][] calldata instances
+    ) external view override {
+        verifierOf(modelId).verifyMany(proofs, instances);
     }
 
     /// @inheritdoc IModelRouter
@@ -131,35 +140,44 @@ contract ModelRouter is IModelRouter, Ownable2Step {
         if (kind != PROOF_SELECTOR) revert SelectorRefused(kind);
         verifier.verify(proof, instances);
 
+        bytes[] memory proofs = new bytes[](2);
+        uint256[][] memory batch = new uint256[][](2);
+        (proofs[0], proofs[1]) = (proof, proof);
+        (batch[0], batch[1]) = (instances, instances);
+        verifier.verifyMany(proofs, batch);
+
         // A changed instance passes every check of shape, and it is the pairing that has to refuse it: the last one,
-        // an output.
+        // an output. In a batch it stands last, and the changed proof first: code that looks at one of them only is
+        // found.
         uint256 count = instances.length;
         if (count != 0) {
             uint256[] memory mutant = instances;
             mutant[count - 1] = addmod(mutant[count - 1], 1, FixedPoint.SCALAR_MODULUS);
-            _requireRefused(verifier, modelId, proof, mutant, false);
+            batch[1] = mutant;
+            _requireRefused(verifier, modelId, abi.encodeCall(verifier.verify, (proof, mutant)), false);
+            _requireRefused(verifier, modelId, abi.encodeCall(verifier.verifyMany, (proofs, batch)), false);
+            batch[1] = instances;
         }
         bytes memory mutantProof = proof;
         mutantProof[proof.length / 2] ^= 0x01;
-        _requireRefused(verifier, modelId, mutantProof, instances, true);
+        proofs[0] = mutantProof;
+        _requireRefused(verifier, modelId, abi.encodeCall(verifier.verify, (mutantProof, instances)), true);
+        _requireRefused(verifier, modelId, abi.encodeCall(verifier.verifyMany, (proofs, batch)), true);
     }
 
     function _requireRefused(
         IModelVerifier verifier,
         bytes32 modelId,
-        bytes memory proof,
-        uint256[] memory instances,
+        bytes memory call,
         bool changedProof
     ) private view {
-        try verifier.verify(proof, instances) {
-            revert MutantAccepted(modelId, changedProof);
-        } catch (bytes memory reason) {
-            // Its selector, or zero where it has none.
-            // forge-lint: disable-next-line(unsafe-typecast)
-            bytes4 selector = bytes4(reason);
-            if (selector != IModelVerifierErrors.InvalidProof.selector) {
-                revert MutantRefusedOtherwise(modelId, selector);
-            }
+        (bool success, bytes memory reason) = address(verifier).staticcall(call);
+        if (success) revert MutantAccepted(modelId, changedProof);
+        // Its selector, or zero where it has none.
+        // forge-lint: disable-next-line(unsafe-typecast)
+        bytes4 selector = bytes4(reason);
+        if (selector != IModelVerifierErrors.InvalidProof.selector) {
+            revert MutantRefusedOtherwise(modelId, selector);
         }
     }
 }

@@ -2,7 +2,7 @@
 pragma solidity ^0.8.24;
 
 import {IModelVerifier, ModelParts, PROOF_SELECTOR, Tensor} from "./interfaces/IModelVerifier.sol";
-import {IProofVerifier} from "./interfaces/IProofVerifier.sol";
+import {IBatchProofVerifier, IProofVerifier} from "./interfaces/IProofVerifier.sol";
 import {FixedPoint} from "./libraries/FixedPoint.sol";
 import {ModelId} from "./libraries/ModelId.sol";
 import {SchemaLib} from "./libraries/SchemaLib.sol";
@@ -11,8 +11,9 @@ import {ShortString, ShortStrings} from "@openzeppelin/contracts/utils/ShortStri
 /// @title The adapter between a bare verifier and everybody else
 /// @notice Names the model, refuses whatever has the wrong shape before the bare verifier sees it, encodes the call
 /// anew, and tells apart the ways in which it can fail. Immutable, without an owner.
-/// @dev The bare verifier is pinned by address and by code hash. It gets a limited amount of gas, and at most one word
-/// of what it returns is read. `InvalidProof` never depends on how much gas the caller sent.
+/// @dev The bare verifiers, of one proof and of many, are pinned by address and by code hash. They get a limited amount
+/// of gas, and at most one word of what they return is read. `InvalidProof` never depends on how much gas the caller
+/// sent.
 contract ModelVerifier is IModelVerifier {
     /// @notice A constructor argument cannot be right.
     /// @param argument Its name.
@@ -24,13 +25,19 @@ contract ModelVerifier is IModelVerifier {
     /// @notice The hash of the bare verifier's code.
     bytes32 public immutable VERIFIER_CODE_HASH;
 
+    /// @notice The bare verifier of many proofs at once; zero if there is none, and many are verified one by one.
+    IBatchProofVerifier public immutable BATCH_VERIFIER;
+
+    /// @notice The hash of the batch verifier's code; zero if there is none.
+    bytes32 public immutable BATCH_VERIFIER_CODE_HASH;
+
     /// @notice The exact length of a proof in bytes.
     uint256 public immutable PROOF_LENGTH;
 
     /// @notice The exact number of instances.
     uint256 public immutable INSTANCE_COUNT;
 
-    /// @notice The most gas that the bare verifier gets.
+    /// @notice The most gas that the bare verifier gets, for each proof.
     uint256 public immutable GAS_CAP;
 
     /// @inheritdoc IModelVerifier
@@ -55,20 +62,25 @@ contract ModelVerifier is IModelVerifier {
     /// @param parts What the model's identity is made of.
     /// @param verifier The bare verifier, deployed already.
     /// @param verifierCodeHash keccak256 of its code.
+    /// @param batchVerifier The bare verifier of many proofs, deployed already, or zero for none.
+    /// @param batchVerifierCodeHash keccak256 of its code; zero for none.
     /// @param proofLength The length of a proof in bytes, a multiple of 32.
-    /// @param gasCap The most gas that it gets; leave some room over what a verification takes, for repricings.
+    /// @param gasCap The most gas that they get for a proof; leave some room over what a verification takes, for
+    /// repricings, and for a batch of one, which takes a little more.
     /// @param tensorDescriptor The instances' tensors, in the form of `SchemaLib`.
     constructor(
         ModelParts memory parts,
         IProofVerifier verifier,
         bytes32 verifierCodeHash,
+        IBatchProofVerifier batchVerifier,
+        bytes32 batchVerifierCodeHash,
         uint256 proofLength,
         uint256 gasCap,
         bytes memory tensorDescriptor
     ) {
-        bytes32 found = address(verifier).codehash;
-        if (found != verifierCodeHash || address(verifier).code.length == 0) {
-            revert VerifierCodeMismatch(address(verifier), found, verifierCodeHash);
+        _requireCode(address(verifier), verifierCodeHash);
+        if (address(batchVerifier) != address(0) || batchVerifierCodeHash != 0) {
+            _requireCode(address(batchVerifier), batchVerifierCodeHash);
         }
         // A proof that needs no padding has one canonical encoding.
         if (proofLength == 0 || proofLength % 32 != 0) revert InvalidArgument("proofLength");
@@ -77,6 +89,8 @@ contract ModelVerifier is IModelVerifier {
 
         VERIFIER = verifier;
         VERIFIER_CODE_HASH = verifierCodeHash;
+        BATCH_VERIFIER = batchVerifier;
+        BATCH_VERIFIER_CODE_HASH = batchVerifierCodeHash;
         PROOF_LENGTH = proofLength;
         GAS_CAP = gasCap;
 
@@ -102,30 +116,30 @@ contract ModelVerifier is IModelVerifier {
         bytes calldata proof,
         uint256[] calldata instances
     ) external view override {
-        if (proof.length != PROOF_LENGTH) revert ProofLengthMismatch(proof.length, PROOF_LENGTH);
-        if (instances.length != INSTANCE_COUNT) revert InstanceCountMismatch(instances.length, INSTANCE_COUNT);
-        _requireInField(instances);
+        _requireShape(proof, instances);
+        _verify(proof, instances);
+    }
 
-        address target = address(VERIFIER);
-        bytes32 found = target.codehash;
-        if (found != VERIFIER_CODE_HASH) revert VerifierCodeMismatch(target, found, VERIFIER_CODE_HASH);
-
-        bytes memory data = abi.encodeCall(IProofVerifier.verifyProof, (proof, instances));
-        uint256 cap = GAS_CAP;
-        uint256 before;
-        bool success;
-        uint256 size;
-        uint256 answer;
-        assembly ("memory-safe") {
-            before := gas()
-            // Only the scratch word takes an answer, however much is returned.
-            success := staticcall(cap, target, add(data, 0x20), mload(data), 0x00, 0x20)
-            size := returndatasize()
-            answer := mload(0x00)
+    /// @inheritdoc IModelVerifier
+    function verifyMany(
+        bytes[] calldata proofs,
+        uint256[][] calldata instances
+    ) external view override {
+        uint256 count = instances.length;
+        if (proofs.length != count) revert BatchLengthMismatch(proofs.length, count);
+        if (count == 0) revert EmptyBatch();
+        for (uint256 i = 0; i < count; ++i) {
+            _requireShape(proofs[i], instances[i]);
         }
-        if (!success) _refuse(before, before - gasleft(), cap);
-        if (size != 32 || answer > 1) revert UnexpectedVerifierReturn(size);
-        if (answer == 0) revert InvalidProof(modelId);
+        address target = address(BATCH_VERIFIER);
+        if (target != address(0)) {
+            bytes memory data = abi.encodeCall(IBatchProofVerifier.verifyMany, (proofs, instances));
+            _ask(target, BATCH_VERIFIER_CODE_HASH, data, count * GAS_CAP);
+            return;
+        }
+        for (uint256 i = 0; i < count; ++i) {
+            _verify(proofs[i], instances[i]);
+        }
     }
 
     /// @inheritdoc IModelVerifier
@@ -157,6 +171,39 @@ contract ModelVerifier is IModelVerifier {
         return ModelParts(_ONNX_HASH, _SETTINGS_HASH, _SRS_HASH, _VK_HASH, ShortStrings.toString(_ENGINE));
     }
 
+    function _verify(
+        bytes calldata proof,
+        uint256[] calldata instances
+    ) private view {
+        bytes memory data = abi.encodeCall(IProofVerifier.verifyProof, (proof, instances));
+        _ask(address(VERIFIER), VERIFIER_CODE_HASH, data, GAS_CAP);
+    }
+
+    /// @dev Returns if the code that was pinned says true.
+    function _ask(
+        address target,
+        bytes32 codeHash,
+        bytes memory data,
+        uint256 cap
+    ) private view {
+        bytes32 found = target.codehash;
+        if (found != codeHash) revert VerifierCodeMismatch(target, found, codeHash);
+        uint256 before;
+        bool success;
+        uint256 size;
+        uint256 answer;
+        assembly ("memory-safe") {
+            before := gas()
+            // Only the scratch word takes an answer, however much is returned.
+            success := staticcall(cap, target, add(data, 0x20), mload(data), 0x00, 0x20)
+            size := returndatasize()
+            answer := mload(0x00)
+        }
+        if (!success) _refuse(before, before - gasleft(), cap);
+        if (size != 32 || answer > 1) revert UnexpectedVerifierReturn(size);
+        if (answer == 0) revert InvalidProof(modelId);
+    }
+
     /// @dev An invalid proof is called so only if gas had no part in it, whatever the caller sent. A verifier that runs
     /// dry uses up all it was given; if it is a precompile that runs dry, all but a 64th part; with another call in
     /// between, all but a 32nd.
@@ -185,6 +232,23 @@ contract ModelVerifier is IModelVerifier {
         uint256 rest = data.length - offset;
         // What follows the data in memory is not part of it.
         if (rest < 32) word &= ~(bytes32(type(uint256).max) >> (8 * rest));
+    }
+
+    function _requireShape(
+        bytes calldata proof,
+        uint256[] calldata instances
+    ) private view {
+        if (proof.length != PROOF_LENGTH) revert ProofLengthMismatch(proof.length, PROOF_LENGTH);
+        if (instances.length != INSTANCE_COUNT) revert InstanceCountMismatch(instances.length, INSTANCE_COUNT);
+        _requireInField(instances);
+    }
+
+    function _requireCode(
+        address verifier,
+        bytes32 expected
+    ) private view {
+        bytes32 found = verifier.codehash;
+        if (found != expected || verifier.code.length == 0) revert VerifierCodeMismatch(verifier, found, expected);
     }
 
     /// @dev One comparison an instance and no branch, since a model can have hundreds; only a refusal looks for the

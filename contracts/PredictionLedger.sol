@@ -2,7 +2,7 @@
 pragma solidity ^0.8.24;
 
 import {IModelRouter, Outcome} from "./interfaces/IModelRouter.sol";
-import {IModelVerifier} from "./interfaces/IModelVerifier.sol";
+import {IModelVerifier, IModelVerifierErrors} from "./interfaces/IModelVerifier.sol";
 import {IPredictionLedger, Record, Submission} from "./interfaces/IPredictionLedger.sol";
 import {BoundedCall} from "./libraries/BoundedCall.sol";
 import {PredictionId} from "./libraries/PredictionId.sol";
@@ -10,7 +10,8 @@ import {SchemaLib} from "./libraries/SchemaLib.sol";
 
 /// @title The record of verified predictions
 /// @notice Verifies a prediction by the router's verifier of its model and records it once. Immutable, without an
-/// owner. @dev Verifiers are only ever called statically, so nothing can come back in between.
+/// owner.
+/// @dev Verifiers are only ever called statically, so nothing can come back in between.
 contract PredictionLedger is IPredictionLedger {
     /// @inheritdoc IPredictionLedger
     IModelRouter public immutable override router;
@@ -32,6 +33,29 @@ contract PredictionLedger is IPredictionLedger {
         uint256[] calldata instances
     ) external override returns (bytes32 id, bytes memory schema) {
         return _record(modelId, context, proof, instances);
+    }
+
+    /// @inheritdoc IPredictionLedger
+    function recordBatch(
+        bytes32 modelId,
+        bytes32[] calldata contexts,
+        bytes[] calldata proofs,
+        uint256[][] calldata instances
+    ) external override returns (bytes32[] memory ids, bytes memory schema) {
+        uint256 count = instances.length;
+        if (contexts.length != count) revert IModelVerifierErrors.BatchLengthMismatch(contexts.length, count);
+        ids = new bytes32[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            ids[i] = _newId(modelId, contexts[i], instances[i]);
+        }
+        IModelVerifier verifier = router.verifierOf(modelId);
+        verifier.verifyMany(proofs, instances);
+        schema = verifier.schema();
+        for (uint256 i = 0; i < count; ++i) {
+            // It may stand in this very batch before.
+            if (_records[ids[i]].timestamp != 0) revert AlreadyRecorded(ids[i]);
+            _store(modelId, ids[i], contexts[i], instances[i], schema);
+        }
     }
 
     /// @inheritdoc IPredictionLedger
@@ -89,13 +113,21 @@ contract PredictionLedger is IPredictionLedger {
         bytes calldata proof,
         uint256[] calldata instances
     ) private returns (bytes32 id, bytes memory schema) {
-        id = PredictionId.compute(modelId, instances, msg.sender, context);
-        if (_records[id].timestamp != 0) revert AlreadyRecorded(id);
+        id = _newId(modelId, context, instances);
         // Straight to the verifier: the proof is copied once less than through the router.
         IModelVerifier verifier = router.verifierOf(modelId);
         verifier.verify(proof, instances);
         schema = verifier.schema();
         _store(modelId, id, context, instances, schema);
+    }
+
+    function _newId(
+        bytes32 modelId,
+        bytes32 context,
+        uint256[] calldata instances
+    ) private view returns (bytes32 id) {
+        id = PredictionId.compute(modelId, instances, msg.sender, context);
+        if (_records[id].timestamp != 0) revert AlreadyRecorded(id);
     }
 
     function _tryRecord(

@@ -14,16 +14,18 @@ import {IModelVerifier, ModelParts} from "zkvouch/interfaces/IModelVerifier.sol"
 ///         forge script script/AddModel.s.sol --rpc-url … --account … [--broadcast]
 ///
 /// ZKVOUCH_MODEL has `parts`, `descriptor` and `proofLength` (contracts/README.md), ZKVOUCH_VERIFIER the bare
-/// verifier's `bytecode`, ZKVOUCH_PROOF is a proof of ezkl's format, the golden one. ZKVOUCH_GAS_CAP is the gas that
-/// the bare verifier gets, 3,000,000 by default. With ZKVOUCH_GUARDIAN an emergency stop stands in front. If the sender
-/// is
-/// not the router's owner, the owner's call is printed instead of made.
+/// verifier's `bytecode`, ZKVOUCH_PROOF is a proof of ezkl's format, the golden one. ZKVOUCH_BATCH_VERIFIER is as
+/// ZKVOUCH_VERIFIER for the lean verifier of many proofs; without it, batches are verified one by one. ZKVOUCH_GAS_CAP
+/// is the gas that a bare verifier gets for a proof, 3,000,000 by default. With ZKVOUCH_GUARDIAN an emergency stop
+/// stands in
+/// front. If the sender is not the router's owner, the owner's call is printed instead of made.
 contract AddModel is Deployer {
     using stdJson for string;
 
     /// @notice Where a model's contracts are.
     struct Placed {
         address bare;
+        address batch;
         address adapter;
         address routed;
     }
@@ -33,43 +35,32 @@ contract AddModel is Deployer {
     function run() external returns (Placed memory placed) {
         vm.startBroadcast();
         string memory model = vm.readFile(vm.envString("ZKVOUCH_MODEL"));
-        string memory verifier = vm.readFile(vm.envString("ZKVOUCH_VERIFIER"));
+        bytes memory verifier = _code(vm.envString("ZKVOUCH_VERIFIER"));
+        bytes memory batchVerifier = _code(vm.envOr("ZKVOUCH_BATCH_VERIFIER", string("")));
         string memory proof = vm.readFile(vm.envString("ZKVOUCH_PROOF"));
         uint256 gasCap = vm.envOr("ZKVOUCH_GAS_CAP", uint256(3_000_000));
-        placed = place(model, verifier.readBytes(".bytecode"), gasCap, vm.envOr("ZKVOUCH_GUARDIAN", address(0)));
+        placed = place(model, verifier, batchVerifier, gasCap, vm.envOr("ZKVOUCH_GUARDIAN", address(0)));
         add(routerFromEnv(), placed.routed, proof, broadcaster());
         vm.stopBroadcast();
     }
 
-    /// @notice Deploys the bare verifier, its adapter and, if there is a guardian, the stop in front.
+    /// @notice Deploys the bare verifiers, their adapter and, if there is a guardian, the stop in front.
     /// @param model The model's JSON.
     /// @param verifierCode The bare verifier's creation code.
-    /// @param gasCap The gas that it gets.
+    /// @param batchVerifierCode The bare batch verifier's creation code; empty for none.
+    /// @param gasCap The gas that they get for a proof.
     /// @param guardian Who may stop it; zero for no stop.
     /// @return placed The contracts.
     function place(
         string memory model,
         bytes memory verifierCode,
+        bytes memory batchVerifierCode,
         uint256 gasCap,
         address guardian
     ) public returns (Placed memory placed) {
-        ModelParts memory parts = ModelParts(
-            model.readBytes32(".parts.onnxHash"),
-            model.readBytes32(".parts.settingsHash"),
-            model.readBytes32(".parts.srsHash"),
-            model.readBytes32(".parts.vkHash"),
-            model.readString(".parts.engine")
-        );
         placed.bare = deploy("bare verifier", verifierCode);
-        bytes memory arguments = abi.encode(
-            parts,
-            placed.bare,
-            placed.bare.codehash,
-            model.readUint(".proofLength"),
-            gasCap,
-            model.readBytes(".descriptor")
-        );
-        placed.adapter = deploy("ModelVerifier", creationCode("ModelVerifier", arguments));
+        if (batchVerifierCode.length != 0) placed.batch = deploy("bare batch verifier", batchVerifierCode);
+        placed.adapter = deploy("ModelVerifier", creationCode("ModelVerifier", _arguments(model, placed, gasCap)));
         placed.routed = guardian == address(0)
             ? placed.adapter
             : deploy("EmergencyStop", creationCode("EmergencyStop", abi.encode(placed.adapter, guardian)));
@@ -98,6 +89,39 @@ contract AddModel is Deployer {
             address(router),
             abi.encodeCall(IModelRouter.addModel, (IModelVerifier(verifier), proof, instances))
         );
+    }
+
+    /// @dev What the adapter's constructor takes.
+    function _arguments(
+        string memory model,
+        Placed memory placed,
+        uint256 gasCap
+    ) private view returns (bytes memory) {
+        ModelParts memory parts = ModelParts(
+            model.readBytes32(".parts.onnxHash"),
+            model.readBytes32(".parts.settingsHash"),
+            model.readBytes32(".parts.srsHash"),
+            model.readBytes32(".parts.vkHash"),
+            model.readString(".parts.engine")
+        );
+        bytes32 batchHash = placed.batch == address(0) ? bytes32(0) : placed.batch.codehash;
+        return abi.encode(
+            parts,
+            placed.bare,
+            placed.bare.codehash,
+            placed.batch,
+            batchHash,
+            model.readUint(".proofLength"),
+            gasCap,
+            model.readBytes(".descriptor")
+        );
+    }
+
+    /// @dev A verifier's creation code; none without a file.
+    function _code(
+        string memory file
+    ) private view returns (bytes memory) {
+        return bytes(file).length == 0 ? bytes("") : vm.readFile(file).readBytes(".bytecode");
     }
 
     /// @dev ezkl writes scalars least significant byte first.

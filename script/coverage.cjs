@@ -4,7 +4,8 @@
 //     npm run coverage
 //
 // Only contracts/ counts. forge compiles for it without the optimizer, so the code is not the deployed one. (Not by
-// `--ir-minimum`: it loses the lines of assembly.) Variants.t.sol would add nothing but time, and is left out with gas.
+// `--ir-minimum`: it loses the lines of assembly.) The variants and the bare verifiers' tests would add nothing but
+// time, and are left out with gas.
 "use strict";
 const { spawnSync } = require("child_process");
 const fs = require("fs");
@@ -17,7 +18,7 @@ const REPORT = path.join(ROOT, "cache", "lcov.info");
 const run = spawnSync(
   "bash",
   [path.join(__dirname, "forge.sh"), "coverage", "--report", "lcov", "--report-file", REPORT]
-    .concat(["--no-match-coverage", "(tests|script|node_modules)/", "--no-match-path", "tests/contracts/{Variants,Gas}.t.sol"])
+    .concat(["--no-match-coverage", "(tests|script|node_modules)/", "--no-match-path", "tests/contracts/{Variants,LeanVariants,LeanVerifier,Gas}.t.sol"])
     .concat(["--fuzz-runs", "32"]),
   {
     cwd: ROOT,

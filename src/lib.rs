@@ -31,6 +31,7 @@
 
 pub mod accuracy;
 pub mod artifacts;
+pub mod calldata;
 pub mod chain;
 pub mod cli;
 pub mod engine;

@@ -69,6 +69,14 @@ interface IModelVerifierErrors {
 
     /// @notice The bare verifier returned without a revert something other than one word that is a boolean.
     error UnexpectedVerifierReturn(uint256 size);
+
+    /// @notice There is no proof in the batch.
+    error EmptyBatch();
+
+    /// @notice The arrays of a batch differ in length: each proof needs its instances.
+    /// @param received The length of the other array.
+    /// @param expected The number of instances' arrays.
+    error BatchLengthMismatch(uint256 received, uint256 expected);
 }
 
 /// @title Checks proofs of one named model
@@ -81,6 +89,15 @@ interface IModelVerifier is IModelVerifierErrors {
     function verify(
         bytes calldata proof,
         uint256[] calldata instances
+    ) external view;
+
+    /// @notice Returns if each proof shows that the model computed the instances at the same place, and reverts if one
+    /// of them does not, by the error that `verify` has for it. The same proof may stand there several times.
+    /// @param proofs The proofs, at least one.
+    /// @param instances The scalars of each, as many arrays as there are proofs.
+    function verifyMany(
+        bytes[] calldata proofs,
+        uint256[][] calldata instances
     ) external view;
 
     /// @notice The model's identity: keccak256(abi.encode(onnx sha256, settings sha256, srs sha256, vk sha256, engine

@@ -15,3 +15,16 @@ interface IProofVerifier {
         uint256[] calldata instances
     ) external view returns (bool);
 }
+
+/// @title The bare verifier of many proofs of one circuit, as generated from its verifying key
+/// @notice Returns true or reverts, as `IProofVerifier` does, for all of them at once.
+interface IBatchProofVerifier {
+    /// @notice Checks proofs against their public instances, the i-th proof against the i-th instances.
+    /// @param proofs The proofs, at least one, each a multiple of 32 bytes long.
+    /// @param instances Scalars of BN254, each below the modulus.
+    /// @return True; anything else is a revert.
+    function verifyMany(
+        bytes[] calldata proofs,
+        uint256[][] calldata instances
+    ) external view returns (bool);
+}

@@ -30,8 +30,19 @@ contract MockModelVerifier is IModelVerifier {
         bytes calldata proof,
         uint256[] calldata instances
     ) external view override {
-        if (instances.length != _INSTANCE_COUNT) revert InstanceCountMismatch(instances.length, _INSTANCE_COUNT);
-        if (keccak256(proof) != keccak256(mockProof(instances))) revert InvalidProof(modelId);
+        _verify(proof, instances);
+    }
+
+    /// @inheritdoc IModelVerifier
+    function verifyMany(
+        bytes[] calldata proofs,
+        uint256[][] calldata instances
+    ) external view override {
+        if (proofs.length != instances.length) revert BatchLengthMismatch(proofs.length, instances.length);
+        if (proofs.length == 0) revert EmptyBatch();
+        for (uint256 i = 0; i < proofs.length; ++i) {
+            _verify(proofs[i], instances[i]);
+        }
     }
 
     /// @inheritdoc IModelVerifier
@@ -54,5 +65,13 @@ contract MockModelVerifier is IModelVerifier {
         uint256[] calldata instances
     ) public view returns (bytes memory) {
         return abi.encode(modelId, keccak256(abi.encode(instances)));
+    }
+
+    function _verify(
+        bytes calldata proof,
+        uint256[] calldata instances
+    ) private view {
+        if (instances.length != _INSTANCE_COUNT) revert InstanceCountMismatch(instances.length, _INSTANCE_COUNT);
+        if (keccak256(proof) != keccak256(mockProof(instances))) revert InvalidProof(modelId);
     }
 }

@@ -6,14 +6,15 @@ use super::{
     broadcast::About,
     create2,
     deployments::{self, Compiler, Deployments, Entry, Model, Role, Srs},
-    policy, submit,
+    policy,
+    submit::{self, Claim, Function},
     tx::{self, Call, Receipt, Sender, Simulation},
 };
-use crate::field::{Felt, SCALAR_MODULUS};
+use crate::calldata;
 use alloy::{
     eips::BlockId,
     network::TransactionBuilder,
-    primitives::{Address, B256, Bytes, U256, keccak256},
+    primitives::{Address, B256, Bytes, keccak256},
     rpc::types::{
         TransactionRequest,
         state::{AccountOverride, StateOverride},
@@ -221,7 +222,7 @@ impl<'a> Deployer<'a> {
         // A malformed file is found before money is spent.
         let known = Deployments::read(&request.deployments, chain_id)?;
         if let Some(code) = &request.contract.runtime_code {
-            check_golden(sender, TRIAL, Some(code), &request.golden).await?;
+            check_golden(sender, TRIAL, Some(code), request).await?;
         }
         let before = match request.method {
             Method::Create => created_before(sender, request, &known).await?,
@@ -232,10 +233,13 @@ impl<'a> Deployer<'a> {
             None => self.contract(&request.contract, request.method).await?,
         };
         if let (Some(address), false) = (deployed.address, deployed.outcome.is_dry()) {
-            check_golden(sender, address, None, &request.golden).await?;
+            check_golden(sender, address, None, request).await?;
         }
         let kind = Kind {
-            role: Role::Verifier,
+            role: match request.function {
+                Function::One => Role::Verifier,
+                Function::Many => Role::BatchVerifier,
+            },
             method: request.method,
             model: Some(request.model.clone()),
             compiler: request.compiler.clone(),
@@ -383,45 +387,13 @@ async fn check_proxy(sender: &Sender) -> Result<()> {
     Err(Error::NoProxy { chain_id: sender.rpc().chain_id(), other_code: !code.is_empty() })
 }
 
-/// A proof that the verifier must accept, and mutants of which it must reject.
-#[derive(Clone, Debug)]
-pub struct GoldenProof {
-    /// The proof.
-    pub proof: Bytes,
-    /// The public instances.
-    pub instances: Vec<Felt>,
-}
-
-impl GoldenProof {
-    /// The proof with one bit flipped at the start, in the middle or at the end, and with the last
-    /// instance one higher.
-    pub fn mutants(&self) -> Vec<Self> {
-        let mut mutants = Vec::new();
-        let length = self.proof.len();
-        for at in [31, length / 2, length.saturating_sub(1)] {
-            let mut proof = self.proof.to_vec();
-            if let Some(byte) = proof.get_mut(at) {
-                *byte ^= 1;
-                mutants.push(Self { proof: proof.into(), instances: self.instances.clone() });
-            }
-        }
-        let mut instances = self.instances.clone();
-        if let Some(last) = instances.last_mut() {
-            let next = (last.to_u256() + U256::ONE) % SCALAR_MODULUS;
-            if let Ok(next) = Felt::new(next) {
-                *last = next;
-                mutants.push(Self { proof: self.proof.clone(), instances });
-            }
-        }
-        mutants
-    }
-}
-
 /// A verifier to deploy.
 #[derive(Clone, Debug)]
 pub struct VerifierRequest {
     /// The compiled verifier; its runtime code must be known.
     pub contract: Contract,
+    /// Whether it takes one proof or many.
+    pub function: Function,
     /// How it was compiled.
     pub compiler: Option<Compiler>,
     /// The model that it stands for.
@@ -430,7 +402,7 @@ pub struct VerifierRequest {
     pub method: Method,
     /// A fresh proof of that model. The code must accept it and reject mutants of it, before it
     /// is deployed and after.
-    pub golden: GoldenProof,
+    pub golden: Claim,
     /// The folder of the deployments files.
     pub deployments: PathBuf,
     /// The user says that the chain is local although its id is not Anvil's.
@@ -466,22 +438,22 @@ pub(crate) async fn check_golden(
     sender: &Sender,
     address: Address,
     code: Option<&Bytes>,
-    golden: &GoldenProof,
+    request: &VerifierRequest,
 ) -> Result<()> {
     let overrides = code.map(|code| {
         let account = AccountOverride { code: Some(code.clone()), ..Default::default() };
         StateOverride::from_iter([(address, account)])
     });
-    let run = async |golden: &GoldenProof| {
-        let input = submit::calldata(&golden.proof, &golden.instances);
+    let run = async |input: Bytes| {
         let request = TransactionRequest::default().with_to(address).with_input(input);
         let answer = sender.rpc().call_at(&request, BlockId::latest(), overrides.as_ref()).await;
         match answer {
-            Ok(output) => Ok(submit::says_true(&output)),
+            Ok(output) => Ok(calldata::is_true(&output)),
             Err(error) if submit::is_revert(&error) => Ok(false),
             Err(error) => Err(error),
         }
     };
+    let (golden, mutants) = golden_calls(request);
     match run(golden).await {
         Ok(true) => {}
         Ok(false) => return Err(Error::GoldenRejected { address }),
@@ -492,12 +464,32 @@ pub(crate) async fn check_golden(
         }
         Err(error) => return Err(error.into()),
     }
-    for mutant in golden.mutants() {
-        if run(&mutant).await? {
+    for mutant in mutants {
+        if run(mutant).await? {
             return Err(Error::MutantAccepted { address });
         }
     }
     Ok(())
+}
+
+/// A call that must be accepted, and those that must not: of a batch verifier, the golden proof
+/// twice, and a mutant before and behind it.
+fn golden_calls(request: &VerifierRequest) -> (Bytes, Vec<Bytes>) {
+    let golden = &request.golden;
+    let mutants = golden.mutants();
+    match request.function {
+        Function::One => {
+            let encode = |it: &Claim| calldata::encode_verify_proof(&it.proof, &it.instances);
+            (encode(golden), mutants.iter().map(encode).collect())
+        }
+        Function::Many => {
+            let encode = |pair: [&Claim; 2]| {
+                calldata::encode_verify_many(pair.map(|it| (&it.proof[..], &it.instances[..])))
+            };
+            let mutants = mutants.iter().flat_map(|it| [[it, golden], [golden, it]]).map(encode);
+            (encode([golden, golden]), mutants.collect())
+        }
+    }
 }
 
 impl Srs {

@@ -152,6 +152,8 @@ impl Model {
 pub enum Role {
     /// A verifier generated from a verifying key.
     Verifier,
+    /// A verifier of many proofs at once, of the same verifying key.
+    BatchVerifier,
     /// The adapter that gives a verifier its model's name and shape.
     ModelVerifier,
     /// The emergency stop in front of a model's verifier.

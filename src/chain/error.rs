@@ -157,6 +157,28 @@ pub enum Error {
         /// The chain.
         chain_id: u64,
     },
+    /// The verifier takes another number of proofs.
+    #[error(
+        "the contract at {address} does not verify {proofs} proofs in one call; give one proof to the \
+         verifier, and several to a batch verifier"
+    )]
+    NotForBatch {
+        /// The contract.
+        address: Address,
+        /// The proofs.
+        proofs: usize,
+    },
+    /// Two proofs of a batch show the same prediction.
+    #[error(
+        "the proofs number {first} and {second} show the same prediction, which is recorded once in a \
+         context; leave one of them out"
+    )]
+    SamePrediction {
+        /// The first, counted from one.
+        first: usize,
+        /// The second.
+        second: usize,
+    },
     /// The ledger asks another router.
     #[error(
         "the ledger at {ledger} asks the router {found}, not {expected}; correct the deployments file"

@@ -1,4 +1,4 @@
-//! Submitting a proof to a bare verifier.
+//! Submitting proofs to a bare verifier.
 //!
 //! Whatever can be checked without the chain is checked first, so that a doomed transaction is
 //! never sent.
@@ -7,60 +7,112 @@ use super::{
     Error, Mode, Result,
     broadcast::About,
     deploy::Outcome,
-    deployments::{Entry, ModelId},
+    deployments::{Entry, ModelId, Role},
     policy,
     revert::RevertDecoder,
     rpc,
     tx::{self, Call, Sender},
 };
-use crate::field::Felt;
+use crate::{
+    calldata::{self, Shape, is_true},
+    field::Felt,
+};
 use alloy::{
     json_abi::JsonAbi,
-    primitives::{Address, B256, Bytes, U256, keccak256},
-    sol,
-    sol_types::SolCall,
+    primitives::{Address, B256, Bytes, keccak256},
 };
 
-sol! {
-    /// The verifier that ezkl generates. It returns true or reverts.
-    function verifyProof(bytes proof, uint256[] instances) external returns (bool);
+/// A proof and the instances that it is to show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The proof.
+    pub proof: Bytes,
+    /// The public instances.
+    pub instances: Vec<Felt>,
 }
 
-/// The canonical ABI encoding of a call of `verifyProof(bytes,uint256[])`.
-pub fn calldata(proof: &[u8], instances: &[Felt]) -> Bytes {
-    let instances = instances.iter().map(|instance| instance.to_u256()).collect();
-    verifyProofCall { proof: proof.to_vec().into(), instances }.abi_encode().into()
+impl Claim {
+    /// Claims like this one, of a valid proof, that every verifier must reject.
+    pub fn mutants(&self) -> Vec<Self> {
+        calldata::changed(&self.proof, &self.instances)
+            .into_iter()
+            .map(|it| Self { proof: it.proof.into(), instances: it.instances })
+            .collect()
+    }
+
+    /// Checks the lengths. That each instance is below the modulus is in its type.
+    pub fn check(&self, shape: Shape) -> Result<()> {
+        let (found, expected) = (self.proof.len(), shape.proof_len);
+        if found != expected {
+            return Err(Error::ProofLength { found, expected });
+        }
+        let (found, expected) = (self.instances.len(), shape.n_instances);
+        if found != expected {
+            return Err(Error::InstanceCount { found, expected });
+        }
+        Ok(())
+    }
+
+    fn parts(&self) -> (&[u8], &[Felt]) {
+        (&self.proof, &self.instances)
+    }
 }
 
-/// A proof for a bare verifier.
+/// The function of a bare verifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Function {
+    /// `verifyProof`, which takes one proof.
+    One,
+    /// `verifyMany` of a batch verifier.
+    Many,
+}
+
+impl Function {
+    /// The function of the contract in that role; none of ours but verifiers has one.
+    pub fn of(role: Role) -> Option<Self> {
+        match role {
+            Role::Verifier => Some(Self::One),
+            Role::BatchVerifier => Some(Self::Many),
+            _ => None,
+        }
+    }
+
+    fn signature(self) -> &'static str {
+        match self {
+            Self::One => calldata::SIGNATURE,
+            Self::Many => calldata::MANY_SIGNATURE,
+        }
+    }
+}
+
+/// Proofs of one model for a bare verifier.
 #[derive(Clone, Debug)]
 pub struct SubmitRequest {
     /// The verifier.
     pub verifier: Address,
     /// keccak256 of the code that must be there.
     pub code_hash: B256,
-    /// The proof.
-    pub proof: Bytes,
-    /// The public instances.
-    pub instances: Vec<Felt>,
-    /// The length that the verifying key gives a proof, in bytes.
-    pub proof_length: usize,
-    /// The number of instances that the settings give.
-    pub instance_count: usize,
+    /// Its function.
+    pub function: Function,
+    /// The proofs; one for [`Function::One`].
+    pub claims: Vec<Claim>,
+    /// What the verifying key and the settings give a proof.
+    pub shape: Shape,
 }
 
 impl SubmitRequest {
     /// A request for the verifier of the deployments file.
     ///
     /// # Errors
-    /// The proof belongs to another model, or the entry's SRS is not for this chain.
+    /// The proofs belong to another model, the entry's SRS is not for this chain, or the entry is
+    /// no verifier of that many.
     pub fn for_entry(
         entry: &Entry,
         model: ModelId,
         chain_id: u64,
         local: bool,
-        (proof, proof_length): (Bytes, usize),
-        (instances, instance_count): (Vec<Felt>, usize),
+        claims: Vec<Claim>,
+        shape: Shape,
     ) -> Result<Self> {
         if let Some(deployed) = &entry.model {
             if deployed.id != model {
@@ -72,38 +124,39 @@ impl SubmitRequest {
             }
             policy::check_srs(&deployed.srs, chain_id, local)?;
         }
+        let function = match Function::of(entry.role) {
+            Some(Function::One) if claims.len() == 1 => Function::One,
+            Some(Function::Many) if !claims.is_empty() => Function::Many,
+            _ => {
+                let (address, proofs) = (entry.address, claims.len());
+                return Err(Error::NotForBatch { address, proofs });
+            }
+        };
         Ok(Self {
             verifier: entry.address,
             code_hash: entry.runtime_code_hash,
-            proof,
-            instances,
-            proof_length,
-            instance_count,
+            function,
+            claims,
+            shape,
         })
     }
 
-    /// Checks lengths. That each instance is below the modulus is in its type.
+    /// Checks every claim's lengths.
     pub fn check(&self) -> Result<()> {
-        check_shape(&self.proof, self.proof_length, &self.instances, self.instance_count)
+        self.claims.iter().try_for_each(|claim| claim.check(self.shape))
+    }
+
+    fn calldata(&self) -> Bytes {
+        match (self.function, self.claims.as_slice()) {
+            (Function::One, [claim]) => {
+                calldata::encode_verify_proof(&claim.proof, &claim.instances)
+            }
+            _ => calldata::encode_verify_many(self.claims.iter().map(Claim::parts)),
+        }
     }
 }
 
-pub(crate) fn check_shape(
-    proof: &[u8],
-    proof_length: usize,
-    instances: &[Felt],
-    instance_count: usize,
-) -> Result<()> {
-    if proof.len() != proof_length {
-        return Err(Error::ProofLength { found: proof.len(), expected: proof_length });
-    }
-    if instances.len() != instance_count {
-        return Err(Error::InstanceCount { found: instances.len(), expected: instance_count });
-    }
-    Ok(())
-}
-
-/// The errors of the lean verifier; ezkl's has none but an empty revert.
+/// The errors of the lean verifiers; ezkl's has none but an empty revert.
 const ERRORS: [&str; 5] = [
     "CalldataNotCanonical",
     "InputNotCanonical",
@@ -122,14 +175,14 @@ pub fn decoder() -> RevertDecoder {
     ERRORS.iter().fold(known, |decoder, name| decoder.explain(name, rejected))
 }
 
-/// Checks, simulates and, if told to broadcast, sends a proof. The sender should know
+/// Checks, simulates and, if told to broadcast, sends proofs to a bare verifier. The sender should know
 /// [`decoder`]'s errors.
 pub async fn submit_proof(sender: &Sender, request: &SubmitRequest, mode: Mode) -> Result<Outcome> {
     request.check()?;
     check_code(sender, request.verifier, request.code_hash).await?;
     let call = call(request);
     let simulation = sender.simulate(&call).await?;
-    if !says_true(&simulation.output) {
+    if !is_true(&simulation.output) {
         return Err(Error::NotTrue { address: request.verifier, output: simulation.output });
     }
     match mode {
@@ -139,21 +192,33 @@ pub async fn submit_proof(sender: &Sender, request: &SubmitRequest, mode: Mode) 
 }
 
 fn call(request: &SubmitRequest) -> Call {
-    let input = calldata(&request.proof, &request.instances);
-    Call::new(request.verifier, input, "the submission of the proof").about(About {
-        contract_name: Some("Halo2Verifier".into()),
+    let proofs: Vec<_> = request.claims.iter().map(|claim| claim.proof.to_string()).collect();
+    let instances: Vec<_> =
+        request.claims.iter().map(|claim| words_text(&claim.instances)).collect();
+    let (contract, label, proofs, instances) = match request.function {
+        Function::One => {
+            ("Halo2Verifier", "the submission of the proof", proofs.concat(), instances.concat())
+        }
+        Function::Many => (
+            "LeanBatchVerifier",
+            "the submission of the proofs",
+            format!("[{}]", proofs.join(", ")),
+            format!("[{}]", instances.join(", ")),
+        ),
+    };
+    Call::new(request.verifier, request.calldata(), label).about(About {
+        contract_name: Some(contract.into()),
         contract_address: Some(request.verifier),
-        function: Some(verifyProofCall::SIGNATURE.into()),
-        arguments: Some(vec![
-            request.proof.to_string(),
-            format!("[{}]", text_of(&request.instances).join(", ")),
-        ]),
+        function: Some(request.function.signature().into()),
+        arguments: Some(vec![proofs, instances]),
         create2: false,
     })
 }
 
-fn text_of(instances: &[Felt]) -> Vec<String> {
-    instances.iter().map(|instance| instance.to_u256().to_string()).collect()
+/// Instances as a list of decimal numbers.
+pub(crate) fn words_text(instances: &[Felt]) -> String {
+    let words: Vec<_> = instances.iter().map(|felt| felt.to_u256().to_string()).collect();
+    format!("[{}]", words.join(", "))
 }
 
 /// Refuses an address without code, or with other code than expected.
@@ -166,11 +231,6 @@ pub async fn check_code(sender: &Sender, address: Address, expected: B256) -> Re
         found if found == expected => Ok(()),
         found => Err(Error::OtherCode { address, expected, found }),
     }
-}
-
-/// Exactly one ABI word that is 1.
-pub(crate) fn says_true(output: &[u8]) -> bool {
-    output.len() == 32 && U256::from_be_slice(output) == U256::ONE
 }
 
 pub(crate) fn is_revert(error: &rpc::Error) -> bool {

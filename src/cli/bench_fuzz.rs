@@ -4,12 +4,11 @@ use super::{Context, bench_circuit::CircuitOptions, exit::Coded};
 use crate::{
     evm::Evm,
     verifier::{
-        Kind, Sample, VerifierArtifact, VerifierSource,
+        Kind, Sample,
         lean::{
             LeanVerifier,
             fuzz::{self, Pair, Plan},
         },
-        solc::Compiler,
     },
 };
 use alloy::primitives::Bytes;
@@ -74,20 +73,12 @@ impl BenchFuzz {
         let lean = circuit.verifier(&circuit.options(Kind::Lean)).await?;
         let ezkl = circuit.verifier(&circuit.options(Kind::Ezkl)).await?.artifact;
         let generated = lean.lean.ok_or_else(|| eyre!("there is no lean verifier"))?;
-        let config = circuit.options(Kind::Lean);
-        let compilers = config.matrix.compilers(&config.solc).await?;
-        let batch = match (generated.batch_source(), compilers.first()) {
-            (Some(source), Some(compiler)) => {
-                Some(batch_code(compiler, &lean.artifact, &source).await?)
-            }
-            _ => None,
-        };
         let proofs = vec![circuit.proof.clone(), circuit.another_proof().await?];
         circuit.engine.shutdown().await;
         let codes = Codes {
             ezkl: ezkl.init_code().clone(),
             lean: lean.artifact.init_code().clone(),
-            batch,
+            batch: lean.batch.map(|batch| batch.artifact.init_code().clone()),
         };
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let bar = context.ui.spinner(format!("{} cases", self.cases));
@@ -116,17 +107,6 @@ impl BenchFuzz {
         bar.finish_and_clear();
         Ok(model)
     }
-}
-
-/// The batch contract as the verifier was compiled.
-async fn batch_code(
-    compiler: &Compiler,
-    lean: &VerifierArtifact,
-    source: &VerifierSource,
-) -> Result<Bytes> {
-    let options = &lean.metadata().compiler.options;
-    let contract = compiler.compile_contract(&source.sources(), options, source.contract()).await?;
-    Ok(contract.init_code)
 }
 
 #[derive(Clone)]

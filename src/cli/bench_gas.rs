@@ -1,25 +1,15 @@
 //! `zkvouch bench gas`
 
-use super::{
-    Context,
-    bench_circuit::{Circuit, CircuitOptions},
-};
+use super::{Context, bench_circuit::CircuitOptions};
 use crate::{
-    evm::{Evm, Hardfork},
-    verifier::{
-        GasReport, Kind, Sample,
-        lean::{Breakdown, LeanVerifier, encode_verify_many},
-        solc::{Compiler, CompilerOptions},
-    },
+    evm::Hardfork,
+    verifier::{GasReport, Kind, batch::BatchGas, lean::Breakdown, solc::CompilerOptions},
 };
 use clap::Args;
-use eyre::{Result, WrapErr, bail, eyre};
+use eyre::{Result, WrapErr, eyre};
 use serde::Serialize;
 use serde_json::json;
 use std::path::{Path, PathBuf};
-
-/// How many proofs a batch has.
-const BATCHES: [usize; 6] = [1, 2, 4, 8, 16, 32];
 
 /// Up to here a model has few instances, so that the gas is nearly all the proof's.
 const FEW_INSTANCES: usize = 50;
@@ -37,7 +27,7 @@ pub(super) struct BenchGas {
     circuit: CircuitOptions,
 }
 
-pub(super) fn hardfork(name: &str) -> Result<Hardfork, serde_json::Error> {
+fn hardfork(name: &str) -> Result<Hardfork, serde_json::Error> {
     serde_json::from_value(json!(name))
 }
 
@@ -46,12 +36,6 @@ struct Measured {
     verify_gas: u64,
     runtime_bytes: usize,
     deploy_gas: u64,
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct Batch {
-    proofs: usize,
-    gas_per_proof: u64,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -74,7 +58,8 @@ struct Model {
     floor_ratio: f64,
     /// Where the lean verifier's gas goes.
     breakdown: Breakdown,
-    many: Vec<Batch>,
+    /// Batches; none where there is no batch verifier that a chain takes, or over a transaction's gas.
+    many: Vec<BatchGas>,
 }
 
 impl BenchGas {
@@ -117,14 +102,7 @@ impl BenchGas {
             "optimizer": true, "runs": 1, "via_ir": false,
         }))?);
         let ezkl = measured(&circuit.verifier(&ezkl).await?.artifact.metadata().gas)?;
-        let generated = made.lean.ok_or_else(|| eyre!("there is no lean verifier"))?;
         let metadata = made.artifact.metadata();
-        let many = match lean.matrix.compilers(&lean.solc).await?.first() {
-            Some(compiler) => {
-                self.many(&circuit, &generated, compiler, &metadata.compiler.options).await?
-            }
-            None => Vec::new(),
-        };
         circuit.engine.shutdown().await;
         let lean = measured(&metadata.gas)?;
         let over_ezkl = |gas: u64| gas as f64 / ezkl.verify_gas as f64;
@@ -140,35 +118,8 @@ impl BenchGas {
             ezkl,
             ezkl_best: measured(&comparison.ezkl)?,
             lean,
-            many,
+            many: made.batch.map_or_else(Vec::new, |batch| batch.gas),
         })
-    }
-
-    /// Batches of one proof, in the in-process EVM; none for a circuit that cannot be batched.
-    async fn many(
-        &self,
-        circuit: &Circuit,
-        generated: &LeanVerifier,
-        compiler: &Compiler,
-        options: &CompilerOptions,
-    ) -> Result<Vec<Batch>> {
-        let Some(source) = generated.batch_source() else { return Ok(Vec::new()) };
-        let contract =
-            compiler.compile_contract(&source.sources(), options, source.contract()).await?;
-        let mut evm = Evm::new(self.hardfork).without_limits();
-        let address = evm.deploy(contract.init_code)?.address;
-        let proof = &circuit.proof;
-        let sample = Sample { proof: &proof.proof, instances: &proof.instances };
-        let mut batches = Vec::new();
-        for proofs in BATCHES {
-            let calldata = encode_verify_many(&vec![sample; proofs]);
-            let result = evm.call(address, calldata, evm.gas_limit())?;
-            if !result.success {
-                bail!("the batch of {proofs} proofs is rejected");
-            }
-            batches.push(Batch { proofs, gas_per_proof: result.gas_used / proofs as u64 });
-        }
-        Ok(batches)
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) fn summary(report: &BuildReport) -> String {
         report.logrows,
         report.num_instances,
         report.srs,
-        show::gas(&report.report, report.comparison.as_ref()),
+        show::gas(&report.report, report.comparison.as_ref(), report.batch.as_ref()),
         artifacts.folder.display()
     )
 }

@@ -38,7 +38,10 @@ pub(super) struct DeployOptions {
     /// Put an emergency stop in front of the model, which this account can pull.
     #[arg(long, value_name = "ADDRESS", conflicts_with = "direct")]
     guardian: Option<Address>,
-    /// Create the verifier by a plain transaction instead of the CREATE2 proxy.
+    /// Leave out the batch verifier, which makes several predictions in one transaction cheaper.
+    #[arg(long)]
+    no_batch: bool,
+    /// Create the verifiers by plain transactions instead of the CREATE2 proxy.
     #[arg(long, requires = "direct")]
     create: bool,
 }
@@ -68,7 +71,13 @@ impl DeployOptions {
         local: bool,
     ) -> Result<Everything> {
         let method = if self.create { Method::Create } else { Method::default() };
+        let batch =
+            if self.no_batch { None } else { project.batch_verifier_request(method, local)? };
         let verifier = deployer.verifier(&project.verifier_request(method, local)?).await?;
+        let batch = match batch {
+            Some(request) => Some(deployer.verifier(&request).await?),
+            None => None,
+        };
         let core = if self.direct {
             None
         } else {
@@ -80,10 +89,12 @@ impl DeployOptions {
             };
             let core = deploy_core(deployer, &request).await?;
             let address = verifier.address.ok_or_else(|| eyre!("the verifier has no address"))?;
-            let request = project.add_model_request(core.core, address, self.guardian, local)?;
+            let batch = batch.as_ref().and_then(|it| it.address.zip(it.runtime_code_hash));
+            let request =
+                project.add_model_request(core.core, address, batch, self.guardian, local)?;
             Some((core, add_model(deployer, &request).await?))
         };
-        Ok(Everything { verifier, core })
+        Ok(Everything { verifier, batch, core })
     }
 }
 
@@ -91,12 +102,14 @@ impl DeployOptions {
 #[derive(Debug)]
 pub(super) struct Everything {
     verifier: Deployed,
+    batch: Option<Deployed>,
     core: Option<(DeployedCore, AddedModel)>,
 }
 
 impl Everything {
     fn contracts(&self) -> Vec<&Deployed> {
         let mut contracts = vec![&self.verifier];
+        contracts.extend(&self.batch);
         if let Some((core, model)) = &self.core {
             contracts.extend(&core.timelock);
             contracts.extend([&core.router, &core.ledger, &model.adapter]);

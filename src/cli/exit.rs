@@ -124,7 +124,8 @@ fn chain_code(error: &chain::Error) -> Code {
         chain::Error::Endpoint(_)
         | chain::Error::Signer(_)
         | chain::Error::Deployments(_)
-        | chain::Error::Broadcast(_) => Code::BadInput,
+        | chain::Error::Broadcast(_)
+        | chain::Error::SamePrediction { .. } => Code::BadInput,
         chain::Error::Anvil(_) => Code::Tool,
         _ => Code::Chain,
     }

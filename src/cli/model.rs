@@ -166,7 +166,8 @@ fn done(what: &str, model: ModelId, outcome: &Outcome) -> (String, Value) {
 
 fn line(model: &ModelInfo) -> String {
     let route = model.route.map_or(String::new(), |route| format!("  {route}"));
-    format!("{}  {}{route}", model.id, status(model))
+    let batch = model.batch_verifier.map_or("", |_| "  batches");
+    format!("{}  {}{route}{batch}", model.id, status(model))
 }
 
 fn status(model: &ModelInfo) -> &'static str {
@@ -185,6 +186,7 @@ fn as_json(model: &ModelInfo) -> Value {
         "route": model.route,
         "adapter": model.adapter,
         "verifier": model.verifier,
+        "batch_verifier": model.batch_verifier,
         "engine_version": model.engine_version,
         "proof_length": model.proof_length,
         "instance_count": model.instance_count,

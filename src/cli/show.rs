@@ -2,7 +2,7 @@
 
 use crate::{
     artifacts::layout::{DecodedInstances, GroupKind, Values},
-    project::Comparison,
+    project::{BatchReport, Comparison},
     verifier::GasReport,
 };
 
@@ -45,8 +45,12 @@ pub(super) fn numbers(values: &[f64]) -> String {
     }
 }
 
-/// Sizes and gas; for a lean verifier beside ezkl's, and by phase.
-pub(super) fn gas(report: &GasReport, comparison: Option<&Comparison>) -> String {
+/// Sizes and gas; for a lean verifier beside ezkl's, by phase, and of its batches.
+pub(super) fn gas(
+    report: &GasReport,
+    comparison: Option<&Comparison>,
+    batch: Option<&BatchReport>,
+) -> String {
     let verify = report.verify_gas.map_or("not measured".to_owned(), |gas| format!("{gas} gas"));
     let mut text = format!(
         "verify       {verify} ({})\ndeploy       {} gas\ncode         {} bytes of 24576",
@@ -73,6 +77,16 @@ pub(super) fn gas(report: &GasReport, comparison: Option<&Comparison>) -> String
             breakdown.pairing,
             breakdown.calldata,
             breakdown.floor
+        ));
+    }
+    if let Some(BatchReport { report, gas }) = batch {
+        let gas: Vec<_> =
+            gas.iter().map(|it| format!("{} × {}", it.proofs, it.gas_per_proof)).collect();
+        text.push_str(&format!(
+            "\nbatches      {} gas to verify, {} to deploy, {} bytes",
+            gas.join(", "),
+            report.deploy_gas,
+            report.runtime_size
         ));
     }
     text

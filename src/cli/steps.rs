@@ -6,7 +6,7 @@ use crate::{
     artifacts::{input::InputData, onnx::OnnxFile, proof::Proof, settings::Settings, witness},
     engine::{self, Engine},
     project::{
-        self, Project, VerifierRequest,
+        self, BatchReport, Project, VerifierRequest,
         config::{CalibrationConfig, CircuitConfig},
     },
     srs, toolchain,
@@ -414,14 +414,17 @@ impl CreateVerifier {
         };
         let made = project::make_verifier(&places.engine(context)?, &request).await?;
         let artifact = &made.artifact;
-        let files = artifact.write(&places.verifier(&self.output))?;
+        let output = places.verifier(&self.output);
+        let files = artifact.write(&output)?;
+        let batch_files = verifier::batch::write(&output, made.batch.as_ref())?;
+        let batch = made.batch.as_ref().map(BatchReport::of);
         let gas = &artifact.metadata().gas;
         if gas.verify_gas.is_none() {
             context.ui.warn("no --proof was given, so the verifier has accepted none yet");
         }
         let text = format!(
             "{}\nverifier     {}",
-            show::gas(gas, made.comparison.as_ref()),
+            show::gas(gas, made.comparison.as_ref(), batch.as_ref()),
             files.source.display()
         );
         context.ui.result(
@@ -430,6 +433,11 @@ impl CreateVerifier {
                 "files": files,
                 "metadata": artifact.metadata(),
                 "comparison": made.comparison,
+                "batch": made.batch.as_ref().map(|batch| json!({
+                    "files": batch_files,
+                    "metadata": batch.artifact.metadata(),
+                    "gas": batch.gas,
+                })),
             }),
         )
     }

@@ -10,7 +10,8 @@ use crate::{
     artifacts::proof::Proof,
     chain::{
         Error, Mode,
-        core::{Submitted, submit_to_ledger},
+        core::{Recorded, submit_to_ledger},
+        deploy::Outcome,
         deployments::{Deployments, Role},
         submit::submit_proof,
         tx::Sender,
@@ -26,19 +27,20 @@ use std::path::PathBuf;
 /// zkvouch submit
 #[derive(Args, Debug)]
 pub(super) struct Submit {
-    /// The proof.
+    /// The proof; several of the model are verified together, in one transaction.
     #[arg(default_value = "proof.json")]
-    proof: PathBuf,
+    proofs: Vec<PathBuf>,
     #[command(flatten)]
     options: SubmitOptions,
     #[command(flatten)]
     network: Network,
 }
 
-/// Where a proof goes.
+/// Where proofs go.
 #[derive(Args, Clone, Debug, Default)]
 pub(super) struct SubmitOptions {
-    /// To the bare verifier, which records nothing, instead of the ledger.
+    /// To the bare verifier, or for several proofs the batch verifier, which record nothing, instead
+    /// of the ledger.
     #[arg(long)]
     direct: bool,
     /// A prediction is recorded once in each context; 32 bytes of your choosing.
@@ -49,12 +51,20 @@ pub(super) struct SubmitOptions {
 impl Submit {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         let project = context.project()?;
-        let proof = Proof::read(&self.proof)?;
-        proof.check(&project.settings()?)?;
+        let settings = project.settings()?;
+        let proofs = self
+            .proofs
+            .iter()
+            .map(|path| {
+                let proof = Proof::read(path)?;
+                proof.check(&settings)?;
+                Ok(proof)
+            })
+            .collect::<Result<Vec<_>>>()?;
         let rpc = self.network.connect(&project).await?;
         let sender = self.network.sender(context, &project, rpc, "submit").await?;
         let (mode, local) = (self.network.mode(), self.network.local());
-        let (text, data) = self.options.run(&project, &proof, &sender, mode, local).await?;
+        let (text, data) = self.options.run(&project, &proofs, &sender, mode, local).await?;
         if !self.network.broadcast {
             context.ui.warn("nothing was sent; pass --broadcast to submit");
         }
@@ -63,66 +73,86 @@ impl Submit {
 }
 
 impl SubmitOptions {
-    /// Submits a proof; the result as text and as JSON.
+    /// Submits proofs; the result as text and as JSON.
     pub(super) async fn run(
         &self,
         project: &Project,
-        proof: &Proof,
+        proofs: &[Proof],
         sender: &Sender,
         mode: Mode,
         local: bool,
     ) -> Result<(String, Value)> {
         let chain_id = sender.rpc().chain_id();
         let deployments = Deployments::read(&project.deployments(), chain_id)?;
-        let decoded = proof.decode(&project.settings()?.instance_layout())?;
-        let shown = show::decoded(&decoded);
+        let layout = project.settings()?.instance_layout();
         let model = project.chain_model()?.id;
-        if self.direct {
-            let entry = deployments.of_model(Role::Verifier, model).ok_or(Error::NotDeployed {
-                what: "verifier",
-                model,
-                chain_id,
-            })?;
-            let request = project.submit_request(proof, entry, chain_id, local)?;
-            let outcome = submit_proof(sender, &request, mode).await?;
-            let text = format!(
-                "{shown}\nverifier     {}\nverified     {}",
-                request.verifier,
-                outcome_text(&outcome)
-            );
-            let data = json!({
-                "chain_id": chain_id,
-                "model_id": model,
-                "verifier": request.verifier,
-                "decoded": decoded,
-                "outcome": outcome_data(&outcome),
-            });
-            return Ok((text, data));
+        let mut predictions = Vec::new();
+        for proof in proofs {
+            let decoded = proof.decode(&layout)?;
+            let shown = show::decoded(&decoded);
+            predictions.push((shown, String::new(), json!({ "decoded": decoded })));
         }
-        let request = project.ledger_request(proof, &deployments, self.context, local)?;
-        let submitted = submit_to_ledger(sender, &request, mode).await?;
-        let Submitted { id, recorded, outcome, .. } = submitted;
-        let text = format!(
-            "{shown}\nledger       {}\nprediction   {id}\nrecorded     {}",
-            request.ledger,
-            outcome_text(&outcome)
-        );
-        let data = json!({
+        let (place, done, contract, outcome) = if self.direct {
+            let (role, what) = match proofs {
+                [_] => (Role::Verifier, "verifier"),
+                _ => (Role::BatchVerifier, "batch verifier"),
+            };
+            let missing = Error::NotDeployed { what, model, chain_id };
+            let entry = deployments.of_model(role, model).ok_or(missing)?;
+            let request = project.submit_request(proofs, entry, chain_id, local)?;
+            let outcome = submit_proof(sender, &request, mode).await?;
+            ("verifier", "verified", request.verifier, outcome)
+        } else {
+            let request = project.ledger_request(proofs, &deployments, self.context, local)?;
+            let submitted = submit_to_ledger(sender, &request, mode).await?;
+            for ((_, id, data), submitted) in predictions.iter_mut().zip(submitted.predictions) {
+                *id = format!("\nprediction   {}", submitted.id);
+                data["prediction_id"] = json!(submitted.id);
+                data["event"] = json!(submitted.recorded.map(event_data));
+            }
+            ("ledger", "recorded", request.ledger, submitted.outcome)
+        };
+        let contract_text = format!("{place:<12} {contract}");
+        let done = format!("{done:<12} {}", outcome_text(&outcome));
+        let mut data = json!({
             "chain_id": chain_id,
             "model_id": model,
-            "ledger": request.ledger,
-            "prediction_id": id,
-            "decoded": decoded,
-            "event": recorded.map(|event| json!({
-                "model_id": event.model,
-                "prediction_id": event.id,
-                "submitter": event.submitter,
-                "context": event.context,
-                "inputs_hash": event.inputs_hash,
-                "outputs": event.outputs.iter().map(|felt| felt.to_be_hex()).collect::<Vec<_>>(),
-            })),
             "outcome": outcome_data(&outcome),
         });
+        data[place] = json!(contract);
+        if let [(shown, id, Value::Object(fields))] = &mut predictions[..] {
+            for (name, value) in std::mem::take(fields) {
+                data[name] = value;
+            }
+            return Ok((format!("{shown}\n{contract_text}{id}\n{done}"), data));
+        }
+        let gas = gas_of(&outcome).map(|gas| gas / proofs.len().max(1) as u64);
+        let each = gas.map_or(String::new(), |gas| format!("\neach         {gas} gas"));
+        let texts: Vec<_> =
+            predictions.iter().map(|(shown, id, _)| format!("{shown}{id}")).collect();
+        let text = format!("{}\n\n{contract_text}\n{done}{each}", texts.join("\n\n"));
+        data["predictions"] = predictions.into_iter().map(|(.., data)| data).collect();
+        data["gas_per_prediction"] = json!(gas);
         Ok((text, data))
+    }
+}
+
+fn event_data(event: Recorded) -> Value {
+    json!({
+        "model_id": event.model,
+        "prediction_id": event.id,
+        "submitter": event.submitter,
+        "context": event.context,
+        "inputs_hash": event.inputs_hash,
+        "outputs": event.outputs.iter().map(|felt| felt.to_be_hex()).collect::<Vec<_>>(),
+    })
+}
+
+/// The gas of the transaction, used or estimated.
+fn gas_of(outcome: &Outcome) -> Option<u64> {
+    match outcome {
+        Outcome::Mined(receipt) => Some(receipt.gas_used),
+        Outcome::Simulated(simulation) => Some(simulation.gas),
+        Outcome::AlreadyDone | Outcome::Planned => None,
     }
 }

@@ -23,6 +23,7 @@ use crate::{
     tune::{self, TuneRequest},
     verifier::{
         self, BuildRequest, GasReport, METADATA_FILE, Sample, VerifierArtifact, VerifierSource,
+        batch::{self, Batch, BatchGas},
         lean::{self, Breakdown, Expected, LeanVerifier},
     },
 };
@@ -63,6 +64,8 @@ pub struct BuildReport {
     pub report: GasReport,
     /// The lean verifier beside ezkl's.
     pub comparison: Option<Comparison>,
+    /// The verifier of many proofs at once, if there is one.
+    pub batch: Option<BatchReport>,
     /// Where everything lies.
     pub artifacts: super::Artifacts,
     /// Steps that ran, in the order of their end.
@@ -97,7 +100,7 @@ impl Project {
             }
         });
         let build = Build { project: self, graph, engines, observer };
-        let Outcome { settings, srs, report, comparison } = build.run().await?;
+        let Outcome { settings, srs, report, comparison, batch } = build.run().await?;
         build.engines.shutdown().await;
         let identity = self.identity()?;
         let (ran, skipped) = tally.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -111,6 +114,7 @@ impl Project {
             unsafe_srs: build.graph.snapshot().unsafe_srs,
             report,
             comparison,
+            batch,
             artifacts: self.artifacts(),
             ran,
             skipped,
@@ -123,6 +127,7 @@ struct Outcome {
     srs: Provenance,
     report: GasReport,
     comparison: Option<Comparison>,
+    batch: Option<BatchReport>,
 }
 
 struct Build<'a> {
@@ -164,8 +169,8 @@ impl Build<'_> {
             tokio::try_join!(self.setup(&settings), self.witness(&settings))?;
         }
         self.proof(&settings).await?;
-        let (report, comparison) = self.verifier(&settings).await?;
-        Ok(Outcome { settings, srs: provenance, report, comparison })
+        let (report, comparison, batch) = self.verifier(&settings).await?;
+        Ok(Outcome { settings, srs: provenance, report, comparison, batch })
     }
 
     fn engine_version(&self) -> Input {
@@ -408,7 +413,10 @@ impl Build<'_> {
     }
 
     /// Written only if it accepts the sample proof and rejects mutants of it.
-    async fn verifier(&self, settings: &Settings) -> Result<(GasReport, Option<Comparison>)> {
+    async fn verifier(
+        &self,
+        settings: &Settings,
+    ) -> Result<(GasReport, Option<Comparison>, Option<BatchReport>)> {
         let artifacts = self.project.artifacts();
         let config = &self.project.config().verifier;
         let spec = Spec {
@@ -422,7 +430,9 @@ impl Build<'_> {
                 Input::Value("zkvouch version", env!("CARGO_PKG_VERSION").into()),
                 self.engine_version(),
             ],
-            outputs: vec![Path::new("verifier").join(METADATA_FILE)],
+            outputs: [METADATA_FILE, batch::METADATA_FILE]
+                .map(|file| Path::new("verifier").join(file))
+                .to_vec(),
         };
         let notes = self
             .graph
@@ -439,13 +449,19 @@ impl Build<'_> {
                 };
                 let made = make_verifier(&*self.engine().await, &request).await?;
                 made.artifact.write(&artifacts.verifier)?;
+                batch::write(&artifacts.verifier, made.batch.as_ref())?;
                 Ok(json!({
                     "metadata": made.artifact.metadata(),
                     "comparison": made.comparison,
+                    "batch": made.batch.as_ref().map(BatchReport::of),
                 }))
             })
             .await?;
-        Ok((self.note(&notes["metadata"]["gas"])?, self.note(&notes["comparison"])?))
+        Ok((
+            self.note(&notes["metadata"]["gas"])?,
+            self.note(&notes["comparison"])?,
+            self.note(&notes["batch"])?,
+        ))
     }
 
     /// Reads back what a step left in the manifest.
@@ -535,6 +551,24 @@ pub struct MadeVerifier {
     pub lean: Option<LeanVerifier>,
     /// For a lean verifier that has verified a proof.
     pub comparison: Option<Comparison>,
+    /// The lean verifier of many proofs, where the circuit has one that a chain takes.
+    pub batch: Option<Batch>,
+}
+
+/// What a build says of the verifier of many proofs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BatchReport {
+    /// Sizes, and the gas of a batch of one.
+    pub report: GasReport,
+    /// What batches of some sizes cost.
+    pub gas: Vec<BatchGas>,
+}
+
+impl BatchReport {
+    /// The report on a batch verifier.
+    pub fn of(batch: &Batch) -> Self {
+        Self { report: batch.artifact.metadata().gas.clone(), gas: batch.gas.clone() }
+    }
 }
 
 /// A lean verifier beside ezkl's for the same proof.
@@ -571,7 +605,7 @@ pub async fn make_verifier(engine: &Engine, request: &VerifierRequest<'_>) -> Re
     };
     if config.kind != verifier::Kind::Lean {
         let artifact = verifier::build_among(&compilers, build(guarded)).await?;
-        return Ok(MadeVerifier { artifact, lean: None, comparison: None });
+        return Ok(MadeVerifier { artifact, lean: None, comparison: None, batch: None });
     }
     let vk = files::read(request.vk)?;
     let k = request.settings.run_args.logrows;
@@ -584,6 +618,15 @@ pub async fn make_verifier(engine: &Engine, request: &VerifierRequest<'_>) -> Re
         .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
         .map_err(verifier::Error::from)?;
     let artifact = verifier::build_among(&compilers, build(generated.source())).await?;
+    let batch = match generated.batch_source() {
+        Some(source) => {
+            let proven = &artifact.metadata().compiler;
+            let chosen = compilers.iter().find(|it| it.solc().sha256 == proven.sha256);
+            let chosen = chosen.unwrap_or(&compilers[0]);
+            batch::build(chosen, build(source), &proven.options).await?
+        }
+        None => None,
+    };
     let comparison = match request.proof {
         None => None,
         Some(proof) => {
@@ -596,5 +639,5 @@ pub async fn make_verifier(engine: &Engine, request: &VerifierRequest<'_>) -> Re
             Some(Comparison { ezkl: ezkl.metadata().gas.clone(), breakdown })
         }
     };
-    Ok(MadeVerifier { artifact, lean: Some(generated), comparison })
+    Ok(MadeVerifier { artifact, lean: Some(generated), comparison, batch })
 }

@@ -8,12 +8,12 @@ use crate::{
     },
     chain::{
         core::{AddModel, Core, LedgerRequest, Tensor, TensorKind, default_gas_cap},
-        deploy::{Contract, GoldenProof, Method, VerifierRequest},
+        deploy::{Contract, Method, VerifierRequest},
         deployments::{Compiler, Deployments, Entry, Model, Srs},
-        submit::SubmitRequest,
+        submit::{Claim, Function, SubmitRequest},
     },
     srs::{Provenance, SrsFile},
-    verifier::{METADATA_FILE, VerifierArtifact},
+    verifier::{METADATA_FILE, VerifierArtifact, batch},
 };
 use alloy::primitives::{Address, B256};
 use serde_json::json;
@@ -44,6 +44,20 @@ impl Project {
         Ok(VerifierArtifact::read(&folder)?)
     }
 
+    /// The compiled verifier of many proofs at once; `None` where the circuit has none, or none that
+    /// a chain takes.
+    ///
+    /// # Errors
+    /// [`Error::NotBuilt`] before the first build.
+    pub fn batch_verifier(&self) -> Result<Option<VerifierArtifact>> {
+        let folder = self.artifacts().verifier;
+        let metadata = folder.join(batch::METADATA_FILE);
+        if !metadata.is_file() {
+            return Err(Error::NotBuilt(metadata));
+        }
+        Ok(batch::read(&folder)?)
+    }
+
     /// The model as a deployments file records it. The SRS is looked at afresh: a build that ever
     /// used an unsafe one stays unsafe.
     pub fn chain_model(&self) -> Result<Model> {
@@ -65,19 +79,38 @@ impl Project {
     }
 
     /// The sample proof, which a verifier must accept before and after it is deployed.
-    pub fn golden_proof(&self) -> Result<GoldenProof> {
+    pub fn golden_proof(&self) -> Result<Claim> {
         let path = self.artifacts().proof;
         if !path.is_file() {
             return Err(Error::NotBuilt(path));
         }
         let proof = Proof::read(&path)?;
         proof.check(&self.settings()?)?;
-        Ok(GoldenProof { proof: proof.proof, instances: proof.instances })
+        Ok(claim(&proof))
     }
 
     /// What it takes to deploy the verifier. `local`: the chain is a local one whatever its id.
     pub fn verifier_request(&self, method: Method, local: bool) -> Result<VerifierRequest> {
-        let verifier = self.verifier()?;
+        self.request_of(&self.verifier()?, Function::One, method, local)
+    }
+
+    /// What it takes to deploy the batch verifier, if there is one.
+    pub fn batch_verifier_request(
+        &self,
+        method: Method,
+        local: bool,
+    ) -> Result<Option<VerifierRequest>> {
+        let batch = self.batch_verifier()?;
+        batch.map(|batch| self.request_of(&batch, Function::Many, method, local)).transpose()
+    }
+
+    fn request_of(
+        &self,
+        verifier: &VerifierArtifact,
+        function: Function,
+        method: Method,
+        local: bool,
+    ) -> Result<VerifierRequest> {
         let metadata = verifier.metadata();
         Ok(VerifierRequest {
             contract: Contract {
@@ -86,6 +119,7 @@ impl Project {
                 runtime_code: Some(verifier.runtime_code().clone()),
                 arguments: None,
             },
+            function,
             compiler: Some(Compiler {
                 language: format!("{:?}", metadata.language),
                 version: metadata.compiler.version.to_string(),
@@ -100,7 +134,8 @@ impl Project {
         })
     }
 
-    /// What it takes to give the deployed verifier its model's name in the router.
+    /// What it takes to give the deployed verifier, and the batch verifier if that is deployed too,
+    /// its model's name in the router.
     ///
     /// # Errors
     /// [`Error::NotMeasured`] where the build measured no gas, from which the cap follows.
@@ -108,6 +143,7 @@ impl Project {
         &self,
         core: Core,
         verifier: Address,
+        batch_verifier: Option<(Address, B256)>,
         guardian: Option<Address>,
         local: bool,
     ) -> Result<AddModel> {
@@ -119,6 +155,7 @@ impl Project {
             model: self.chain_model()?,
             verifier,
             verifier_code_hash: metadata.runtime_code_hash,
+            batch_verifier,
             proof_length: metadata.shape.proof_len,
             gas_cap: default_gas_cap(verify_gas),
             tensors: self.tensors()?,
@@ -150,44 +187,46 @@ impl Project {
         Ok(layout.groups.iter().filter(|group| !group.is_empty()).map(tensor).collect())
     }
 
-    /// What it takes to record a prediction in the ledger.
+    /// What it takes to record predictions in the ledger, in one transaction.
     pub fn ledger_request(
         &self,
-        proof: &Proof,
+        proofs: &[Proof],
         deployments: &Deployments,
         context: B256,
         local: bool,
     ) -> Result<LedgerRequest> {
-        proof.check(&self.settings()?)?;
+        let claims = self.claims(proofs)?;
         let shape = self.verifier()?.metadata().shape;
-        Ok(LedgerRequest::for_model(
-            deployments,
-            self.chain_model()?.id,
-            context,
-            local,
-            (proof.proof.clone(), shape.proof_len),
-            (proof.instances.clone(), shape.n_instances),
-        )?)
+        let model = self.chain_model()?.id;
+        Ok(LedgerRequest::for_model(deployments, model, context, local, claims, shape)?)
     }
 
-    /// What it takes to submit a proof to the deployed verifier.
+    /// What it takes to submit proofs to a deployed verifier, in one transaction.
     pub fn submit_request(
         &self,
-        proof: &Proof,
+        proofs: &[Proof],
         entry: &Entry,
         chain_id: u64,
         local: bool,
     ) -> Result<SubmitRequest> {
-        let settings = self.settings()?;
-        proof.check(&settings)?;
+        let claims = self.claims(proofs)?;
         let shape = self.verifier()?.metadata().shape;
-        Ok(SubmitRequest::for_entry(
-            entry,
-            self.chain_model()?.id,
-            chain_id,
-            local,
-            (proof.proof.clone(), shape.proof_len),
-            (proof.instances.clone(), shape.n_instances),
-        )?)
+        let model = self.chain_model()?.id;
+        Ok(SubmitRequest::for_entry(entry, model, chain_id, local, claims, shape)?)
     }
+
+    fn claims(&self, proofs: &[Proof]) -> Result<Vec<Claim>> {
+        let settings = self.settings()?;
+        proofs
+            .iter()
+            .map(|proof| {
+                proof.check(&settings)?;
+                Ok(claim(proof))
+            })
+            .collect()
+    }
+}
+
+fn claim(proof: &Proof) -> Claim {
+    Claim { proof: proof.proof.clone(), instances: proof.instances.clone() }
 }

@@ -95,7 +95,7 @@ pub struct ArtifactFiles {
 }
 
 impl ArtifactFiles {
-    fn new(folder: &Path, contract: &str, language: Language) -> Self {
+    fn new(folder: &Path, contract: &str, language: Language, metadata: &str) -> Self {
         let file = |ending: &str| folder.join(format!("{contract}.{ending}"));
         Self {
             source: file(match language {
@@ -105,7 +105,7 @@ impl ArtifactFiles {
             abi: file("abi.json"),
             artifact: file("json"),
             standard_json: file("input.json"),
-            metadata: folder.join(METADATA_FILE),
+            metadata: folder.join(metadata),
         }
     }
 }
@@ -188,8 +188,13 @@ impl VerifierArtifact {
     /// # Errors
     /// If a file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<ArtifactFiles> {
+        self.write_as(folder, METADATA_FILE)
+    }
+
+    /// As [`write`](Self::write), with another name for the metadata.
+    pub(super) fn write_as(&self, folder: &Path, name: &str) -> Result<ArtifactFiles> {
         let metadata = &self.metadata;
-        let files = ArtifactFiles::new(folder, &metadata.contract, metadata.language);
+        let files = ArtifactFiles::new(folder, &metadata.contract, metadata.language, name);
         let name = files.source.file_name().map(PathBuf::from).unwrap_or_default();
         let sources =
             SourceSet { language: metadata.language, files: [(name, self.source.clone())].into() };
@@ -211,6 +216,11 @@ impl VerifierArtifact {
     /// # Errors
     /// [`Error::Artifact`] with the file that is not what the metadata says.
     pub fn read(folder: &Path) -> Result<Self> {
+        Self::read_as(folder, METADATA_FILE)
+    }
+
+    /// As [`read`](Self::read), with another name for the metadata.
+    pub(super) fn read_as(folder: &Path, name: &str) -> Result<Self> {
         #[derive(Deserialize)]
         struct Code {
             object: Bytes,
@@ -222,13 +232,13 @@ impl VerifierArtifact {
             bytecode: Code,
             deployed_bytecode: Code,
         }
-        let path = folder.join(METADATA_FILE);
+        let path = folder.join(name);
         let metadata: VerifierMetadata = read_json(&path)?;
         if metadata.schema != SCHEMA {
             let message = format!("its schema is {}, not {SCHEMA}", metadata.schema);
             return Err(Error::Artifact { path, message });
         }
-        let files = ArtifactFiles::new(folder, &metadata.contract, metadata.language);
+        let files = ArtifactFiles::new(folder, &metadata.contract, metadata.language, name);
         let source = files::read_to_string(&files.source)?;
         let Artifact { abi, bytecode, deployed_bytecode } = read_json(&files.artifact)?;
         let (init_code, runtime_code) = (bytecode.object, deployed_bytecode.object);
@@ -238,7 +248,7 @@ impl VerifierArtifact {
             (&files.artifact, keccak256(&runtime_code) == metadata.runtime_code_hash, "code"),
         ] {
             if !same {
-                let message = format!("the {what} has another hash than verifier.json says");
+                let message = format!("the {what} has another hash than {name} says");
                 return Err(Error::Artifact { path: path.clone(), message });
             }
         }

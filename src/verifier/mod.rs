@@ -4,7 +4,7 @@
 //! [`VerifierArtifact`] that has accepted a real proof and rejected mutants of it.
 
 mod artifact;
-pub mod calldata;
+pub mod batch;
 mod ceremony;
 pub mod golden;
 pub mod guard;
@@ -14,6 +14,7 @@ mod matrix;
 pub mod report;
 pub mod solc;
 
+pub use crate::calldata;
 pub use artifact::{
     ArtifactFiles, CompilerRecord, METADATA_FILE, VerifierArtifact, VerifierMetadata,
 };

@@ -1,5 +1,6 @@
 use super::{
-    golden::{Verdict, mutants},
+    calldata::mutants,
+    golden::Verdict,
     solc::{CompilerOptions, Language, SourceSet},
     testing::{Fixture, anvil, compiler},
     *,

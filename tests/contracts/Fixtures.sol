@@ -6,7 +6,7 @@ import {Test} from "forge-std/Test.sol";
 import {ModelRouter} from "zkvouch/ModelRouter.sol";
 import {ModelVerifier} from "zkvouch/ModelVerifier.sol";
 import {ModelParts} from "zkvouch/interfaces/IModelVerifier.sol";
-import {IProofVerifier} from "zkvouch/interfaces/IProofVerifier.sol";
+import {IBatchProofVerifier, IProofVerifier} from "zkvouch/interfaces/IProofVerifier.sol";
 
 /// @notice A proof as the command wrote it.
 struct Proof {
@@ -16,13 +16,14 @@ struct Proof {
     string[] outputs;
 }
 
-/// @notice A model of tests/fixtures, with its bare verifier deployed.
+/// @notice A model of tests/fixtures, with its bare verifier deployed, and the lean one's of many proofs if it is that.
 struct Model {
     string name;
     ModelParts parts;
     bytes descriptor;
     uint256 proofLength;
     IProofVerifier bare;
+    IBatchProofVerifier batch;
     // Of one observation, by two different proofs.
     Proof first;
     Proof again;
@@ -42,9 +43,26 @@ abstract contract Fixtures is Test {
     address internal owner = makeAddr("owner");
     address internal guardian = makeAddr("guardian");
 
+    /// @dev With ezkl's verifier.
     function loadModel(
         string memory name
     ) internal returns (Model memory model) {
+        model = _load(name);
+        model.bare = IProofVerifier(deployBare(name));
+    }
+
+    /// @dev With the lean verifiers.
+    function loadLean(
+        string memory name
+    ) internal returns (Model memory model) {
+        model = _load(name);
+        model.bare = IProofVerifier(deployBare(string.concat(name, "-lean")));
+        model.batch = IBatchProofVerifier(deployBare(string.concat(name, "-lean-batch")));
+    }
+
+    function _load(
+        string memory name
+    ) private view returns (Model memory model) {
         string memory folder = string.concat("tests/fixtures/models/", name, "/");
         string memory json = vm.readFile(string.concat(folder, "model.json"));
         model.name = name;
@@ -59,7 +77,6 @@ abstract contract Fixtures is Test {
         model.proofLength = json.readUint(".proofLength");
         model.first = loadProof(name, "proof-0");
         model.again = loadProof(name, "proof-0-again");
-        model.bare = IProofVerifier(deployBare(name));
     }
 
     function loadProof(
@@ -91,9 +108,50 @@ abstract contract Fixtures is Test {
     function deployAdapter(
         Model memory model
     ) internal returns (ModelVerifier) {
+        return deployAdapter(model, GAS_CAP, model.descriptor);
+    }
+
+    function deployAdapter(
+        Model memory model,
+        uint256 gasCap,
+        bytes memory descriptor
+    ) internal returns (ModelVerifier) {
         return new ModelVerifier(
-            model.parts, model.bare, address(model.bare).codehash, model.proofLength, GAS_CAP, model.descriptor
+            model.parts,
+            model.bare,
+            address(model.bare).codehash,
+            model.batch,
+            batchHash(model),
+            model.proofLength,
+            gasCap,
+            descriptor
         );
+    }
+
+    function batchHash(
+        Model memory model
+    ) internal view returns (bytes32) {
+        return address(model.batch) == address(0) ? bytes32(0) : address(model.batch).codehash;
+    }
+
+    /// @dev A batch of these proofs.
+    function batchOf(
+        Proof[] memory items
+    ) internal pure returns (bytes[] memory proofs, uint256[][] memory instances) {
+        proofs = new bytes[](items.length);
+        instances = new uint256[][](items.length);
+        for (uint256 i = 0; i < items.length; ++i) {
+            (proofs[i], instances[i]) = (items[i].proof, items[i].instances);
+        }
+    }
+
+    function batchOf(
+        bytes memory proof,
+        uint256[] memory instance
+    ) internal pure returns (bytes[] memory proofs, uint256[][] memory instances) {
+        proofs = new bytes[](1);
+        instances = new uint256[][](1);
+        (proofs[0], instances[0]) = (proof, instance);
     }
 
     function deployRouter(

@@ -12,7 +12,8 @@ import {Submission} from "zkvouch/interfaces/IPredictionLedger.sol";
 
 /// @title What each layer costs, as transactions of their own
 /// @notice `npm run gas` runs it isolated, so that each call pays for its calldata and cold accounts, and compares with
-/// snapshots/ within the tolerance that the script states. Real proofs; the bare verifier is ezkl's, guarded.
+/// snapshots/ within the tolerance that the script states. Real proofs; the bare verifier is ezkl's, guarded, or the
+/// lean one.
 abstract contract GasBase is Fixtures {
     Model internal model;
     ModelVerifier internal adapter;
@@ -22,8 +23,12 @@ abstract contract GasBase is Fixtures {
 
     function _fixture() internal pure virtual returns (string memory);
 
+    function _lean() internal pure virtual returns (bool) {
+        return false;
+    }
+
     function setUp() public {
-        model = loadModel(_fixture());
+        model = _lean() ? loadLean(_fixture()) : loadModel(_fixture());
         adapter = deployAdapter(model);
         modelId = adapter.modelId();
         router = deployRouter(model, adapter);
@@ -91,6 +96,41 @@ abstract contract GasBase is Fixtures {
         _snapshot("9 batch of two, ledger");
     }
 
+    /// @dev Predictions of one model in one transaction; the whole transaction's gas, and in `each` a prediction's.
+    function test_GasLedgerBatches() public {
+        Proof memory second = loadProof(_fixture(), "proof-1");
+        for (uint256 size = 1; size <= 16; size *= 2) {
+            Proof[] memory items = new Proof[](size);
+            bytes32[] memory contexts = new bytes32[](size);
+            for (uint256 i = 0; i < size; ++i) {
+                items[i] = i % 2 == 0 ? model.first : second;
+                // There are two predictions, so that they need contexts to be sixteen.
+                contexts[i] = bytes32(i / 2);
+            }
+            (bytes[] memory proofs, uint256[][] memory instances) = batchOf(items);
+            PredictionLedger fresh = new PredictionLedger(router);
+            fresh.recordBatch(modelId, contexts, proofs, instances);
+            uint256 used = vm.lastCallGas().gasTotalUsed;
+            string memory number = string.concat(size < 10 ? " " : "", vm.toString(size));
+            vm.snapshotValue(_group(), string.concat("ledger batch of ", number, ", each"), used / size);
+        }
+    }
+
+    function test_GasBareBatches() public {
+        if (!_lean()) return;
+        for (uint256 size = 1; size <= 16; size *= 2) {
+            Proof[] memory items = new Proof[](size);
+            for (uint256 i = 0; i < size; ++i) {
+                items[i] = model.first;
+            }
+            (bytes[] memory proofs, uint256[][] memory instances) = batchOf(items);
+            _transaction(address(model.batch), abi.encodeCall(model.batch.verifyMany, (proofs, instances)));
+            string memory number = string.concat(size < 10 ? " " : "", vm.toString(size));
+            uint256 used = vm.lastCallGas().gasTotalUsed;
+            vm.snapshotValue(_group(), string.concat("bare batch of ", number, ", each"), used / size);
+        }
+    }
+
     function test_GasRefusals() public {
         bytes memory proof = copyOf(model.first.proof);
         proof[0] ^= 0x01;
@@ -110,7 +150,14 @@ abstract contract GasBase is Fixtures {
             abi.encodePacked(
                 type(ModelVerifier).creationCode,
                 abi.encode(
-                    model.parts, model.bare, address(model.bare).codehash, model.proofLength, GAS_CAP, model.descriptor
+                    model.parts,
+                    model.bare,
+                    address(model.bare).codehash,
+                    model.batch,
+                    batchHash(model),
+                    model.proofLength,
+                    GAS_CAP,
+                    model.descriptor
                 )
             ),
             "deploy adapter"
@@ -164,7 +211,7 @@ abstract contract GasBase is Fixtures {
     }
 
     function _group() private pure returns (string memory) {
-        return string.concat("gas-", _fixture());
+        return string.concat("gas-", _fixture(), _lean() ? "-lean" : "");
     }
 }
 
@@ -177,5 +224,17 @@ contract GasTreeTest is GasBase {
 contract GasCreditTest is GasBase {
     function _fixture() internal pure override returns (string memory) {
         return "credit";
+    }
+}
+
+contract GasLeanTreeTest is GasTreeTest {
+    function _lean() internal pure override returns (bool) {
+        return true;
+    }
+}
+
+contract GasLeanCreditTest is GasCreditTest {
+    function _lean() internal pure override returns (bool) {
+        return true;
     }
 }

@@ -69,7 +69,11 @@ contract StubModelVerifier is IModelVerifier {
         AcceptsChangedProof,
         AcceptsChangedInstance,
         RefusesByOtherError,
-        RefusesByNothing
+        RefusesByNothing,
+        RefusesBatches,
+        ChecksTheFirstOnly,
+        ChecksTheLastOnly,
+        RefusesBatchesByOtherError
     }
 
     error Other();
@@ -89,12 +93,7 @@ contract StubModelVerifier is IModelVerifier {
         bytes calldata proof,
         uint256[] calldata instances
     ) external view override {
-        if (FLAW == Flaw.AcceptsEverything) return;
-        bool proofFits = proof.length == 32 && bytes32(proof) == modelId;
-        bool instancesFit = instances.length == 2 && instances[1] == uint256(keccak256(abi.encode(instances[0]))) >> 8;
-        if (FLAW == Flaw.AcceptsChangedProof) proofFits = true;
-        if (FLAW == Flaw.AcceptsChangedInstance) instancesFit = true;
-        if (proofFits && instancesFit) return;
+        if (_fits(proof, instances)) return;
         if (FLAW == Flaw.RefusesByOtherError) revert Other();
         if (FLAW == Flaw.RefusesByNothing) {
             assembly {
@@ -102,6 +101,34 @@ contract StubModelVerifier is IModelVerifier {
             }
         }
         revert InvalidProof(modelId);
+    }
+
+    function verifyMany(
+        bytes[] calldata proofs,
+        uint256[][] calldata instances
+    ) external view override {
+        if (proofs.length != instances.length) revert BatchLengthMismatch(proofs.length, instances.length);
+        if (proofs.length == 0) revert EmptyBatch();
+        if (FLAW == Flaw.RefusesBatches) revert InvalidProof(modelId);
+        for (uint256 i = 0; i < proofs.length; ++i) {
+            if (FLAW == Flaw.ChecksTheFirstOnly && i != 0) continue;
+            if (FLAW == Flaw.ChecksTheLastOnly && i + 1 != proofs.length) continue;
+            if (_fits(proofs[i], instances[i])) continue;
+            if (FLAW == Flaw.RefusesBatchesByOtherError) revert Other();
+            revert InvalidProof(modelId);
+        }
+    }
+
+    function _fits(
+        bytes calldata proof,
+        uint256[] calldata instances
+    ) private view returns (bool) {
+        if (FLAW == Flaw.AcceptsEverything) return true;
+        bool proofFits = proof.length == 32 && bytes32(proof) == modelId;
+        bool instancesFit = instances.length == 2 && instances[1] == uint256(keccak256(abi.encode(instances[0]))) >> 8;
+        if (FLAW == Flaw.AcceptsChangedProof) proofFits = true;
+        if (FLAW == Flaw.AcceptsChangedInstance) instancesFit = true;
+        return proofFits && instancesFit;
     }
 
     /// @dev The proof and the instances that it takes for `input`.

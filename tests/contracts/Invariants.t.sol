@@ -74,7 +74,7 @@ contract Handler is Test {
     ) public {
         uint256 model = modelSeed % MODELS;
         address caller = actor(callerSeed);
-        StubModelVerifier.Flaw flaw = flawed ? StubModelVerifier.Flaw(1 + input % 5) : StubModelVerifier.Flaw.None;
+        StubModelVerifier.Flaw flaw = flawed ? StubModelVerifier.Flaw(1 + input % 9) : StubModelVerifier.Flaw.None;
         IModelVerifier verifier = new StubModelVerifier(modelId(model), flaw);
         (bytes memory proof, uint256[] memory instances) = StubModelVerifier(address(verifier)).prove(input);
         if (behindStop) verifier = new EmergencyStop(verifier, guardian());
@@ -176,6 +176,47 @@ contract Handler is Test {
         }
     }
 
+    function recordBatch(
+        uint256 callerSeed,
+        uint256 modelSeed,
+        uint256 seed,
+        uint256 size
+    ) external {
+        size = size % 4;
+        address caller = actor(callerSeed);
+        uint256 model = modelSeed % MODELS;
+        bytes[] memory proofs = new bytes[](size);
+        uint256[][] memory instances = new uint256[][](size);
+        bytes32[] memory contexts = new bytes32[](size);
+        bytes32[] memory expected = new bytes32[](size);
+        bool valid = size != 0;
+        bool twins = false;
+        for (uint256 i = 0; i < size; ++i) {
+            uint256 random = seed >> (16 * i);
+            // Seldom invalid, so that whole batches are recorded.
+            (, proofs[i], instances[i]) = _prediction(model, random, random % 64 >= 8);
+            valid = valid && random % 64 >= 8;
+            contexts[i] = bytes32((random >> 8) % 2);
+            expected[i] = LEDGER.idOf(modelId(model), instances[i], caller, contexts[i]);
+            twins = twins || timesRecorded[expected[i]] != 0;
+            for (uint256 j = 0; j < i; ++j) {
+                twins = twins || expected[i] == expected[j];
+            }
+        }
+        vm.prank(caller);
+        try LEDGER.recordBatch(modelId(model), contexts, proofs, instances) returns (
+            bytes32[] memory returned, bytes memory
+        ) {
+            require(valid, "an invalid batch was recorded");
+            require(keccak256(abi.encode(returned)) == keccak256(abi.encode(expected)), "other ids");
+            for (uint256 i = 0; i < size; ++i) {
+                _note(model, returned[i], caller);
+            }
+        } catch {
+            require(!valid || !_works(model) || twins, "a valid batch was refused");
+        }
+    }
+
     function tryRecordMany(
         uint256 callerSeed,
         uint256 seed,
@@ -268,7 +309,7 @@ contract InvariantsTest is Test {
         handler.addModel(0, 0, 0, false, false);
         handler.addModel(0, 1, 0, true, false);
         targetContract(address(handler));
-        bytes4[] memory selectors = new bytes4[](8);
+        bytes4[] memory selectors = new bytes4[](9);
         selectors[0] = Handler.addModel.selector;
         selectors[1] = Handler.retireModel.selector;
         selectors[2] = Handler.transferOwnership.selector;
@@ -277,6 +318,7 @@ contract InvariantsTest is Test {
         selectors[5] = Handler.record.selector;
         selectors[6] = Handler.tryRecordMany.selector;
         selectors[7] = Handler.pass.selector;
+        selectors[8] = Handler.recordBatch.selector;
         targetSelector(FuzzSelector(address(handler), selectors));
     }
 
@@ -311,6 +353,15 @@ contract InvariantsTest is Test {
                 accepted = false;
             }
             assertEq(accepted, !handler.retired(i) && !handler.stopped(i));
+            bytes[] memory proofs = new bytes[](2);
+            uint256[][] memory batch = new uint256[][](2);
+            (proofs[0], proofs[1]) = (abi.encode(id), abi.encode(id));
+            (batch[0], batch[1]) = (instances, instances);
+            try router.verifyBatch(id, proofs, batch) {
+                assertTrue(accepted);
+            } catch {
+                assertFalse(accepted);
+            }
         }
     }
 

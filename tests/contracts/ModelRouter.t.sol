@@ -128,6 +128,22 @@ contract ModelRouterTest is Fixtures, IModelRouterErrors, IModelRouterEvents {
         );
     }
 
+    /// @dev Sound with one proof, and none with several.
+    function test_RevertAddWhenBatchesAreNotVerified() public {
+        bytes memory invalid = abi.encodeWithSelector(IModelVerifierErrors.InvalidProof.selector, modelId);
+        _refusedByTheGate(StubModelVerifier.Flaw.RefusesBatches, invalid);
+        _refusedByTheGate(
+            StubModelVerifier.Flaw.ChecksTheFirstOnly, abi.encodeWithSelector(MutantAccepted.selector, modelId, false)
+        );
+        _refusedByTheGate(
+            StubModelVerifier.Flaw.ChecksTheLastOnly, abi.encodeWithSelector(MutantAccepted.selector, modelId, true)
+        );
+        _refusedByTheGate(
+            StubModelVerifier.Flaw.RefusesBatchesByOtherError,
+            abi.encodeWithSelector(MutantRefusedOtherwise.selector, modelId, StubModelVerifier.Other.selector)
+        );
+    }
+
     function test_TheGateTakesAStubWithoutFlaw() public {
         StubModelVerifier stub = new StubModelVerifier(modelId, StubModelVerifier.Flaw.None);
         (bytes memory proof, uint256[] memory instances) = stub.prove(5);
@@ -144,6 +160,16 @@ contract ModelRouterTest is Fixtures, IModelRouterErrors, IModelRouterEvents {
         vm.expectCall(address(adapter), abi.encodeCall(adapter.verify, (model.first.proof, model.first.instances)), 1);
         vm.expectCall(address(adapter), abi.encodeCall(adapter.verify, (model.first.proof, changed)), 1);
         vm.expectCall(address(adapter), abi.encodeCall(adapter.verify, (changedProof, model.first.instances)), 1);
+
+        bytes[] memory proofs = new bytes[](2);
+        uint256[][] memory batch = new uint256[][](2);
+        (proofs[0], proofs[1]) = (model.first.proof, model.first.proof);
+        (batch[0], batch[1]) = (model.first.instances, model.first.instances);
+        vm.expectCall(address(adapter), abi.encodeCall(adapter.verifyMany, (proofs, batch)), 1);
+        batch[1] = changed;
+        vm.expectCall(address(adapter), abi.encodeCall(adapter.verifyMany, (proofs, batch)), 1);
+        (proofs[0], batch[1]) = (changedProof, model.first.instances);
+        vm.expectCall(address(adapter), abi.encodeCall(adapter.verifyMany, (proofs, batch)), 1);
         addTo(router, model, adapter);
     }
 

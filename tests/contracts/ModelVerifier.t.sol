@@ -13,11 +13,13 @@ import {
     Tensor,
     TensorKind
 } from "zkvouch/interfaces/IModelVerifier.sol";
-import {IProofVerifier} from "zkvouch/interfaces/IProofVerifier.sol";
+import {IBatchProofVerifier, IProofVerifier} from "zkvouch/interfaces/IProofVerifier.sol";
 import {ModelId} from "zkvouch/libraries/ModelId.sol";
 import {SchemaLib} from "zkvouch/libraries/SchemaLib.sol";
 
 contract ModelVerifierTest is Fixtures, IModelVerifierErrors {
+    IBatchProofVerifier private constant NONE = IBatchProofVerifier(address(0));
+
     Model internal model;
     ModelVerifier internal adapter;
 
@@ -31,6 +33,8 @@ contract ModelVerifierTest is Fixtures, IModelVerifierErrors {
     function test_SaysWhatItIs() public view {
         assertEq(address(adapter.VERIFIER()), address(model.bare));
         assertEq(adapter.VERIFIER_CODE_HASH(), address(model.bare).codehash);
+        assertEq(address(adapter.BATCH_VERIFIER()), address(0));
+        assertEq(adapter.BATCH_VERIFIER_CODE_HASH(), 0);
         assertEq(adapter.PROOF_LENGTH(), model.first.proof.length);
         assertEq(adapter.INSTANCE_COUNT(), 7);
         assertEq(adapter.GAS_CAP(), GAS_CAP);
@@ -97,9 +101,7 @@ contract ModelVerifierTest is Fixtures, IModelVerifierErrors {
             descriptor = abi.encodePacked(descriptor, uint8(2), int8(i), uint8(1), uint32(i) + 1);
             expected = abi.encodePacked(expected, uint8(2), int8(i), uint32(i) + 1);
         }
-        ModelVerifier other = new ModelVerifier(
-            model.parts, model.bare, address(model.bare).codehash, model.proofLength, GAS_CAP, descriptor
-        );
+        ModelVerifier other = deployAdapter(model, GAS_CAP, descriptor);
         assertEq(other.schema(), expected);
     }
 
@@ -109,18 +111,18 @@ contract ModelVerifierTest is Fixtures, IModelVerifierErrors {
         bytes32 found = address(model.bare).codehash;
         bytes32 wrong = keccak256("other code");
         vm.expectRevert(abi.encodeWithSelector(VerifierCodeMismatch.selector, address(model.bare), found, wrong));
-        new ModelVerifier(model.parts, model.bare, wrong, model.proofLength, GAS_CAP, model.descriptor);
+        new ModelVerifier(model.parts, model.bare, wrong, NONE, 0, model.proofLength, GAS_CAP, model.descriptor);
     }
 
     /// @dev The hash of no code, or of an account that isn't there, can't be pinned.
     function test_RevertConstructorWhenThereIsNoCode() public {
         IProofVerifier nobody = IProofVerifier(makeAddr("nobody"));
         vm.expectRevert(abi.encodeWithSelector(VerifierCodeMismatch.selector, nobody, bytes32(0), bytes32(0)));
-        new ModelVerifier(model.parts, nobody, bytes32(0), model.proofLength, GAS_CAP, model.descriptor);
+        new ModelVerifier(model.parts, nobody, bytes32(0), NONE, 0, model.proofLength, GAS_CAP, model.descriptor);
         vm.deal(address(nobody), 1);
         bytes32 empty = keccak256("");
         vm.expectRevert(abi.encodeWithSelector(VerifierCodeMismatch.selector, nobody, empty, empty));
-        new ModelVerifier(model.parts, nobody, empty, model.proofLength, GAS_CAP, model.descriptor);
+        new ModelVerifier(model.parts, nobody, empty, NONE, 0, model.proofLength, GAS_CAP, model.descriptor);
     }
 
     function test_RevertConstructorWhenAnArgumentIsWrong() public {
@@ -128,24 +130,26 @@ contract ModelVerifierTest is Fixtures, IModelVerifierErrors {
         uint256[3] memory lengths = [uint256(0), 31, 2975];
         for (uint256 i = 0; i < lengths.length; ++i) {
             vm.expectRevert(abi.encodeWithSelector(ModelVerifier.InvalidArgument.selector, "proofLength"));
-            new ModelVerifier(model.parts, model.bare, hash, lengths[i], GAS_CAP, model.descriptor);
+            new ModelVerifier(model.parts, model.bare, hash, NONE, 0, lengths[i], GAS_CAP, model.descriptor);
         }
         vm.expectRevert(abi.encodeWithSelector(ModelVerifier.InvalidArgument.selector, "gasCap"));
-        new ModelVerifier(model.parts, model.bare, hash, model.proofLength, 0, model.descriptor);
+        new ModelVerifier(model.parts, model.bare, hash, NONE, 0, model.proofLength, 0, model.descriptor);
         vm.expectRevert(abi.encodeWithSelector(ModelVerifier.InvalidArgument.selector, "gasCap"));
-        new ModelVerifier(model.parts, model.bare, hash, model.proofLength, 1 << 64, model.descriptor);
+        new ModelVerifier(model.parts, model.bare, hash, NONE, 0, model.proofLength, 1 << 64, model.descriptor);
         ModelParts memory parts = model.parts;
         parts.engine = "";
         vm.expectRevert(abi.encodeWithSelector(ModelVerifier.InvalidArgument.selector, "engine"));
-        new ModelVerifier(parts, model.bare, hash, model.proofLength, GAS_CAP, model.descriptor);
+        new ModelVerifier(parts, model.bare, hash, NONE, 0, model.proofLength, GAS_CAP, model.descriptor);
         parts.engine = "a version of more than 31 bytes.";
         vm.expectRevert(abi.encodeWithSelector(ShortStrings.StringTooLong.selector, parts.engine));
-        new ModelVerifier(parts, model.bare, hash, model.proofLength, GAS_CAP, model.descriptor);
+        new ModelVerifier(parts, model.bare, hash, NONE, 0, model.proofLength, GAS_CAP, model.descriptor);
     }
 
     function test_RevertConstructorWhenTheDescriptorIsMalformed() public {
         vm.expectRevert(abi.encodeWithSelector(SchemaLib.DescriptorTruncated.selector, 0));
-        new ModelVerifier(model.parts, model.bare, address(model.bare).codehash, model.proofLength, GAS_CAP, hex"0207");
+        new ModelVerifier(
+            model.parts, model.bare, address(model.bare).codehash, NONE, 0, model.proofLength, GAS_CAP, hex"0207"
+        );
     }
 
     // ------------------------------------------------------------------------------------------ refusals in full
@@ -276,9 +280,7 @@ contract ModelVerifierTest is Fixtures, IModelVerifierErrors {
         uint256 cap
     ) public {
         cap = bound(cap, 1, 600_000);
-        ModelVerifier tight = new ModelVerifier(
-            model.parts, model.bare, address(model.bare).codehash, model.proofLength, cap, model.descriptor
-        );
+        ModelVerifier tight = deployAdapter(model, cap, model.descriptor);
         (bool success, bytes memory reason) =
             address(tight).staticcall(abi.encodeCall(tight.verify, (model.first.proof, model.first.instances)));
         if (success) assertGt(cap, 400_000);
@@ -302,9 +304,7 @@ contract ModelVerifierTest is Fixtures, IModelVerifierErrors {
 
     /// @dev The proof is valid and the cap is what is wrong, and it says so.
     function test_RevertOutOfGasWhenTheCapIsTooLow() public {
-        ModelVerifier tight = new ModelVerifier(
-            model.parts, model.bare, address(model.bare).codehash, model.proofLength, 200_000, model.descriptor
-        );
+        ModelVerifier tight = deployAdapter(model, 200_000, model.descriptor);
         vm.expectRevert(abi.encodeWithSelector(VerifierOutOfGas.selector, 200_000));
         tight.verify(model.first.proof, model.first.instances);
     }
@@ -380,7 +380,7 @@ contract ModelVerifierTest is Fixtures, IModelVerifierErrors {
         bytes memory descriptor
     ) private returns (ModelVerifier) {
         return new ModelVerifier(
-            model.parts, IProofVerifier(address(verifier)), address(verifier).codehash, 32, GAS_CAP, descriptor
+            model.parts, IProofVerifier(address(verifier)), address(verifier).codehash, NONE, 0, 32, GAS_CAP, descriptor
         );
     }
 }

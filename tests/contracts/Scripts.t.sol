@@ -23,6 +23,8 @@ contract ScriptsTest is Fixtures {
     string internal constant MODEL = "tests/fixtures/models/tree/model.json";
     string internal constant PROOF = "tests/fixtures/models/tree/proof-0.json";
     string internal constant VERIFIER = "tests/fixtures/generated/tree.json";
+    string internal constant LEAN = "tests/fixtures/generated/tree-lean.json";
+    string internal constant LEAN_BATCH = "tests/fixtures/generated/tree-lean-batch.json";
 
     // ------------------------------------------------------------------------------------------ addresses
 
@@ -69,7 +71,7 @@ contract ScriptsTest is Fixtures {
         AddModel script = new AddModel();
         string memory model = vm.readFile(MODEL);
         vm.expectRevert(abi.encodeWithSelector(Deployer.DeploymentFailed.selector, "bare verifier"));
-        script.place(model, hex"fe", GAS_CAP, address(0));
+        script.place(model, hex"fe", "", GAS_CAP, address(0));
     }
 
     // ------------------------------------------------------------------------------------------ steps
@@ -89,11 +91,12 @@ contract ScriptsTest is Fixtures {
         (address router,) = new DeployCore().core(owner, 0);
         AddModel script = new AddModel();
         AddModel.Placed memory placed =
-            script.place(vm.readFile(MODEL), vm.readFile(VERIFIER).readBytes(".bytecode"), GAS_CAP, address(0));
+            script.place(vm.readFile(MODEL), vm.readFile(VERIFIER).readBytes(".bytecode"), "", GAS_CAP, address(0));
         script.add(ModelRouter(router), placed.routed, vm.readFile(PROOF), guardian);
         bytes32 id = ModelVerifier(placed.adapter).modelId();
         assertEq(uint8(ModelRouter(router).statusOf(id)), uint8(ModelStatus.Unknown));
         assertEq(placed.routed, placed.adapter);
+        assertEq(placed.batch, address(0));
         assertEq(address(ModelVerifier(placed.adapter).VERIFIER()), placed.bare);
         new RetireModel().retire(ModelRouter(router), id, guardian);
     }
@@ -117,7 +120,8 @@ contract ScriptsTest is Fixtures {
     function test_TheWholeLifeOfAModel() public {
         vm.setEnv("ZKVOUCH_MODEL", MODEL);
         vm.setEnv("ZKVOUCH_PROOF", PROOF);
-        vm.setEnv("ZKVOUCH_VERIFIER", VERIFIER);
+        vm.setEnv("ZKVOUCH_VERIFIER", LEAN);
+        vm.setEnv("ZKVOUCH_BATCH_VERIFIER", LEAN_BATCH);
         vm.setEnv("ZKVOUCH_GAS_CAP", "1500000");
         (address at, address ledger) = new DeployCore().run();
         ModelRouter router = ModelRouter(at);
@@ -130,6 +134,8 @@ contract ScriptsTest is Fixtures {
         bytes32 id = ModelVerifier(placed.adapter).modelId();
         assertEq(address(router.verifierOf(id)), placed.routed);
         assertEq(ModelVerifier(placed.adapter).GAS_CAP(), 1_500_000);
+        assertEq(address(ModelVerifier(placed.adapter).BATCH_VERIFIER()), placed.batch);
+        assertEq(ModelVerifier(placed.adapter).BATCH_VERIFIER_CODE_HASH(), placed.batch.codehash);
         PredictionLedger(ledger).record(id, 0, model.first.proof, model.first.instances);
 
         vm.setEnv("ZKVOUCH_MODEL_ID", vm.toString(id));

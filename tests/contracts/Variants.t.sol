@@ -23,7 +23,9 @@ contract BareVerifierTest is NegativeTestBase {
     }
 
     function _expected(
-        bytes4
+        bytes4,
+        bytes memory,
+        uint256[] memory
     ) internal pure override returns (bytes4) {
         return 0;
     }

@@ -55,6 +55,12 @@ pub mod bindings {
             function record(bytes32 modelId, bytes32 context, bytes proof, uint256[] instances)
                 external
                 returns (bytes32 id, bytes schema);
+            function recordBatch(
+                bytes32 modelId,
+                bytes32[] contexts,
+                bytes[] proofs,
+                uint256[][] instances
+            ) external returns (bytes32[] ids, bytes schema);
             function idOf(bytes32 modelId, uint256[] instances, address submitter, bytes32 context)
                 external
                 view
@@ -72,6 +78,8 @@ pub mod bindings {
             function descriptor() external view returns (bytes);
             function VERIFIER() external view returns (address);
             function VERIFIER_CODE_HASH() external view returns (bytes32);
+            function BATCH_VERIFIER() external view returns (address);
+            function BATCH_VERIFIER_CODE_HASH() external view returns (bytes32);
             function PROOF_LENGTH() external view returns (uint256);
             function INSTANCE_COUNT() external view returns (uint256);
             function GAS_CAP() external view returns (uint256);
@@ -191,8 +199,10 @@ pub fn decoder() -> RevertDecoder {
     MEANINGS.iter().fold(known, |decoder, (error, text)| decoder.explain(error, text))
 }
 
-const MEANINGS: [(&str, &str); 18] = [
+const MEANINGS: [(&str, &str); 20] = [
     ("AlreadyRecorded", "this account recorded this prediction before, in the same context"),
+    ("BatchLengthMismatch", "each proof of a batch needs its instances and its context"),
+    ("EmptyBatch", "a batch needs a proof"),
     ("InsufficientGas", "send the transaction with a higher --gas-limit"),
     ("InstanceCountMismatch", "the proof is of another model or build"),
     ("InstanceOutOfField", "the bytes of an instance were read in the wrong order"),
@@ -249,6 +259,7 @@ mod tests {
         has_calls!(
             Name::PredictionLedger,
             PredictionLedger::recordCall,
+            PredictionLedger::recordBatchCall,
             PredictionLedger::idOfCall,
             PredictionLedger::isVerifiedCall,
             PredictionLedger::recordOfCall,
@@ -263,6 +274,8 @@ mod tests {
             ModelVerifier::descriptorCall,
             ModelVerifier::VERIFIERCall,
             ModelVerifier::VERIFIER_CODE_HASHCall,
+            ModelVerifier::BATCH_VERIFIERCall,
+            ModelVerifier::BATCH_VERIFIER_CODE_HASHCall,
             ModelVerifier::PROOF_LENGTHCall,
             ModelVerifier::INSTANCE_COUNTCall,
             ModelVerifier::GAS_CAPCall,

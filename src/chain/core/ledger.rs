@@ -6,23 +6,24 @@ use super::{
     schema::{DecodedTensor, Schema},
 };
 use crate::{
+    calldata::Shape,
     chain::{
         Error, Mode, Result,
         broadcast::About,
         deploy::Outcome,
         deployments::{Deployments, ModelId, Role},
         policy,
-        submit::{check_code, check_shape},
+        submit::{Claim, check_code, words_text},
         tx::{self, Call, Receipt, Sender, Simulation},
     },
     field::Felt,
 };
 use alloy::{
-    primitives::{Address, B256, Bytes, U256, keccak256},
+    primitives::{Address, B256, U256, keccak256},
     sol_types::{SolCall, SolEvent, SolValue},
 };
 
-/// A prediction to record.
+/// Predictions of one model to record, in one transaction.
 #[derive(Clone, Debug)]
 pub struct LedgerRequest {
     /// The ledger.
@@ -39,14 +40,10 @@ pub struct LedgerRequest {
     pub route_code_hash: B256,
     /// Chosen by the submitter: one prediction can be recorded once in each context.
     pub context: B256,
-    /// The proof.
-    pub proof: Bytes,
-    /// The public instances.
-    pub instances: Vec<Felt>,
-    /// The length that the verifying key gives a proof, in bytes.
-    pub proof_length: usize,
-    /// The number of instances that the settings give.
-    pub instance_count: usize,
+    /// The predictions; several are verified together.
+    pub claims: Vec<Claim>,
+    /// What the verifying key and the settings give a proof.
+    pub shape: Shape,
 }
 
 impl LedgerRequest {
@@ -59,8 +56,8 @@ impl LedgerRequest {
         model: ModelId,
         context: B256,
         local: bool,
-        (proof, proof_length): (Bytes, usize),
-        (instances, instance_count): (Vec<Felt>, usize),
+        claims: Vec<Claim>,
+        shape: Shape,
     ) -> Result<Self> {
         let chain_id = deployments.chain_id;
         let missing = |what: &'static str| Error::NotDeployed { what, model, chain_id };
@@ -81,10 +78,8 @@ impl LedgerRequest {
             route: route.address,
             route_code_hash: route.runtime_code_hash,
             context,
-            proof,
-            instances,
-            proof_length,
-            instance_count,
+            claims,
+            shape,
         })
     }
 }
@@ -92,12 +87,19 @@ impl LedgerRequest {
 /// What became of a submission.
 #[derive(Clone, Debug)]
 pub struct Submitted {
-    /// The prediction's id.
-    pub id: B256,
-    /// The prediction, by the scales that the chain has.
-    pub prediction: Vec<DecodedTensor>,
+    /// The predictions, in the request's order.
+    pub predictions: Vec<Prediction>,
     /// Simulated or mined.
     pub outcome: Outcome,
+}
+
+/// A prediction that was submitted.
+#[derive(Clone, Debug)]
+pub struct Prediction {
+    /// Its id.
+    pub id: B256,
+    /// Its numbers, by the scales that the chain has.
+    pub decoded: Vec<DecodedTensor>,
     /// The ledger's event, if it was mined.
     pub recorded: Option<Recorded>,
 }
@@ -133,32 +135,50 @@ pub fn prediction_id(
     keccak256(fields.abi_encode_params())
 }
 
-/// Checks, simulates and, if told to broadcast, records a prediction. The sender should know the
+/// Checks, simulates and, if told to broadcast, records predictions, all or none. The sender should know the
 /// errors of [`super::decoder`].
 pub async fn submit_to_ledger(
     sender: &Sender,
     request: &LedgerRequest,
     mode: Mode,
 ) -> Result<Submitted> {
-    let LedgerRequest { proof, instances, .. } = request;
-    check_shape(proof, request.proof_length, instances, request.instance_count)?;
+    request.claims.iter().try_for_each(|claim| claim.check(request.shape))?;
+    let ids = ids(sender, request)?;
     check_code(sender, request.ledger, request.ledger_code_hash).await?;
     check_code(sender, request.route, request.route_code_hash).await?;
     check_routes(sender, request).await?;
     let call = call(request);
     let simulation = sender.simulate(&call).await?;
-    let (id, prediction) = answer(sender, request, &simulation)?;
-    let (outcome, recorded) = match mode {
-        Mode::DryRun => (Outcome::Simulated(Box::new(simulation)), None),
+    let mut predictions = answer(request, &ids, &simulation)?;
+    let outcome = match mode {
+        Mode::DryRun => Outcome::Simulated(Box::new(simulation)),
         Mode::Broadcast => {
             let receipt = sender.send(&call).await?;
-            let recorded = event(request, &receipt)
-                .filter(|recorded| recorded.id == id)
-                .ok_or(Error::NoEvent { ledger: request.ledger, hash: receipt.hash })?;
-            (Outcome::Mined(Box::new(receipt)), Some(recorded))
+            let events = events(request, &receipt);
+            for prediction in &mut predictions {
+                let event = events.iter().find(|event| event.id == prediction.id).cloned();
+                let missing = Error::NoEvent { ledger: request.ledger, hash: receipt.hash };
+                prediction.recorded = Some(event.ok_or(missing)?);
+            }
+            Outcome::Mined(Box::new(receipt))
         }
     };
-    Ok(Submitted { id, prediction, outcome, recorded })
+    Ok(Submitted { predictions, outcome })
+}
+
+/// The ids that the predictions will have. The ledger would refuse twins as recorded before.
+fn ids(sender: &Sender, request: &LedgerRequest) -> Result<Vec<B256>> {
+    let (chain_id, submitter) = (sender.rpc().chain_id(), sender.address());
+    let mut ids = Vec::new();
+    for claim in &request.claims {
+        let id =
+            prediction_id(request.model, &claim.instances, chain_id, submitter, request.context);
+        if let Some(first) = ids.iter().position(|known| *known == id) {
+            return Err(Error::SamePrediction { first: first + 1, second: ids.len() + 1 });
+        }
+        ids.push(id);
+    }
+    Ok(ids)
 }
 
 /// The ledger asks the router that we know, and that points to the contract that we know.
@@ -187,57 +207,83 @@ async fn check_routes(sender: &Sender, request: &LedgerRequest) -> Result<()> {
 }
 
 fn call(request: &LedgerRequest) -> Call {
-    let instances: Vec<U256> = request.instances.iter().map(|felt| felt.to_u256()).collect();
-    let text = vec![
-        request.model.to_string(),
-        request.context.to_string(),
-        request.proof.to_string(),
-        format!("{instances:?}"),
-    ];
-    let input = PredictionLedger::recordCall {
-        modelId: request.model.0,
-        context: request.context,
-        proof: request.proof.clone(),
-        instances,
+    let words = |claim: &Claim| claim.instances.iter().map(|felt| felt.to_u256()).collect();
+    let (model_id, context) = (request.model.0, request.context);
+    let (input, signature, label, arguments) = match request.claims.as_slice() {
+        [claim] => {
+            let (proof, instances) = (claim.proof.clone(), words(claim));
+            let call =
+                PredictionLedger::recordCall { modelId: model_id, context, proof, instances };
+            let arguments =
+                vec![context.to_string(), claim.proof.to_string(), words_text(&claim.instances)];
+            let signature = PredictionLedger::recordCall::SIGNATURE;
+            (call.abi_encode(), signature, "recording the prediction", arguments)
+        }
+        claims => {
+            let list = |text: &dyn Fn(&Claim) -> String| {
+                let texts: Vec<_> = claims.iter().map(text).collect();
+                format!("[{}]", texts.join(", "))
+            };
+            let arguments = vec![
+                list(&|_| context.to_string()),
+                list(&|claim| claim.proof.to_string()),
+                list(&|claim| words_text(&claim.instances)),
+            ];
+            let call = PredictionLedger::recordBatchCall {
+                modelId: model_id,
+                contexts: vec![context; claims.len()],
+                proofs: claims.iter().map(|claim| claim.proof.clone()).collect(),
+                instances: claims.iter().map(words).collect(),
+            };
+            let signature = PredictionLedger::recordBatchCall::SIGNATURE;
+            (call.abi_encode(), signature, "recording the predictions", arguments)
+        }
     };
     let about = About {
         contract_name: Some("PredictionLedger".into()),
         contract_address: Some(request.ledger),
-        function: Some(PredictionLedger::recordCall::SIGNATURE.into()),
-        arguments: Some(text),
+        function: Some(signature.into()),
+        arguments: Some([vec![request.model.to_string()], arguments].concat()),
         create2: false,
     };
-    Call::new(request.ledger, input.abi_encode().into(), "recording the prediction").about(about)
+    Call::new(request.ledger, input.into(), label).about(about)
 }
 
 /// What the ledger says that it would record.
 fn answer(
-    sender: &Sender,
     request: &LedgerRequest,
+    expected: &[B256],
     simulation: &Simulation,
-) -> Result<(B256, Vec<DecodedTensor>)> {
-    let odd = || Error::NotOurs {
-        address: request.ledger,
-        function: PredictionLedger::recordCall::SIGNATURE,
+) -> Result<Vec<Prediction>> {
+    let odd = |function: &'static str| Error::NotOurs { address: request.ledger, function };
+    let output = &simulation.output;
+    let (ids, schema, function) = match request.claims.as_slice() {
+        [_] => {
+            let function = PredictionLedger::recordCall::SIGNATURE;
+            let answer = PredictionLedger::recordCall::abi_decode_returns(output);
+            let answer = answer.map_err(|_| odd(function))?;
+            (vec![answer.id], answer.schema, function)
+        }
+        _ => {
+            let function = PredictionLedger::recordBatchCall::SIGNATURE;
+            let answer = PredictionLedger::recordBatchCall::abi_decode_returns(output);
+            let answer = answer.map_err(|_| odd(function))?;
+            (answer.ids, answer.schema, function)
+        }
     };
-    let answer =
-        PredictionLedger::recordCall::abi_decode_returns(&simulation.output).map_err(|_| odd())?;
-    let expected = prediction_id(
-        request.model,
-        &request.instances,
-        sender.rpc().chain_id(),
-        sender.address(),
-        request.context,
-    );
-    if answer.id != expected {
-        return Err(odd());
+    if ids != expected {
+        return Err(odd(function));
     }
-    let schema = Schema::read(&answer.schema).ok_or_else(odd)?;
-    let prediction = schema.decode(&request.instances).ok_or_else(odd)?;
-    Ok((answer.id, prediction))
+    let schema = Schema::read(&schema).ok_or_else(|| odd(function))?;
+    let predictions = request.claims.iter().zip(ids).map(|(claim, id)| {
+        let decoded = schema.decode(&claim.instances)?;
+        Some(Prediction { id, decoded, recorded: None })
+    });
+    predictions.collect::<Option<_>>().ok_or_else(|| odd(function))
 }
 
-fn event(request: &LedgerRequest, receipt: &Receipt) -> Option<Recorded> {
+/// The ledger's events of the model.
+fn events(request: &LedgerRequest, receipt: &Receipt) -> Vec<Recorded> {
     let logs = receipt.logs.iter().filter(|log| log.address() == request.ledger);
     logs.filter_map(|log| {
         let event = PredictionLedger::PredictionRecorded::decode_log(&log.inner).ok()?.data;
@@ -251,7 +297,8 @@ fn event(request: &LedgerRequest, receipt: &Receipt) -> Option<Recorded> {
             outputs: outputs.collect::<Option<_>>()?,
         })
     })
-    .find(|recorded| recorded.model == request.model)
+    .filter(|recorded| recorded.model == request.model)
+    .collect()
 }
 
 /// Whether an error says that this account recorded this prediction before.

@@ -10,11 +10,11 @@ use crate::chain::{
     Error, Mode, Result,
     broadcast::About,
     create2,
-    deploy::{Deployed, Deployer, GoldenProof, Outcome},
+    deploy::{Deployed, Deployer, Outcome},
     deployments::{Model, ModelId, Role},
     policy,
     rpc::Rpc,
-    submit,
+    submit::{self, Claim, words_text},
     tx::{Call, Sender},
 };
 use alloy::{
@@ -41,16 +41,19 @@ pub struct AddModel {
     pub verifier: Address,
     /// keccak256 of the bare verifier's runtime code.
     pub verifier_code_hash: B256,
+    /// The bare batch verifier and keccak256 of its runtime code; without one, several proofs are
+    /// verified one by one.
+    pub batch_verifier: Option<(Address, B256)>,
     /// The length of a proof in bytes.
     pub proof_length: usize,
-    /// The gas that the bare verifier gets; see [`default_gas_cap`].
+    /// The gas that a bare verifier gets for each proof; see [`default_gas_cap`].
     pub gas_cap: u64,
     /// What the instances stand for, in their order.
     pub tensors: Vec<Tensor>,
     /// Who may stop the model's verifier for good; without one there is no stop.
     pub guardian: Option<Address>,
     /// A proof that the verifier must accept, and mutants of which it must refuse.
-    pub golden: GoldenProof,
+    pub golden: Claim,
     /// The folder of the deployments files.
     pub deployments: PathBuf,
     /// The user says that the chain is local.
@@ -166,6 +169,7 @@ fn adapter_arguments(request: &AddModel) -> Result<(Vec<u8>, Vec<String>)> {
         engine: model.engine_version.clone(),
     };
     let descriptor = descriptor(&request.tensors)?;
+    let (batch, batch_hash) = request.batch_verifier.unwrap_or_default();
     let text = vec![
         format!(
             "({}, {}, {}, {}, {})",
@@ -173,6 +177,8 @@ fn adapter_arguments(request: &AddModel) -> Result<(Vec<u8>, Vec<String>)> {
         ),
         request.verifier.to_string(),
         request.verifier_code_hash.to_string(),
+        batch.to_string(),
+        batch_hash.to_string(),
         request.proof_length.to_string(),
         request.gas_cap.to_string(),
         alloy::hex::encode_prefixed(&descriptor),
@@ -181,6 +187,8 @@ fn adapter_arguments(request: &AddModel) -> Result<(Vec<u8>, Vec<String>)> {
         parts,
         request.verifier,
         request.verifier_code_hash,
+        batch,
+        batch_hash,
         U256::from(request.proof_length),
         U256::from(request.gas_cap),
         alloy::primitives::Bytes::from(descriptor),
@@ -190,9 +198,9 @@ fn adapter_arguments(request: &AddModel) -> Result<(Vec<u8>, Vec<String>)> {
 
 /// The transaction that adds the route; only the router's owner may send it.
 fn add_call(request: &AddModel, route: Address) -> Call {
-    let GoldenProof { proof, instances } = &request.golden;
-    let instances: Vec<U256> = instances.iter().map(|instance| instance.to_u256()).collect();
-    let text = vec![route.to_string(), proof.to_string(), format!("{instances:?}")];
+    let Claim { proof, instances } = &request.golden;
+    let text = vec![route.to_string(), proof.to_string(), words_text(instances)];
+    let instances = instances.iter().map(|instance| instance.to_u256()).collect();
     let input = ModelRouter::addModelCall { verifier: route, proof: proof.clone(), instances };
     let label = format!("adding the model {}", request.model.name);
     owner_call(request.core.router, "ModelRouter", &input, label, text)
@@ -262,6 +270,8 @@ pub struct ModelInfo {
     pub adapter: Option<Address>,
     /// The bare verifier.
     pub verifier: Option<Address>,
+    /// The bare verifier of many proofs, if it has one.
+    pub batch_verifier: Option<Address>,
     /// ezkl's version.
     pub engine_version: Option<String>,
     /// The length of a proof in bytes.
@@ -295,6 +305,7 @@ pub async fn model_info(rpc: &Rpc, router: Address, id: ModelId) -> Result<Model
         stopped: None,
         adapter: None,
         verifier: None,
+        batch_verifier: None,
         engine_version: None,
         proof_length: None,
         instance_count: None,
@@ -315,6 +326,8 @@ pub async fn model_info(rpc: &Rpc, router: Address, id: ModelId) -> Result<Model
     let number = |number: U256| u64::try_from(number).ok();
     info.adapter = Some(adapter);
     info.verifier = Some(ask(rpc, adapter, &ModelVerifier::VERIFIERCall {}).await?);
+    let batch = ask(rpc, adapter, &ModelVerifier::BATCH_VERIFIERCall {}).await?;
+    info.batch_verifier = Some(batch).filter(|batch| !batch.is_zero());
     let parts = ask(rpc, adapter, &ModelVerifier::modelPartsCall {}).await?;
     info.engine_version = Some(parts.engine);
     info.proof_length = number(ask(rpc, adapter, &ModelVerifier::PROOF_LENGTHCall {}).await?);

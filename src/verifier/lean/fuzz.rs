@@ -116,7 +116,7 @@ pub fn run(
         let ezkl = evm.call(pair.ezkl, calldata.clone(), limit)?;
         let lean = evm.call(pair.lean, calldata.clone(), limit)?;
         let yes = |result: &crate::evm::CallResult| {
-            result.success && crate::verifier::golden::is_true(&result.output)
+            result.success && crate::calldata::is_true(&result.output)
         };
         let (ezkl, accepted) = (yes(&ezkl), yes(&lean));
         report.cases += 1;

@@ -227,14 +227,7 @@ fn options() -> Vec<CompilerOptions> {
 
 /// The calldata of `verifyMany`, as every ABI encoder writes it.
 pub fn encode_verify_many(batch: &[super::Sample<'_>]) -> alloy::primitives::Bytes {
-    let batch: Vec<(Vec<u8>, Vec<U256>)> = batch
-        .iter()
-        .map(|sample| {
-            let instances = sample.instances.iter().map(|felt| felt.to_u256()).collect();
-            (sample.proof.to_vec(), instances)
-        })
-        .collect();
-    equivalence::calldata_many(VERIFY_MANY_SELECTOR, &batch).into()
+    calldata::encode_verify_many(batch.iter().map(|sample| (sample.proof, sample.instances)))
 }
 
 #[cfg(test)]

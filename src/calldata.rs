@@ -1,4 +1,8 @@
-//! The call of a verifier: its one canonical encoding.
+//! The call of a verifier: its one canonical encoding, and calls that are nearly it.
+
+mod mutants;
+
+pub use mutants::{Changed, Mutant, batch_mutants, changed, mutants};
 
 use crate::field::Felt;
 use alloy::{
@@ -9,11 +13,15 @@ use alloy::{
 use serde::{Deserialize, Serialize};
 
 sol! {
-    /// What every verifier offers, ezkl's and the lean one.
+    /// What every verifier offers, ezkl's and the lean one; and what the lean batch verifier offers.
     #[derive(Debug, PartialEq, Eq)]
     interface IHalo2Verifier {
         /// True, or a revert.
         function verifyProof(bytes calldata proof, uint256[] calldata instances)
+            external
+            returns (bool);
+        /// Of many proofs, the i-th for the i-th instances: true, or a revert.
+        function verifyMany(bytes[] calldata proofs, uint256[][] calldata instances)
             external
             returns (bool);
     }
@@ -21,6 +29,15 @@ sol! {
 
 /// `verifyProof(bytes,uint256[])`.
 pub const SELECTOR: [u8; 4] = IHalo2Verifier::verifyProofCall::SELECTOR;
+
+/// `verifyMany(bytes[],uint256[][])`.
+pub const MANY_SELECTOR: [u8; 4] = IHalo2Verifier::verifyManyCall::SELECTOR;
+
+/// `verifyProof` as ABIs write it.
+pub const SIGNATURE: &str = IHalo2Verifier::verifyProofCall::SIGNATURE;
+
+/// `verifyMany` as ABIs write it.
+pub const MANY_SIGNATURE: &str = IHalo2Verifier::verifyManyCall::SIGNATURE;
 
 /// What a verifier takes. It follows from the circuit, and every proof of the circuit has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -51,9 +68,26 @@ pub fn encode_verify_proof(proof: &[u8], instances: &[Felt]) -> Bytes {
 }
 
 /// As [`encode_verify_proof`] for words that need not be scalars.
-pub(super) fn encode_words(proof: &[u8], instances: Vec<U256>) -> Bytes {
+fn encode_words(proof: &[u8], instances: Vec<U256>) -> Bytes {
     let proof = Bytes::copy_from_slice(proof);
     IHalo2Verifier::verifyProofCall { proof, instances }.abi_encode().into()
+}
+
+/// The calldata of `verifyMany`, of proofs with their instances.
+pub fn encode_verify_many<'a>(batch: impl IntoIterator<Item = (&'a [u8], &'a [Felt])>) -> Bytes {
+    let words = |instances: &[Felt]| instances.iter().map(|felt| felt.to_u256()).collect();
+    encode_many(batch.into_iter().map(|(proof, instances)| (proof, words(instances))))
+}
+
+fn encode_many<'a>(batch: impl Iterator<Item = (&'a [u8], Vec<U256>)>) -> Bytes {
+    let (proofs, instances) =
+        batch.map(|(proof, words)| (Bytes::copy_from_slice(proof), words)).unzip();
+    IHalo2Verifier::verifyManyCall { proofs, instances }.abi_encode().into()
+}
+
+/// Whether what a verifier returned is the ABI's `true`, one word.
+pub fn is_true(output: &[u8]) -> bool {
+    output.len() == 32 && U256::from_be_slice(output) == U256::ONE
 }
 
 /// The proof and the instances in `calldata`; `None` unless it is the canonical encoding of a
@@ -73,8 +107,9 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_selector_is_ezkls() {
+    fn the_selectors_are_those_of_the_verifiers() {
         assert_eq!(SELECTOR, [0x1e, 0x8e, 0x1e, 0x13]);
+        assert_eq!(MANY_SELECTOR, crate::verifier::lean::VERIFY_MANY_SELECTOR);
     }
 
     proptest! {
