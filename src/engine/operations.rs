@@ -240,7 +240,7 @@ impl Engine {
         results
     }
 
-    pub(super) async fn gen_witness_job(&self, job: &WitnessJob, compiled: &Path) -> Result<()> {
+    async fn gen_witness_job(&self, job: &WitnessJob, compiled: &Path) -> Result<()> {
         let data = match &job.data {
             Value::String(path) => Data::File(Path::new(path)),
             value => Data::Json(value),

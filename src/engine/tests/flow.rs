@@ -86,7 +86,7 @@ async fn inline_input_and_many_witnesses_agree_with_the_file() {
     let mut jobs: Vec<_> = (0..20).map(|i| job(i, data.clone())).collect();
     jobs[3].data = json!({"input_data": [[1.0]]});
     jobs[4].data = Value::String(fixture("input.json").to_string_lossy().into_owned());
-    let results = pool.gen_witness_many(jobs, &compiled).await;
+    let results = pool.gen_witness_many(jobs, &compiled).await.expect("all done");
     let expected = read(&circuit.at("witness.json"));
     for (i, result) in results.iter().enumerate() {
         match (i, result) {
