@@ -478,7 +478,6 @@ pub(super) mod tests {
                 output_scales: &[Scale(7), Scale(7)],
                 outcomes: outcomes.collect(),
                 lookups: Some(LookupUse { min: -3, max: 50, low: -100, high: 100 }),
-                seconds: 0.1,
             };
             CircuitReport::new(run, &float, &inputs, 2)
         };
