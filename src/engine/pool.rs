@@ -23,6 +23,8 @@ pub struct EnginePool {
 
 #[derive(Debug)]
 struct Shared {
+    /// What the pool was made from.
+    config: EngineConfig,
     engines: Vec<Engine>,
     /// Indices of the engines that nobody holds; the last one returned is used first, so that a
     /// pool larger than the work starts no more workers than it needs.
@@ -35,6 +37,7 @@ impl EnginePool {
     /// sets the threads of each.
     pub fn new(mut config: EngineConfig, workers: usize) -> Self {
         let workers = workers.max(1);
+        let whole = config.clone();
         if config.threads.is_none() && workers > 1 {
             let cpus = std::thread::available_parallelism().map_or(1, usize::from);
             config.threads = Some((cpus / workers).max(1));
@@ -42,7 +45,13 @@ impl EnginePool {
         let engines = (0..workers).map(|_| Engine::new(config.clone())).collect();
         let idle = Mutex::new((0..workers).rev().collect());
         let permits = Arc::new(Semaphore::new(workers));
-        Self { shared: Arc::new(Shared { engines, idle, permits }) }
+        Self { shared: Arc::new(Shared { config: whole, engines, idle, permits }) }
+    }
+
+    /// An engine outside of the pool with all CPUs to itself, unless the pool's configuration says
+    /// otherwise: for what is no faster side by side.
+    pub fn whole_machine(&self) -> Engine {
+        Engine::new(self.shared.config.clone())
     }
 
     /// The number of workers.
