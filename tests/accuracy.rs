@@ -6,9 +6,9 @@ use std::{
 };
 use zkvouch::{
     accuracy::{self, AccuracyRequest, Circuit, FloatModel, observations},
-    artifacts::run_args::RunArgs,
+    artifacts::{run_args::RunArgs, settings::Settings},
     engine::{EngineConfig, EnginePool},
-    field::Scale,
+    field::{Felt, Scale},
     toolchain,
 };
 
@@ -191,6 +191,79 @@ async fn two_circuits_are_compared_and_the_report_can_be_looked_at() {
         }
         std::fs::write(Path::new(&keep).join("plots.png"), report.png().expect("a PNG"))
             .expect("kept");
+    }
+}
+
+/// Batches are a matter of speed: the answers are those of the circuit that is asked about.
+#[tokio::test]
+async fn answers_in_batches_are_the_circuits_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pool = EnginePool::new(EngineConfig::from_env().expect("the environment"), 2);
+    let circuit = circuit(&pool, "credit", folder.path(), "circuit", 9).await;
+    let model = example("credit").join("model.onnx");
+    let inputs = FloatModel::load(&model, &batch()).expect("loads");
+    let data = observations::read(&example("credit").join("data.json"), inputs.inputs());
+    let data = data.expect("observations");
+    let mut rows: Vec<Vec<f64>> = (0..100)
+        .map(|number| {
+            let row = &data[number % data.len()][0];
+            row.iter().map(|value| value * (1.0 + number as f64 / 100.0)).collect()
+        })
+        .collect();
+    // No circuit of this range has an answer for it, nor for a batch with it.
+    rows[70][3] = 1e12;
+    let lines: Vec<_> = rows.iter().map(|row| serde_json::json!(row).to_string()).collect();
+    let file = folder.path().join("rows.jsonl");
+    std::fs::write(&file, lines.join("\n")).expect("written");
+    let request = AccuracyRequest { model, data: vec![file], circuits: vec![circuit], worst: 3 };
+    let done = std::sync::Mutex::new(Vec::new());
+    let progress = |step: accuracy::Progress<'_>| done.lock().expect("a lock").push(step.done);
+    let report = accuracy::run(&request, &pool, progress).await.expect("compared");
+    let done = done.into_inner().expect("a lock");
+    assert!(done.is_sorted() && done.last() == Some(&100), "{done:?}");
+
+    let settings = Settings::read(&request.circuits[0].settings).expect("settings");
+    let inputs = rows.iter().map(|row| serde_json::json!({"input_data": [row]})).collect();
+    let compiled = &request.circuits[0].compiled;
+    let alone = pool.forward_many(inputs, compiled, |_| {}).await.expect("answers");
+    for (number, (alone, reported)) in alone.iter().zip(&report.circuits[0].values).enumerate() {
+        let Ok(alone) = alone else {
+            assert_eq!((number, reported), (70, &None));
+            continue;
+        };
+        let felt = |value: &serde_json::Value| {
+            let felt = Felt::from_le_hex(value.as_str().expect("a felt")).expect("a felt");
+            felt.to_f64(settings.model_output_scales[0]).expect("a value")
+        };
+        let alone: Vec<_> =
+            alone["outputs"][0].as_array().expect("felts").iter().map(felt).collect();
+        assert_eq!(reported.as_deref(), Some(&[alone][..]), "{number}");
+    }
+    assert_eq!(report.circuits[0].refused.len(), 1);
+    pool.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_model_whose_batch_is_not_its_observations_is_answered_one_by_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pool = EnginePool::new(EngineConfig::from_env().expect("the environment"), 2);
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny/mixing.onnx");
+    let (settings, compiled) = (folder.path().join("s.json"), folder.path().join("c"));
+    let engine = pool.get().await;
+    let args = RunArgs { logrows: 10, decomp_base: 1 << 9, ..RunArgs::default() };
+    engine.gen_settings(&model, &settings, &args.to_engine()).await.expect("settings");
+    engine.compile_circuit(&model, &settings, &compiled).await.expect("a circuit");
+    drop(engine);
+    let file = folder.path().join("rows.csv");
+    let rows: Vec<_> = (0..80).map(|n| format!("{n},{},0.5", -n)).collect();
+    std::fs::write(&file, rows.join("\n")).expect("written");
+    let circuit = Circuit { label: "circuit".to_owned(), compiled, settings };
+    let request = AccuracyRequest { model, data: vec![file], circuits: vec![circuit], worst: 1 };
+    let report = accuracy::run(&request, &pool, |_| {}).await.expect("compared");
+    pool.shutdown().await;
+    for (number, values) in report.circuits[0].values.iter().enumerate() {
+        let twice = 2.0 * number as f64;
+        assert_eq!(values.as_deref(), Some(&[vec![twice, -twice, 1.0]][..]));
     }
 }
 

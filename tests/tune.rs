@@ -9,7 +9,7 @@ use zkvouch::{
     accuracy::observations,
     artifacts::{settings::Settings, witness::Witness},
     engine::{EngineConfig, EnginePool},
-    tune::{self, Error, Objective, TuneReport, TuneRequest},
+    tune::{self, Error, Objective, Prove, TuneReport, TuneRequest},
 };
 
 fn root() -> &'static Path {
@@ -71,7 +71,7 @@ async fn the_credit_model_gets_a_small_circuit_that_proves_and_is_found_again() 
 
     // The same without the cache: nothing in the search depends on time or order.
     request.cache = None;
-    request.prove = false;
+    request.prove = Prove::Never;
     let fresh = run(&request, &pool).await.expect("tuned");
     assert_eq!(fresh.choice.run_args, report.choice.run_args);
     assert_eq!(fresh.front, report.front);
@@ -146,7 +146,7 @@ async fn without_time_or_when_stopped_the_best_so_far_is_kept() {
     let pool = pool();
     let mut request = request(folder.path(), "decision_tree");
     request.max_logrows = 15;
-    request.prove = false;
+    request.prove = Prove::Never;
     request.time = Duration::ZERO;
     let report = run(&request, &pool).await.expect("the baseline at least");
     assert!(!report.complete);

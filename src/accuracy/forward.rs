@@ -4,10 +4,12 @@ use super::Observation;
 use crate::{
     artifacts::{
         settings::{InputType, Settings},
-        witness::Witness,
+        witness::Reach,
     },
     engine::{self, EnginePool},
+    field::Felt,
 };
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -36,45 +38,74 @@ pub(crate) fn input_json(observation: &Observation, settings: &Settings) -> Valu
     json!({ "input_data": tensors })
 }
 
-/// Runs the circuit on each observation, as many at a time as the pool has workers. The inner error
-/// is ezkl's refusal of one observation (a value beyond the range of its decomposition, as a rule).
+/// Runs the circuit on each observation, several at a time; `done` hears how many have an answer. The
+/// inner error is ezkl's refusal of one observation (a value beyond the range of its decomposition,
+/// as a rule).
 ///
 /// # Errors
 /// What is wrong with the engine rather than with an observation.
-pub(crate) async fn forward_all(
+pub(crate) async fn forward_all<'a>(
     pool: &EnginePool,
     compiled: &Path,
     settings: &Settings,
-    observations: &[Observation],
+    observations: impl IntoIterator<Item = &'a Observation>,
+    done: impl FnMut(usize),
 ) -> engine::Result<Vec<Result<Forward, String>>> {
-    let inputs = observations.iter().map(|one| input_json(one, settings)).collect();
-    let answers = pool.forward_many(inputs, compiled).await;
-    answers
+    let inputs = observations.into_iter().map(|one| input_json(one, settings)).collect();
+    let answers = pool.forward_many(inputs, compiled, done).await?;
+    Ok(answers
         .into_iter()
         .map(|answer| match answer {
-            Ok(witness) => Ok(decode(&witness, settings)),
+            Ok(computed) => decode(&computed, settings),
             Err(engine::Error::Python { message, .. } | engine::Error::Panic { message, .. }) => {
-                Ok(Err(format!("the circuit has no answer: {}", message.trim())))
+                Err(format!("the circuit has no answer: {}", message.trim()))
             }
-            Err(error) => Err(error),
+            Err(error) => Err(error.to_string()),
         })
-        .collect()
+        .collect())
 }
 
-fn decode(witness: &Value, settings: &Settings) -> Result<Forward, String> {
-    let bytes = witness.to_string();
-    let witness = Witness::from_json(bytes.as_bytes(), Path::new("the circuit's answer"))
-        .map_err(|error| error.to_string())?;
-    let outputs = witness
+#[derive(Deserialize)]
+struct Computed {
+    outputs: Vec<Vec<String>>,
+    max_lookup_inputs: i128,
+    min_lookup_inputs: i128,
+    max_range_size: i128,
+}
+
+fn decode(computed: &Value, settings: &Settings) -> Result<Forward, String> {
+    // As text: an i128 does not survive within a value.
+    let computed: Computed =
+        serde_json::from_str(&computed.to_string()).map_err(|error| error.to_string())?;
+    let scales = &settings.model_output_scales;
+    if computed.outputs.len() != scales.len() {
+        let found = computed.outputs.len();
+        return Err(format!(
+            "{found} outputs, but the circuit's settings tell of {}",
+            scales.len()
+        ));
+    }
+    let value = |felt: &String, scale| {
+        let felt = Felt::from_le_hex(felt).map_err(|error| error.to_string())?;
+        felt.to_f64(scale).map_err(|error| error.to_string())
+    };
+    let outputs = computed
         .outputs
         .iter()
-        .zip(&settings.model_output_scales)
-        .map(|(output, scale)| output.iter().map(|felt| felt.to_f64(*scale)).collect())
-        .collect::<Result<Vec<Vec<f64>>, _>>()
-        .map_err(|error| error.to_string())?;
+        .zip(scales)
+        .map(|(output, scale)| output.iter().map(|felt| value(felt, *scale)).collect())
+        .collect::<Result<Vec<Vec<f64>>, String>>()?;
+    let reach = Reach {
+        max_lookup_inputs: computed.max_lookup_inputs,
+        min_lookup_inputs: computed.min_lookup_inputs,
+        max_range_size: computed.max_range_size,
+    };
     Ok(Forward {
         outputs,
-        lookups: (witness.min_lookup_inputs, witness.max_lookup_inputs),
-        unprovable: witness.check_ranges(settings).err().map(|error| error.to_string()),
+        lookups: (computed.min_lookup_inputs, computed.max_lookup_inputs),
+        unprovable: reach
+            .check(settings, Path::new("the circuit's answer"))
+            .err()
+            .map(|error| error.to_string()),
     })
 }

@@ -3,6 +3,8 @@
 //! The float model is run by tract ([`FloatModel`]); the circuit's answers are ezkl's witnesses.
 //! [`AccuracyReport`] compares them output by output.
 
+mod answers;
+mod batch;
 pub mod float_model;
 pub(crate) mod forward;
 pub mod html;

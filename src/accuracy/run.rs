@@ -1,12 +1,15 @@
 //! Runs the comparison.
 
 use super::{
-    FloatModel, Observation, float_model, forward, html, observations, png,
-    report::{AccuracyReport, CircuitReport, CircuitRun, FloatRun, LookupUse},
+    FloatModel, Observation,
+    answers::Run,
+    float_model, html, observations, png,
+    report::{AccuracyReport, FloatRun},
 };
 use crate::{
     artifacts::{self, settings::Settings},
     engine::{self, EnginePool},
+    files,
 };
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
@@ -26,6 +29,9 @@ pub enum Error {
     /// ezkl.
     #[error(transparent)]
     Engine(#[from] engine::Error),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] files::Error),
     /// An observation that the float model can't take.
     #[error("observation {observation}: {source}")]
     Observation {
@@ -85,9 +91,6 @@ pub struct Progress<'a> {
     pub total: usize,
 }
 
-/// Observations that one call of the pool gets, so that progress shows.
-const BATCH: usize = 64;
-
 /// Compares the circuits with the float model on all observations.
 ///
 /// # Errors
@@ -113,39 +116,36 @@ pub async fn run(
         all.extend(observations::read(path, model.inputs())?);
     }
     let all = Arc::new(all);
-    progress(Progress { what: "float model", done: 0, total: all.len() });
-    let float = float_run(&model, all.clone()).await?;
-    let mut reports = Vec::new();
-    for (circuit, settings) in &circuits {
-        let started = Instant::now();
-        let mut outcomes = Vec::new();
-        let mut lookups: Option<(i128, i128)> = None;
-        progress(Progress { what: &circuit.label, done: 0, total: all.len() });
-        for batch in all.chunks(BATCH * pool.workers()) {
-            for answer in forward::forward_all(pool, &circuit.compiled, settings, batch).await? {
-                outcomes.push(answer.and_then(|answer| {
-                    let (low, high) = answer.lookups;
-                    let (min, max) = lookups.unwrap_or((low, high));
-                    lookups = Some((min.min(low), max.max(high)));
-                    answer.unprovable.map_or(Ok(answer.outputs), Err)
-                }));
-            }
-            progress(Progress { what: &circuit.label, done: outcomes.len(), total: all.len() });
+    let total = all.len();
+    progress(Progress { what: "float model", done: 0, total });
+    // The float model runs on while the workers are at the circuits.
+    let float = float_run(&model, all.clone());
+    let answers = async {
+        let mut answers = Vec::new();
+        for (circuit, settings) in &circuits {
+            let started = Instant::now();
+            let done = |done| progress(Progress { what: &circuit.label, done, total });
+            done(0);
+            let run = Run { pool, model: &request.model, circuit, settings, all: &all };
+            answers.push((run.answers(done).await?, started.elapsed()));
         }
-        check_outputs(&circuit.settings, &model, &outcomes)?;
-        let args = &settings.run_args;
-        let run = CircuitRun {
-            label: &circuit.label,
-            logrows: args.logrows,
-            scales: (args.input_scale.0, args.param_scale.0, args.scale_rebase_multiplier),
-            output_scales: &settings.model_output_scales,
-            outcomes,
-            lookups: lookups.filter(|_| !settings.required_lookups.is_empty()).map(|(min, max)| {
-                LookupUse { min, max, low: args.lookup_range.0, high: args.lookup_range.1 }
-            }),
-            seconds: started.elapsed().as_secs_f64(),
-        };
-        reports.push(CircuitReport::new(run, &float, &all, request.worst));
+        Ok::<_, Error>(answers)
+    };
+    let (float, answers) = tokio::try_join!(float, answers)?;
+    let mut reports = Vec::new();
+    for ((circuit, settings), (mut answers, mut elapsed)) in circuits.iter().zip(answers) {
+        let started = Instant::now();
+        let run = Run { pool, model: &request.model, circuit, settings, all: &all };
+        let mut report = run.report(&answers, &float, request.worst);
+        check_outputs(&circuit.settings, &model, &report.values)?;
+        if answers.batched && !run.holds(&report).await? {
+            let done = |done| progress(Progress { what: &circuit.label, done, total });
+            answers = run.one_by_one(done).await?;
+            report = run.report(&answers, &float, request.worst);
+        }
+        elapsed += started.elapsed();
+        report.seconds = elapsed.as_secs_f64();
+        reports.push(report);
     }
     Ok(AccuracyReport {
         model: request.model.clone(),
@@ -177,12 +177,10 @@ pub(crate) async fn float_run(
 fn check_outputs(
     settings: &std::path::Path,
     model: &FloatModel,
-    outcomes: &[Result<Vec<Vec<f64>>, String>],
+    values: &[Option<Vec<Vec<f64>>>],
 ) -> Result<(), Error> {
     let expected: Vec<_> = model.outputs().iter().map(|output| output.len()).collect();
-    let Some(outputs) = outcomes.iter().find_map(|outcome| outcome.as_ref().ok()) else {
-        return Ok(());
-    };
+    let Some(outputs) = values.iter().flatten().next() else { return Ok(()) };
     let found: Vec<_> = outputs.iter().map(Vec::len).collect();
     if found == expected {
         return Ok(());

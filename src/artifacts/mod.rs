@@ -6,7 +6,6 @@
 pub mod input;
 pub mod layout;
 pub mod onnx;
-pub mod overrides;
 pub mod proof;
 pub mod run_args;
 pub mod settings;
@@ -17,7 +16,6 @@ pub use self::{
     input::InputData,
     layout::{DecodedInstances, GroupKind, InstanceGroup, InstanceLayout},
     onnx::OnnxFile,
-    overrides::RunArgsOverrides,
     proof::Proof,
     run_args::{CheckMode, RunArgs, Visibility},
     settings::{InputType, Settings},

@@ -145,6 +145,26 @@ impl Witness {
                 return Err(invalid(&self.path, field, message));
             }
         }
+        let reach = Reach {
+            max_lookup_inputs: self.max_lookup_inputs,
+            min_lookup_inputs: self.min_lookup_inputs,
+            max_range_size: self.max_range_size,
+        };
+        reach.check(settings, &self.path)
+    }
+}
+
+/// How far into its circuit's tables a computation reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reach {
+    pub(crate) max_lookup_inputs: i128,
+    pub(crate) min_lookup_inputs: i128,
+    pub(crate) max_range_size: i128,
+}
+
+impl Reach {
+    /// As [`Witness::check_ranges`]; `path` is for errors.
+    pub(crate) fn check(&self, settings: &Settings, path: &Path) -> Result<()> {
         if !settings.required_lookups.is_empty() {
             let (low, high) = table_range(settings);
             for (field, value) in [
@@ -158,7 +178,7 @@ impl Witness {
                          as far as this input (`zkvouch calibrate`), raise the calibration margin, \
                          or set `lookup_range` to include {value}; then build again"
                     );
-                    return Err(invalid(&self.path, field, message));
+                    return Err(invalid(path, field, message));
                 }
             }
         }
@@ -174,7 +194,7 @@ impl Witness {
                  the witness belongs to another circuit, so make it again with `zkvouch witness`",
                 self.max_range_size
             );
-            return Err(invalid(&self.path, "max_range_size", message));
+            return Err(invalid(path, "max_range_size", message));
         }
         Ok(())
     }

@@ -4,24 +4,22 @@ use super::{
     Context,
     bench_fuzz::BenchFuzz,
     bench_gas::BenchGas,
+    exit::{Code, Coded},
     tune::{TuneOptions, pool},
 };
 use crate::{
-    artifacts::{proof::Proof, run_args::RunArgs, settings::Settings, witness::Witness},
-    engine::{Engine, EnginePool, Event, Usage},
+    artifacts::{run_args::RunArgs, settings::Settings},
+    engine::{Engine, EnginePool},
+    files,
     project::{self, VerifierRequest, config::VerifierConfig},
-    tune::{self, Candidate, TuneReport},
+    tune::{self, Candidate, Prove, Trial, TuneReport, trial::Times},
     verifier::Kind,
 };
 use clap::{Args, Subcommand};
-use eyre::{Result, WrapErr, bail};
+use eyre::{Result, bail};
 use serde::Serialize;
 use serde_json::json;
-use std::{
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
-    time::Instant,
-};
+use std::path::{Path, PathBuf};
 
 /// zkvouch bench
 #[derive(Args, Debug)]
@@ -53,6 +51,36 @@ struct BenchTune {
     options: TuneOptions,
 }
 
+/// A folder's files.
+#[derive(Clone, Debug)]
+struct Folder {
+    name: String,
+    model: PathBuf,
+    data: PathBuf,
+    input: PathBuf,
+}
+
+impl Folder {
+    fn find(folder: &Path) -> Result<Self> {
+        let find = |names: [&str; 2]| {
+            let found = names.map(|name| folder.join(name)).into_iter().find(|path| path.is_file());
+            let missing = || {
+                Coded::new(
+                    Code::BadInput,
+                    format!("{} has neither {} nor {}", folder.display(), names[0], names[1]),
+                )
+            };
+            found.ok_or_else(missing)
+        };
+        Ok(Self {
+            name: folder.file_name().map_or_else(String::new, |name| name.display().to_string()),
+            model: find(["model.onnx", "network.onnx"])?,
+            data: find(["data.json", "input.json"])?,
+            input: find(["input.json", "data.json"])?,
+        })
+    }
+}
+
 /// What was measured of one circuit.
 #[derive(Clone, Debug, Serialize)]
 struct Measured {
@@ -79,6 +107,8 @@ struct Model {
     ratio: f64,
     /// The same in CPU time, which other work on the machine disturbs less.
     cpu_ratio: Option<f64>,
+    /// What the cost model expected it to be.
+    expected_ratio: f64,
     tuning_seconds: f64,
 }
 
@@ -94,23 +124,26 @@ impl Bench {
 
 impl BenchTune {
     async fn run(self, context: &Context) -> Result<()> {
+        let folders: Vec<_> =
+            self.folders.iter().map(|path| Folder::find(path)).collect::<Result<_>>()?;
         let search = pool(context, None)?;
         // Proofs get all CPUs.
         let mut config = context.engine(None)?.config().clone();
         config.threads = std::thread::available_parallelism().ok().map(usize::from);
         let engine = Engine::new(config);
-        let last = LastProof::default();
-        let seen = last.clone();
-        engine.on_event(move |event| {
-            if let Event::Finished { operation: "prove", usage, .. } = event {
-                *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(*usage);
-            }
-        });
-        let mut models = Vec::new();
-        for folder in &self.folders {
-            let name = folder.file_name().map_or_else(String::new, |n| n.display().to_string());
-            let model = self.model(context, &search, (&engine, &last), folder, name.clone());
-            let model = model.await.wrap_err_with(|| format!("in {}", folder.display()))?;
+        let (mut models, mut failed) = (Vec::new(), Vec::new());
+        for folder in folders {
+            let name = folder.name.clone();
+            let model = match self.model(context, &search, &engine, folder).await {
+                Ok(model) => model,
+                // What the others took is not to be lost.
+                Err(error) if self.folders.len() > 1 => {
+                    context.ui.warn(format_args!("{name}: {error:#}"));
+                    failed.push(json!({ "name": name, "message": format!("{error:#}") }));
+                    continue;
+                }
+                Err(error) => return Err(error.wrap_err(name)),
+            };
             context.ui.note(format_args!(
                 "{name:<24} k {} → {}, {:.2} s → {:.2} s: {:.1} times",
                 model.ezkl.k,
@@ -129,70 +162,79 @@ impl BenchTune {
         };
         let wall = mean(&|model| Some(model.ratio));
         let cpu = mean(&|model| model.cpu_ratio);
+        if models.is_empty() {
+            return Err(Coded::new(Code::Failure, "none of the models could be compared").into());
+        }
         let text = format!(
             "{}\ngeometric mean of the time ratios: {:.2} (CPU time: {})",
             table(&models),
             wall.unwrap_or(1.0),
             cpu.map_or("unknown".to_owned(), |cpu| format!("{cpu:.2}"))
         );
-        context.ui.result(
-            text,
-            &json!({
-                "objective": self.options.objective,
-                "proofs": self.proofs,
-                "models": models,
-                "geometric_mean": wall,
-                "geometric_mean_cpu": cpu,
-            }),
-        )
+        let data = json!({
+            "objective": self.options.objective,
+            "proofs": self.proofs,
+            "models": models,
+            "failed": failed,
+            "geometric_mean": wall,
+            "geometric_mean_cpu": cpu,
+        });
+        if failed.is_empty() {
+            return context.ui.result(text, &data);
+        }
+        let message = format!("{} of {} models failed", failed.len(), self.folders.len());
+        context.ui.failed_result(text, &data, &message)?;
+        Err(Coded::reported(message).into())
     }
 
     async fn model(
         &self,
         context: &Context,
         search: &EnginePool,
-        (engine, last): (&Engine, &LastProof),
-        folder: &Path,
-        name: String,
+        engine: &Engine,
+        folder: Folder,
     ) -> Result<Model> {
-        let find = |names: [&str; 2]| {
-            let found = names.map(|name| folder.join(name)).into_iter().find(|path| path.is_file());
-            found.ok_or_else(|| eyre::eyre!("neither {} nor {}", names[0], names[1]))
-        };
-        let model = find(["model.onnx", "network.onnx"])?;
-        let data = find(["data.json", "input.json"])?;
-        let input = find(["input.json", "data.json"])?;
+        let Folder { name, model, data, input } = folder;
         let scratch = tempfile::tempdir()?;
-        let tuned_settings = scratch.path().join("tuned.json");
+        let tuned = scratch.path().join("tuned.json");
         let args = RunArgs::default();
-        let mut request =
-            self.options.request(model.clone(), vec![data], args, tuned_settings.clone())?;
-        // The proofs below show more than the tuner's own.
-        request.prove = false;
+        let mut request = self.options.request(model.clone(), vec![data], args, tuned.clone())?;
+        // The proofs below show more than the tuner's own; where it needs some to decide, it makes them.
+        request.prove = request.prove.min(Prove::WhereClose);
         let bar = context.ui.spinner(name.clone());
         let report = tune::run(&request, search, &context.stop, &|progress| {
             bar.set_message(progress.to_string());
         })
         .await?;
-        let ezkl_settings = scratch.path().join("ezkl.json");
+        let ezkl = scratch.path().join("ezkl.json");
         let args = report.baseline.run_args.to_engine();
-        engine.gen_settings(&model, &ezkl_settings, &args).await?;
-        let circuits = [
-            Setup::new(engine, &model, &input, ezkl_settings, scratch.path().join("ezkl")).await?,
-            Setup::new(engine, &model, &input, tuned_settings, scratch.path().join("tuned"))
-                .await?,
-        ];
-        let mut runs: [Vec<Run>; 2] = Default::default();
+        engine.gen_settings(&model, &ezkl, &args).await?;
+        let input: serde_json::Value = serde_json::from_slice(&files::read(&input)?)?;
+        let mut circuits = Vec::new();
+        // Where the tuner keeps ezkl's circuit there is only one to measure.
+        let kept = report.keeps_baseline();
+        for (folder, settings) in [("ezkl", &ezkl), ("tuned", &tuned)] {
+            if kept && folder == "tuned" {
+                continue;
+            }
+            bar.set_message(format!("keys, {folder}"));
+            let (settings, folder) = (Settings::read(settings)?, scratch.path().join(folder));
+            let trial = Trial::new(engine, &model, settings, &input, folder).await?;
+            circuits.push((trial, Times::default()));
+        }
         for round in 0..self.proofs.max(1) {
             bar.set_message(format!("proof {} of {}", round + 1, self.proofs));
-            for (circuit, runs) in circuits.iter().zip(&mut runs) {
-                runs.push(circuit.prove(engine, last).await?);
+            for (trial, times) in &mut circuits {
+                times.0.push(trial.prove(engine).await?);
             }
         }
-        let [ezkl, tuned] = &circuits;
-        let ezkl = ezkl.measured(engine, &runs[0], &report.baseline).await?;
-        let tuned = tuned.measured(engine, &runs[1], &report.choice).await?;
+        let mut both = Vec::new();
+        for ((trial, times), candidate) in circuits.iter().zip([&report.baseline, &report.choice]) {
+            both.push(measured(engine, trial, times, candidate).await?);
+        }
         bar.finish_and_clear();
+        let (first, last) = (both.first().cloned(), both.last().cloned());
+        let (Some(ezkl), Some(tuned)) = (first, last) else { bail!("nothing was measured") };
         Ok(model_of(name, ezkl, tuned, &report))
     }
 }
@@ -202,6 +244,7 @@ fn model_of(name: String, ezkl: Measured, tuned: Measured, report: &TuneReport) 
     Model {
         ratio: ezkl.prove_seconds / tuned.prove_seconds,
         cpu_ratio: cpu(&ezkl).zip(cpu(&tuned)).map(|(ezkl, tuned)| ezkl / tuned),
+        expected_ratio: report.speedup(),
         name,
         ezkl,
         tuned,
@@ -209,106 +252,36 @@ fn model_of(name: String, ezkl: Measured, tuned: Measured, report: &TuneReport) 
     }
 }
 
-struct Run {
-    seconds: f64,
-    cpu_seconds: Option<f64>,
-    peak_bytes: Option<u64>,
-}
-
-/// What the engine said of its last proof.
-type LastProof = Arc<Mutex<Option<Usage>>>;
-
-/// A circuit with everything that a proof needs.
-struct Setup {
-    settings: Settings,
-    folder: PathBuf,
-    settings_path: PathBuf,
-}
-
-impl Setup {
-    async fn new(
-        engine: &Engine,
-        model: &Path,
-        input: &Path,
-        settings_path: PathBuf,
-        folder: PathBuf,
-    ) -> Result<Self> {
-        let setup = Self { settings: Settings::read(&settings_path)?, folder, settings_path };
-        let file = |name: &str| setup.folder.join(name);
-        let (compiled, srs, vk) = (file("circuit.ezkl"), file("kzg.srs"), file("vk.key"));
-        engine.compile_circuit(model, &setup.settings_path, &compiled).await?;
-        engine.gen_unsafe_srs(setup.settings.run_args.logrows, &srs).await?;
-        engine.setup(&compiled, &srs, &vk, &file("pk.key"), None, true).await?;
-        engine.gen_witness(input, &compiled, &file("witness.json"), None, None).await?;
-        Witness::read(&file("witness.json"))?.check_ranges(&setup.settings)?;
-        Ok(setup)
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
-    }
-
-    async fn prove(&self, engine: &Engine, last: &LastProof) -> Result<Run> {
-        let proof = self.file("proof.json");
-        let started = Instant::now();
-        engine
-            .prove(
-                &self.file("witness.json"),
-                &self.file("circuit.ezkl"),
-                &self.file("pk.key"),
-                &self.file("kzg.srs"),
-                &proof,
-            )
-            .await?;
-        let seconds = started.elapsed().as_secs_f64();
-        let (vk, srs) = (self.file("vk.key"), self.file("kzg.srs"));
-        if !engine.verify(&proof, &self.settings_path, &vk, &srs).await? {
-            bail!("the proof in {} does not verify", proof.display());
-        }
-        let usage = last.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Ok(Run {
-            seconds: usage.map_or(seconds, |usage| usage.elapsed.as_secs_f64()),
-            cpu_seconds: usage.and_then(|usage| Some(usage.cpu?.as_secs_f64())),
-            peak_bytes: usage.and_then(|usage| usage.peak_bytes),
-        })
-    }
-
-    async fn measured(
-        &self,
-        engine: &Engine,
-        runs: &[Run],
-        candidate: &Candidate,
-    ) -> Result<Measured> {
-        let proof = Proof::read(&self.file("proof.json"))?;
-        let config =
-            VerifierConfig { kind: Kind::Ezkl, allow_oversize: true, ..VerifierConfig::default() };
-        let request = VerifierRequest {
-            settings: &self.settings,
-            settings_path: &self.settings_path,
-            vk: &self.file("vk.key"),
-            srs: &self.file("kzg.srs"),
-            proof: Some(&proof),
-            config: &config,
-        };
-        let verifier = project::make_verifier(engine, &request).await?;
-        let cpu: Option<Vec<f64>> = runs.iter().map(|run| run.cpu_seconds).collect();
-        Ok(Measured {
-            k: self.settings.run_args.logrows,
-            prove_seconds: median(runs.iter().map(|run| run.seconds).collect()),
-            prove_cpu_seconds: cpu.map(median),
-            pk_bytes: std::fs::metadata(self.file("pk.key"))?.len(),
-            proof_bytes: proof.proof.len(),
-            verify_gas: verifier.artifact.metadata().gas.verify_gas,
-            max_error: candidate.error.map(|error| error.max),
-            peak_bytes: runs.iter().filter_map(|run| run.peak_bytes).max(),
-            run_args: self.settings.run_args.clone(),
-        })
-    }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+/// A circuit's proofs together with what its proof and verifier weigh.
+async fn measured(
+    engine: &Engine,
+    trial: &Trial,
+    times: &Times,
+    candidate: &Candidate,
+) -> Result<Measured> {
+    let proof = trial.proof()?;
+    let config =
+        VerifierConfig { kind: Kind::Ezkl, allow_oversize: true, ..VerifierConfig::default() };
+    let request = VerifierRequest {
+        settings: &trial.settings,
+        settings_path: &trial.settings_path(),
+        vk: &trial.vk(),
+        srs: &trial.srs(),
+        proof: Some(&proof),
+        config: &config,
+    };
+    let verifier = project::make_verifier(engine, &request).await?;
+    Ok(Measured {
+        k: trial.settings.run_args.logrows,
+        prove_seconds: times.seconds(),
+        prove_cpu_seconds: times.cpu_seconds(),
+        pk_bytes: trial.pk_bytes()?,
+        proof_bytes: proof.proof.len(),
+        verify_gas: verifier.artifact.metadata().gas.verify_gas,
+        max_error: candidate.error.map(|error| error.max),
+        peak_bytes: times.peak_bytes(),
+        run_args: trial.settings.run_args.clone(),
+    })
 }
 
 fn table(models: &[Model]) -> String {

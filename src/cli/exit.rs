@@ -67,6 +67,7 @@ impl Code {
             accuracy::observations::Error => |_| Some(Self::BadInput);
             accuracy::Error => |error| Some(accuracy_code(error));
             tune::Error => tune_code;
+            tune::trial::Error => trial_code;
             chain::endpoint::Error => |_| Some(Self::BadInput);
             chain::signer::Error => |_| Some(Self::BadInput);
             chain::deployments::Error => |_| Some(Self::BadInput);
@@ -106,6 +107,7 @@ fn project_code(error: &project::Error) -> Option<Code> {
 fn accuracy_code(error: &accuracy::Error) -> Code {
     match error {
         accuracy::Error::Engine(inner) => engine_code(inner),
+        accuracy::Error::File(inner) => file_code(inner).unwrap_or(Code::Failure),
         _ => Code::BadInput,
     }
 }
@@ -114,8 +116,18 @@ fn tune_code(error: &tune::Error) -> Option<Code> {
     match error {
         tune::Error::Engine(inner) => Some(engine_code(inner)),
         tune::Error::File(inner) => file_code(inner),
+        tune::Error::Trial(inner) => trial_code(inner),
         tune::Error::NothingProves { .. } => Some(Code::Failure),
         _ => Some(Code::BadInput),
+    }
+}
+
+fn trial_code(error: &tune::trial::Error) -> Option<Code> {
+    match error {
+        tune::trial::Error::Engine(inner) => Some(engine_code(inner)),
+        tune::trial::Error::File(inner) => file_code(inner),
+        tune::trial::Error::Artifact(_) => Some(Code::BadInput),
+        tune::trial::Error::Invalid { .. } => Some(Code::Invalid),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
         config::{CircuitConfig, FILE_NAME},
     },
     toolchain,
-    tune::{self, Objective, Progress, TuneReport, TuneRequest},
+    tune::{self, Objective, Progress, Prove, TuneReport, TuneRequest},
 };
 use clap::Args;
 use eyre::{Result, WrapErr};
@@ -67,7 +67,7 @@ pub(super) struct TuneOptions {
     /// The seed of the inputs that are drawn beside yours.
     #[arg(long, default_value_t = 0)]
     pub(super) seed: u64,
-    /// Don't prove and verify the choice.
+    /// Make no real proofs: neither of the choice nor to decide between circuits that are close.
     #[arg(long)]
     pub(super) no_proof: bool,
     /// Search even if the result is known.
@@ -96,7 +96,7 @@ impl TuneOptions {
             range_margin: self.range_margin,
             lookup_margin: self.lookup_margin,
             seed: self.seed,
-            prove: !self.no_proof,
+            prove: if self.no_proof { Prove::Never } else { Prove::Always },
             cache: cache.transpose()?,
             ..TuneRequest::new(model, data, settings)
         })
@@ -168,9 +168,8 @@ impl Tune {
 
 /// A worker for each CPU with a thread of its own, which is fastest for many forward passes.
 pub(super) fn pool(context: &Context, project: Option<&Project>) -> Result<EnginePool> {
-    let mut config = context.engine(project)?.config().clone();
+    let config = context.engine(project)?.config().clone();
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    config.threads = config.threads.or(Some(1));
     Ok(EnginePool::new(config, cpus))
 }
 

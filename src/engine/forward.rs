@@ -1,51 +1,73 @@
-//! Forward passes whose witness comes back as a value, without a file.
+//! Forward passes whose results come back as values, without a file.
 
-use super::{Engine, EnginePool, error::Result};
-use serde_json::{Value, json};
-use std::{
-    collections::VecDeque,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+use super::{
+    Engine, EnginePool,
+    error::{Error, Result},
 };
-use tokio::task::JoinSet;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// Inputs that one request carries: enough that the request itself costs next to nothing, few
+/// enough that the workers end together.
+const AT_ONCE: usize = 16;
 
 impl Engine {
-    /// Runs the circuit's arithmetic on an input and returns what a witness file would hold. As in
-    /// such a file, lookups may lie outside the circuit's tables.
-    pub async fn forward(&self, data: &Value, compiled: &Path) -> Result<Value> {
+    /// Runs the circuit's arithmetic on the first of the inputs, at least on one: an answer for each
+    /// of as many as the worker came to.
+    async fn forward(&self, inputs: &[Value], compiled: &Path) -> Result<Vec<Result<Value>>> {
+        const OPERATION: &str = "forward";
         let compiled = super::operations::input(compiled)?;
-        self.request("forward", json!({"data": data.to_string(), "compiled": compiled})).await
+        let data: Vec<String> = inputs.iter().map(Value::to_string).collect();
+        let answers = self.request(OPERATION, json!({"data": data, "compiled": compiled})).await?;
+        let wrong =
+            |message: &str| Error::Protocol { operation: OPERATION, message: message.into() };
+        let Value::Array(answers) = answers else { return Err(wrong("no list of answers")) };
+        if answers.is_empty() || answers.len() > inputs.len() {
+            return Err(wrong("an answer too many or none at all"));
+        }
+        let text = |error: &Value, key: &str| error[key].as_str().unwrap_or_default().to_owned();
+        let answer = |mut answer: Value| match answer.get_mut("error").map(Value::take) {
+            None => Ok(answer),
+            Some(error) => Err(Error::Python {
+                operation: OPERATION,
+                class: text(&error, "type"),
+                message: text(&error, "message"),
+            }),
+        };
+        Ok(answers.into_iter().map(answer).collect())
     }
 }
 
 impl EnginePool {
-    /// Runs one circuit on many inputs, several at a time. The results are in the inputs' order; one
-    /// that fails does not stop the others. Dropping the future ends the workers.
-    pub async fn forward_many(&self, inputs: Vec<Value>, compiled: &Path) -> Vec<Result<Value>> {
-        let total = inputs.len();
-        let queue = Arc::new(Mutex::new(inputs.into_iter().enumerate().collect::<VecDeque<_>>()));
-        let compiled: Arc<PathBuf> = Arc::new(compiled.to_owned());
-        let mut tasks = JoinSet::new();
-        for _ in 0..self.workers().min(total) {
-            let (pool, queue, compiled) = (self.clone(), queue.clone(), compiled.clone());
-            tasks.spawn(async move {
-                let engine = pool.get().await;
-                let mut results = Vec::new();
-                loop {
-                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                    let Some((index, data)) = next else { return results };
-                    results.push((index, engine.forward(&data, &compiled).await));
-                }
-            });
-        }
-        let mut results = Vec::with_capacity(total);
-        while let Some(done) = tasks.join_next().await {
-            match done {
-                Ok(done) => results.extend(done),
-                Err(error) => std::panic::resume_unwind(error.into_panic()),
+    /// Runs one circuit on many inputs `{"input_data": [[..]]}`, several at a time. For each input, in
+    /// their order, the part of a witness file that tells what the circuit computed (`outputs`,
+    /// `max_lookup_inputs`, `min_lookup_inputs`, `max_range_size`), or how ezkl refused it.
+    /// As in a witness file, lookups may lie outside the circuit's tables. `done` hears how many
+    /// inputs have been answered. Dropping the future ends the workers.
+    ///
+    /// # Errors
+    /// What is wrong with the engine rather than with one input.
+    pub async fn forward_many(
+        &self,
+        inputs: Vec<Value>,
+        compiled: &Path,
+        done: impl FnMut(usize),
+    ) -> Result<Vec<Result<Value>>> {
+        let at_once = (inputs.len() / (4 * self.workers())).clamp(1, AT_ONCE);
+        let compiled = compiled.to_owned();
+        let work = move |engine: Engine, mut inputs: Vec<Value>| {
+            let compiled = compiled.clone();
+            async move {
+                let answers = match engine.forward(&inputs, &compiled).await {
+                    Ok(answers) => answers,
+                    // The worker panics on the first input or not at all.
+                    Err(error @ (Error::Python { .. } | Error::Panic { .. })) => vec![Err(error)],
+                    Err(error) => return Err(error),
+                };
+                inputs.drain(..answers.len());
+                Ok((answers, inputs))
             }
-        }
-        results.sort_by_key(|(index, _)| *index);
-        results.into_iter().map(|(_, result)| result).collect()
+        };
+        self.each(inputs, at_once, work, done).await
     }
 }

@@ -145,6 +145,10 @@ impl Engine {
     }
 
     async fn request(&self, operation: &'static str, arguments: Value) -> Result<Value> {
+        self.measured(operation, arguments).await.map(|(result, _)| result)
+    }
+
+    async fn measured(&self, operation: &'static str, arguments: Value) -> Result<(Value, Usage)> {
         let shared = &self.shared;
         let mut slot = shared.worker.lock().await;
         let running = slot.take().and_then(|mut worker| worker.is_alive().then_some(worker));
@@ -175,7 +179,7 @@ impl Engine {
             *slot = Some(worker);
         }
         shared.listeners.emit(&Event::Finished { operation, success, usage });
-        answer.map(|(result, _)| result)
+        answer
     }
 }
 

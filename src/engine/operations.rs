@@ -1,7 +1,7 @@
 //! ezkl's operations.
 
 use super::{
-    Engine,
+    Engine, Usage,
     error::{Error, Result},
 };
 use crate::files::{self, Pending};
@@ -240,7 +240,7 @@ impl Engine {
         results
     }
 
-    pub(super) async fn gen_witness_job(&self, job: &WitnessJob, compiled: &Path) -> Result<()> {
+    async fn gen_witness_job(&self, job: &WitnessJob, compiled: &Path) -> Result<()> {
         let data = match &job.data {
             Value::String(path) => Data::File(Path::new(path)),
             value => Data::Json(value),
@@ -257,8 +257,8 @@ impl Engine {
         self.request("mock", arguments).await.map(drop)
     }
 
-    /// Proves a witness. ezkl does not notice a witness whose outputs were changed: verify what was
-    /// proved. A value outside a lookup range ends in [`Error::Stalled`].
+    /// Proves a witness and tells what that took. ezkl does not notice a witness whose outputs were
+    /// changed: verify what was proved. A value outside a lookup range ends in [`Error::Stalled`].
     pub async fn prove(
         &self,
         witness: &Path,
@@ -266,7 +266,7 @@ impl Engine {
         pk: &Path,
         srs: &Path,
         proof: &Path,
-    ) -> Result<()> {
+    ) -> Result<Usage> {
         let output = Output::new(proof)?;
         let arguments = json!({
             "witness": input(witness)?,
@@ -275,8 +275,9 @@ impl Engine {
             "srs": input(srs)?,
             "proof": output.path()?,
         });
-        self.request("prove", arguments).await?;
-        output.commit().await
+        let (_, usage) = self.measured("prove", arguments).await?;
+        output.commit().await?;
+        Ok(usage)
     }
 
     /// Whether the proof is valid for its instances; an SRS with k = 1 is enough. Unlike ezkl it

@@ -7,11 +7,11 @@ use super::{
 use std::{
     collections::VecDeque,
     ops::Deref,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     task::JoinSet,
 };
 
@@ -23,6 +23,8 @@ pub struct EnginePool {
 
 #[derive(Debug)]
 struct Shared {
+    /// What the pool was made from.
+    config: EngineConfig,
     engines: Vec<Engine>,
     /// Indices of the engines that nobody holds; the last one returned is used first, so that a
     /// pool larger than the work starts no more workers than it needs.
@@ -35,6 +37,7 @@ impl EnginePool {
     /// sets the threads of each.
     pub fn new(mut config: EngineConfig, workers: usize) -> Self {
         let workers = workers.max(1);
+        let whole = config.clone();
         if config.threads.is_none() && workers > 1 {
             let cpus = std::thread::available_parallelism().map_or(1, usize::from);
             config.threads = Some((cpus / workers).max(1));
@@ -42,7 +45,13 @@ impl EnginePool {
         let engines = (0..workers).map(|_| Engine::new(config.clone())).collect();
         let idle = Mutex::new((0..workers).rev().collect());
         let permits = Arc::new(Semaphore::new(workers));
-        Self { shared: Arc::new(Shared { engines, idle, permits }) }
+        Self { shared: Arc::new(Shared { config: whole, engines, idle, permits }) }
+    }
+
+    /// An engine outside of the pool with all CPUs to itself, unless the pool's configuration says
+    /// otherwise: for what is no faster side by side.
+    pub fn whole_machine(&self) -> Engine {
+        Engine::new(self.shared.config.clone())
     }
 
     /// The number of workers.
@@ -69,37 +78,86 @@ impl EnginePool {
 
     /// Makes many witnesses of one circuit, several at a time. The results are in the jobs' order;
     /// one that fails does not stop the others. Dropping the future ends the workers.
+    ///
+    /// # Errors
+    /// Where the runtime is shutting down.
     pub async fn gen_witness_many(
         &self,
         jobs: Vec<WitnessJob>,
         compiled: &Path,
-    ) -> Vec<Result<()>> {
+    ) -> Result<Vec<Result<()>>> {
+        let compiled = compiled.to_owned();
+        let work = move |engine: Engine, jobs: Vec<WitnessJob>| {
+            let compiled = compiled.clone();
+            async move { Ok((engine.gen_witness_many(&jobs, &compiled).await, Vec::new())) }
+        };
+        self.each(jobs, 1, work, |_| {}).await
+    }
+
+    /// Does jobs in all engines, `at_once` at a time in each, and returns the results in the jobs'
+    /// order. `work` returns the results of the first of its jobs, at least one, and the rest, which
+    /// is done later; its error stops everything. `done` hears how many jobs have a result.
+    pub(super) async fn each<J, T, W, F>(
+        &self,
+        jobs: Vec<J>,
+        at_once: usize,
+        work: W,
+        mut done: impl FnMut(usize),
+    ) -> Result<Vec<T>>
+    where
+        J: Send + 'static,
+        T: Send + 'static,
+        W: Fn(Engine, Vec<J>) -> F + Clone + Send + 'static,
+        F: Future<Output = Result<(Vec<T>, Vec<J>)>> + Send,
+    {
         let total = jobs.len();
         let queue = Arc::new(Mutex::new(jobs.into_iter().enumerate().collect::<VecDeque<_>>()));
-        let compiled: Arc<PathBuf> = Arc::new(compiled.to_owned());
+        let (to, mut from) = mpsc::unbounded_channel();
         let mut tasks = JoinSet::new();
         for _ in 0..self.workers().min(total) {
-            let (pool, queue, compiled) = (self.clone(), queue.clone(), compiled.clone());
+            let (pool, queue, work, to) = (self.clone(), queue.clone(), work.clone(), to.clone());
             tasks.spawn(async move {
                 let engine = pool.get().await;
-                let mut results = Vec::new();
+                let queue = || queue.lock().unwrap_or_else(PoisonError::into_inner);
                 loop {
-                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                    let Some((index, job)) = next else { return results };
-                    results.push((index, engine.gen_witness_job(&job, &compiled).await));
+                    let (numbers, jobs): (Vec<usize>, Vec<J>) = {
+                        let mut queue = queue();
+                        let count = at_once.min(queue.len());
+                        queue.drain(..count).unzip()
+                    };
+                    if jobs.is_empty() {
+                        return;
+                    }
+                    let answer = work(engine.clone(), jobs).await.map(|(results, rest)| {
+                        for job in numbers[results.len()..].iter().copied().zip(rest).rev() {
+                            queue().push_front(job);
+                        }
+                        (numbers, results)
+                    });
+                    if to.send(answer).is_err() {
+                        return;
+                    }
                 }
             });
         }
+        drop(to);
         let mut results: Vec<_> = (0..total).map(|_| None).collect();
-        while let Some(done) = tasks.join_next().await {
-            match done {
-                Ok(done) => done.into_iter().for_each(|(index, it)| results[index] = Some(it)),
-                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-                Err(_) => {}
+        let mut count = 0;
+        while let Some(answer) = from.recv().await {
+            let (numbers, answers) = answer?;
+            count += answers.len();
+            numbers.into_iter().zip(answers).for_each(|(number, it)| results[number] = Some(it));
+            done(count);
+        }
+        while let Some(ended) = tasks.join_next().await {
+            if let Err(error) = ended
+                && error.is_panic()
+            {
+                std::panic::resume_unwind(error.into_panic());
             }
         }
-        let lost = || Error::Protocol { operation: "gen_witness", message: "cancelled".into() };
-        results.into_iter().map(|result| result.unwrap_or_else(|| Err(lost()))).collect()
+        let lost = || Error::Protocol { operation: "pool", message: "cancelled".into() };
+        results.into_iter().collect::<Option<_>>().ok_or_else(lost)
     }
 
     /// Lets running operations end, then ends the workers.

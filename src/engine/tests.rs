@@ -72,7 +72,7 @@ impl Circuit {
     pub(super) async fn prove(&self, engine: &Engine, witness: &str, proof: &str) -> Result<()> {
         let (compiled, pk) = (self.at("model.ezkl"), self.at("pk.key"));
         let (srs, proof) = (self.at("kzg.srs"), self.at(proof));
-        engine.prove(&self.at(witness), &compiled, &pk, &srs, &proof).await
+        engine.prove(&self.at(witness), &compiled, &pk, &srs, &proof).await.map(drop)
     }
 
     pub(super) async fn verify(&self, proof: &str) -> Result<bool> {

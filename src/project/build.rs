@@ -245,7 +245,7 @@ impl Build<'_> {
         request.max_logrows = options.max_logrows.unwrap_or(DEFAULT_MAX_LOGROWS);
         request.lookup_margin = options.lookup_safety_margin;
         // The build proves the sample itself.
-        request.prove = false;
+        request.prove = tune::Prove::WhereClose;
         request.cache = Some(toolchain::cache_dir()?.join("tune"));
         let observer = Arc::clone(&self.observer);
         let progress =

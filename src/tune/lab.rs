@@ -102,7 +102,7 @@ impl<'a> Lab<'a> {
             Err(error) => return Err(error.into()),
         }
         self.forwards.set(self.forwards.get() + observations.len());
-        let answers = forward_all(self.pool, &compiled, settings, observations).await?;
+        let answers = forward_all(self.pool, &compiled, settings, observations, |_| {}).await?;
         Ok(Some(answers.into_iter().map(Result::ok).collect()))
     }
 

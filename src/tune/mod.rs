@@ -3,31 +3,38 @@
 //! ezkl's own calibration tries scales but leaves the decomposition at base 16384 with two legs, so
 //! that the smallest model gets k = 15. [`run`] also chooses the base, the legs, the columns and the
 //! multiplier at which intermediate values are brought back. Nearly all of it needs no key: forward
-//! passes tell the error and the range that values need, a [`CostModel`] the rest, and one real proof
-//! at the end shows that the choice proves and verifies.
+//! passes tell the error and the range that values need, a [`CostModel`] the rest. Real proofs at the
+//! end show that the choice proves and verifies, and decide between candidates, ezkl's own
+//! calibration among them, that the model can't tell apart.
 //!
 //! Visibilities, variables, `epsilon`, check modes and the SRS are the caller's and are never touched;
 //! run args that skip range checks are refused.
 
+mod baseline;
+mod choose;
 pub mod cost;
 mod lab;
 pub mod objective;
-mod proof;
+mod reasons;
 pub mod report;
 mod sample;
 mod search;
 mod store;
+pub mod trial;
 
+pub use choose::Prove;
 pub use cost::{Cost, CostModel, Shape};
 pub use objective::{Objective, pareto_front};
-pub use report::{Candidate, Errors, Headroom, ProofCheck, TuneReport};
+pub use report::{Candidate, Errors, Headroom, ProofCheck, ProofTrial, TuneReport};
+pub use trial::Trial;
 
 use crate::{
     accuracy::{ErrorBound, FloatModel, Observation, float_model, observations},
-    artifacts::{self, run_args::RunArgs, settings::Settings},
-    engine::{self, CalibrateRequest, EnginePool},
+    artifacts::{self, run_args::RunArgs},
+    engine::{self, EnginePool},
     files,
 };
+use choose::Choice;
 use lab::Lab;
 use sample::Sample;
 use search::{Found, Limits, Need, Search};
@@ -60,6 +67,9 @@ pub enum Error {
     /// A file.
     #[error(transparent)]
     File(#[from] files::Error),
+    /// A real proof.
+    #[error(transparent)]
+    Trial(#[from] trial::Error),
     /// No circuit is accurate enough.
     #[error(
         "no circuit keeps the error within {bound}: the closest came to {closest:.3e}{}, with input \
@@ -132,8 +142,8 @@ pub struct TuneRequest {
     pub seed: u64,
     /// What circuits cost.
     pub costs: CostModel,
-    /// Whether to prove and verify the choice.
-    pub prove: bool,
+    /// When to make real proofs.
+    pub prove: Prove,
     /// A folder for results, by the hash of everything that they depend on.
     pub cache: Option<PathBuf>,
     /// Where to write the settings of the choice.
@@ -157,7 +167,7 @@ impl TuneRequest {
             lookup_margin: 2.0,
             seed: 0,
             costs: CostModel::default(),
-            prove: true,
+            prove: Prove::default(),
             cache: None,
             settings,
         }
@@ -185,7 +195,7 @@ pub enum Progress {
         /// How many.
         count: usize,
     },
-    /// Proving the choice.
+    /// Proving the choice, or one of those that are close.
     Proof {
         /// Its k.
         logrows: u32,
@@ -206,11 +216,9 @@ impl fmt::Display for Progress {
     }
 }
 
-/// How many of the best candidates may fail the last check.
-const ATTEMPTS: usize = 5;
-
 /// Tunes a model and writes the settings of the chosen circuit. Setting `stop` ends the search with
-/// the best so far. With the same request and cost model the choice is the same, unless time ran out.
+/// the best so far. With the same request and cost model the choice is the same, unless time ran out
+/// or real proofs had to decide between circuits that take nearly the same time.
 ///
 /// # Errors
 /// Input that can't be used; a bound that nothing meets; a model too large for the machine.
@@ -235,8 +243,8 @@ pub async fn run(
     progress(Progress::Baseline);
     let mut lab = Lab::new(pool, &request.model, started + request.time, stop)?;
     let mut sample = Sample::choose(&model, &data, corners, request.seed)?;
-    let (baseline_settings, mut baseline) = calibrate(&lab, request, &data).await?;
-    let baseline_error = baseline_error(&lab, &baseline_settings, &mut sample).await?;
+    let (baseline_settings, mut baseline) = baseline::calibrate(&lab, request, &data).await?;
+    let baseline_error = baseline::error(&lab, &baseline_settings, &mut sample).await?;
     baseline.error = baseline_error;
     let bound_from_baseline = request.max_error.is_none();
     let bound = match (request.max_error, baseline_error) {
@@ -282,13 +290,21 @@ pub async fn run(
         return Err(nothing(&found, &limits));
     }
     request.objective.rank(&mut candidates, Some(baseline.cost.verify_gas));
-    let chosen =
-        check(&lab, request, &sample, &model, &limits, &candidates, &baseline_settings, progress)
-            .await?;
+    let choice = Choice {
+        lab: &lab,
+        request,
+        sample: &sample,
+        model: &model,
+        limits: &limits,
+        baseline: (&baseline_settings, &baseline),
+        progress,
+    };
+    let chosen = choice.among(&candidates).await?;
     let mut report = TuneReport {
         front: pareto_front(&candidates),
         headroom: chosen.headroom,
         proof: chosen.proof,
+        trials: chosen.trials,
         choice: chosen.candidate,
         reasons: Vec::new(),
         baseline,
@@ -307,7 +323,7 @@ pub async fn run(
             report.headroom.lookup = Some(limits.lookup_margin);
         }
     }
-    report.reasons = reasons(&report, limits.min_scales.is_some());
+    report.reasons = reasons::reasons(&report, limits.min_scales.is_some());
     chosen.settings.write(&request.settings)?;
     store::save(request, &key, &report, &chosen.settings)?;
     Ok(report)
@@ -361,89 +377,6 @@ fn decides(model: &FloatModel) -> bool {
         || model.outputs().iter().all(|output| !sample::is_float(output))
 }
 
-/// Observations that ezkl's calibration gets: it runs each of them at every scale.
-const CALIBRATE_WITH: usize = 8;
-
-/// ezkl's own `resources` calibration from its own defaults: the circuit to beat.
-async fn calibrate(
-    lab: &Lab<'_>,
-    request: &TuneRequest,
-    data: &[Observation],
-) -> Result<(Settings, Candidate), Error> {
-    let (path, file) = (lab.path("baseline.json"), lab.path("data.json"));
-    let args = baseline_args(&request.run_args);
-    let engine = lab.pool.get().await;
-    engine.gen_settings(&request.model, &path, &args.to_engine()).await?;
-    let every = data.len().div_ceil(CALIBRATE_WITH).max(1);
-    let first = Settings::read(&path)?;
-    write_concatenated(&file, data.iter().step_by(every), &first)?;
-    engine.calibrate(&CalibrateRequest::new(&file, &request.model, &path)).await?;
-    let settings = Settings::read(&path)?;
-    let cost = Shape::of(&settings).map(|shape| request.costs.cost(&shape));
-    let cost = cost.ok_or(Error::NoBaseline)?;
-    let candidate = Candidate { run_args: settings.run_args.clone(), cost, error: None };
-    Ok((settings, candidate))
-}
-
-/// ezkl's own decomposition and columns, with the caller's visibilities and variables.
-pub(crate) fn baseline_args(args: &RunArgs) -> RunArgs {
-    RunArgs { decomp_base: 16384, decomp_legs: 2, num_inner_cols: 2, ..args.clone() }
-}
-
-/// Observations one after the other, tensor by tensor, as calibration takes them.
-pub(crate) fn write_concatenated<'a>(
-    path: &std::path::Path,
-    observations: impl Iterator<Item = &'a Observation>,
-    settings: &Settings,
-) -> Result<(), Error> {
-    let mut all: Observation = Vec::new();
-    for observation in observations {
-        all.resize(observation.len(), Vec::new());
-        for (tensor, more) in all.iter_mut().zip(observation) {
-            tensor.extend(more);
-        }
-    }
-    let json = crate::accuracy::forward::input_json(&all, settings);
-    Ok(files::write_atomic(path, json.to_string().as_bytes())?)
-}
-
-/// A model whose forward pass takes longer than this gets fewer inputs.
-const SLOW_FORWARD: Duration = Duration::from_millis(400);
-
-/// The error of ezkl's calibration on the sample; `None` when it has no answer for any input.
-/// Inputs that it has no answer for leave the sample, since nothing can be compared there.
-async fn baseline_error(
-    lab: &Lab<'_>,
-    settings: &Settings,
-    sample: &mut Sample,
-) -> Result<Option<Errors>, Error> {
-    let started = Instant::now();
-    let first = lab.forward(settings, &sample.inputs[..1]).await?;
-    if first.is_some() && started.elapsed() > SLOW_FORWARD {
-        sample.shrink(6, 1);
-    }
-    if started.elapsed() > 4 * SLOW_FORWARD {
-        sample.shrink(2, 1);
-    }
-    let Some(answers) = lab.forward(settings, &sample.inputs).await? else { return Ok(None) };
-    let steps: Vec<_> =
-        settings.model_output_scales.iter().map(|scale| 1.0 / scale.multiplier()).collect();
-    let (float, circuit): (Vec<_>, Vec<_>) = sample
-        .float
-        .iter()
-        .zip(&answers)
-        .filter_map(|(float, answer)| Some((float.clone(), answer.as_ref()?.outputs.clone())))
-        .unzip();
-    let mut answered = answers.iter().map(Option::is_some);
-    sample.inputs.retain(|_| answered.next().unwrap_or(false));
-    sample.few = sample.few.min(float.len());
-    let errors = Errors::of(&float, &circuit, &steps);
-    if errors.is_some() {
-        sample.float = float;
-    }
-    Ok(errors)
-}
-
 fn nothing(found: &Found, limits: &Limits) -> Error {
     if let Some(needed) = found.least_memory {
         let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
@@ -480,162 +413,6 @@ fn need_of<'a>(needs: &'a [Need], args: &RunArgs) -> Option<&'a Need> {
 
 fn holds(args: &RunArgs) -> f64 {
     (args.decomp_base as f64).powi(args.decomp_legs as i32)
-}
-
-/// A circuit that passed the last check.
-struct Chosen {
-    candidate: Candidate,
-    settings: Settings,
-    headroom: Headroom,
-    proof: Option<ProofCheck>,
-}
-
-/// Makes the best candidate for real: its own settings, every input and every corner, a proof. Goes
-/// on to the next where something fails.
-#[allow(clippy::too_many_arguments)]
-async fn check(
-    lab: &Lab<'_>,
-    request: &TuneRequest,
-    sample: &Sample,
-    model: &FloatModel,
-    limits: &Limits,
-    candidates: &[Candidate],
-    baseline: &Settings,
-    progress: &(dyn Fn(Progress) + Send + Sync),
-) -> Result<Chosen, Error> {
-    let mut last = String::new();
-    let mut tried = 0;
-    for candidate in candidates.iter().take(ATTEMPTS) {
-        tried += 1;
-        let settings = if candidate.run_args == baseline.run_args {
-            Some(baseline.clone())
-        } else {
-            lab.settings(&candidate.run_args).await?
-        };
-        let Some(settings) = settings else {
-            last = "ezkl refuses its settings".to_owned();
-            continue;
-        };
-        let inputs: Vec<_> = sample.inputs.iter().chain(&sample.corners).cloned().collect();
-        let answers = lab.forward(&settings, &inputs).await?.unwrap_or_default();
-        let refused = answers
-            .iter()
-            .position(|answer| answer.as_ref().is_none_or(|answer| answer.unprovable.is_some()));
-        if answers.is_empty() || refused.is_some() {
-            last = format!("input {} can't be proved", refused.unwrap_or(0));
-            continue;
-        }
-        let steps: Vec<_> =
-            settings.model_output_scales.iter().map(|scale| 1.0 / scale.multiplier()).collect();
-        let outputs: Vec<_> = answers.into_iter().flatten().map(|answer| answer.outputs).collect();
-        let error = Errors::of(&sample.float, &outputs[..sample.inputs.len()], &steps);
-        let error = error.filter(|error| error.measure(&limits.bound) <= limits.bound.value);
-        let Some(error) = error else {
-            last = "its error is above the bound after all".to_owned();
-            continue;
-        };
-        let headroom = Headroom {
-            inputs: headroom(lab, &settings, sample, model).await?,
-            ..Headroom::default()
-        };
-        let mut proof = None;
-        if request.prove && !lab.stop.load(Ordering::Relaxed) {
-            progress(Progress::Proof { logrows: settings.run_args.logrows });
-            match proof::check(lab, &settings, &sample.inputs[0], candidate).await? {
-                Ok(check) => proof = Some(check),
-                Err(message) => {
-                    last = message;
-                    continue;
-                }
-            }
-        }
-        let cost = Shape::of(&settings).map_or(candidate.cost, |shape| request.costs.cost(&shape));
-        let candidate = Candidate { run_args: settings.run_args.clone(), cost, error: Some(error) };
-        return Ok(Chosen { candidate, settings, headroom, proof });
-    }
-    Err(Error::NothingProves { tried, message: last })
-}
-
-/// The largest factor by which the first inputs can be multiplied and still be proved.
-async fn headroom(
-    lab: &Lab<'_>,
-    settings: &Settings,
-    sample: &Sample,
-    model: &FloatModel,
-) -> Result<Option<f64>, Error> {
-    if !model.inputs().iter().any(sample::is_float) {
-        return Ok(None);
-    }
-    let mut reached = 1.0;
-    for factor in [1.5, 2.0, 4.0, 10.0] {
-        let inputs: Vec<_> = sample.inputs[..sample.few]
-            .iter()
-            .map(|input| sample::scaled(input, model.inputs(), factor))
-            .collect();
-        let answers = lab.forward(settings, &inputs).await?.unwrap_or_default();
-        let provable = |answer: &Option<crate::accuracy::forward::Forward>| {
-            answer.as_ref().is_some_and(|answer| answer.unprovable.is_none())
-        };
-        if answers.is_empty() || !answers.iter().all(provable) {
-            break;
-        }
-        reached = factor;
-    }
-    Ok(Some(reached))
-}
-
-fn reasons(report: &TuneReport, scales_kept: bool) -> Vec<String> {
-    let (choice, baseline) = (&report.choice, &report.baseline);
-    let args = &choice.run_args;
-    let mut reasons = vec![format!(
-        "k = {} instead of {}: base {}^{} instead of {}^{} holds what values need with a {:.0}-fold \
-         margin; proving is expected to take {:.2} s instead of {:.2} s ({:.1} times faster)",
-        args.logrows,
-        baseline.run_args.logrows,
-        args.decomp_base,
-        args.decomp_legs,
-        baseline.run_args.decomp_base,
-        baseline.run_args.decomp_legs,
-        report.headroom.range,
-        choice.cost.prove_seconds,
-        baseline.cost.prove_seconds,
-        report.speedup()
-    )];
-    let source = if report.bound_from_baseline { "ezkl's own calibration's" } else { "the given" };
-    if let Some(error) = &choice.error {
-        reasons.push(format!(
-            "the largest error on {} inputs is {:.3e}, within {source} bound of {}",
-            report.inputs, error.max, report.bound
-        ));
-    }
-    let more = choice.cost.verify_gas > baseline.cost.verify_gas;
-    reasons.push(format!(
-        "verification takes about {} gas, {} ezkl's calibration's {}",
-        choice.cost.verify_gas,
-        if more { "more than" } else { "not more than" },
-        baseline.cost.verify_gas
-    ));
-    if let Some(factor) = report.headroom.inputs {
-        let text = if factor >= 2.0 {
-            format!("inputs up to {factor} times those tried still prove")
-        } else {
-            format!(
-                "inputs more than {factor} times those tried may not prove; give inputs at the ends \
-                 of what you expect as corners"
-            )
-        };
-        reasons.push(text);
-    }
-    if scales_kept {
-        reasons.push(
-            "the model decides by comparing, so scales were not taken below ezkl's calibration's"
-                .to_owned(),
-        );
-    }
-    if !report.complete {
-        reasons.push("the search was cut short; this is the best so far".to_owned());
-    }
-    reasons
 }
 
 #[cfg(test)]

@@ -91,6 +91,8 @@ pub struct TuneReport {
     pub headroom: Headroom,
     /// The proof that was made and verified with the choice.
     pub proof: Option<ProofCheck>,
+    /// The circuits between which real proofs decided, where the cost model could not.
+    pub trials: Vec<ProofTrial>,
     /// Inputs tried: observations, drawn ones included.
     pub inputs: usize,
     /// Forward passes.
@@ -116,10 +118,23 @@ pub struct Headroom {
     pub inputs: Option<f64>,
 }
 
+/// Real proofs with one of the circuits between which they decided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProofTrial {
+    /// How the circuit was made.
+    pub run_args: RunArgs,
+    /// How many proofs, in turn with the other circuits'.
+    pub proofs: usize,
+    /// Median wall-clock seconds of a proof.
+    pub prove_seconds: f64,
+    /// Median CPU seconds of a proof; absent where the system does not tell.
+    pub prove_cpu_seconds: Option<f64>,
+}
+
 /// A real proof with the chosen circuit.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProofCheck {
-    /// Wall-clock seconds of the proof.
+    /// Wall-clock seconds of a proof with all CPUs, the median where there were several.
     pub prove_seconds: f64,
     /// The proof's length in bytes.
     pub proof_bytes: u64,
@@ -171,6 +186,11 @@ impl TuneReport {
         }
         add("ezkl", &self.baseline);
         table.to_string()
+    }
+
+    /// Whether the choice is ezkl's calibration itself.
+    pub fn keeps_baseline(&self) -> bool {
+        self.choice.run_args == self.baseline.run_args
     }
 
     /// How much shorter the time to prove is expected to be than with ezkl's calibration.

@@ -156,7 +156,9 @@ mod processes {
             }
         });
         let mut request =
-            Box::pin(async move { copy.prove(&witness, &compiled, &pk, &srs, &proof).await });
+            Box::pin(
+                async move { copy.prove(&witness, &compiled, &pk, &srs, &proof).await.map(drop) },
+            );
         tokio::select! {
             result = &mut request => panic!("{result:?}"),
             () = started.notified() => {}

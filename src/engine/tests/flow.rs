@@ -86,7 +86,7 @@ async fn inline_input_and_many_witnesses_agree_with_the_file() {
     let mut jobs: Vec<_> = (0..20).map(|i| job(i, data.clone())).collect();
     jobs[3].data = json!({"input_data": [[1.0]]});
     jobs[4].data = Value::String(fixture("input.json").to_string_lossy().into_owned());
-    let results = pool.gen_witness_many(jobs, &compiled).await;
+    let results = pool.gen_witness_many(jobs, &compiled).await.expect("all done");
     let expected = read(&circuit.at("witness.json"));
     for (i, result) in results.iter().enumerate() {
         match (i, result) {
@@ -95,6 +95,30 @@ async fn inline_input_and_many_witnesses_agree_with_the_file() {
             other => panic!("{other:?}"),
         }
     }
+    pool.shutdown().await;
+}
+
+#[tokio::test]
+async fn one_bad_input_of_many_costs_no_other_its_answer() {
+    let circuit = Circuit::make("model.onnx", 8).await;
+    let pool = EnginePool::new(config(), 2);
+    let good = json!({"input_data": [[0.5, -0.25, 1.0]]});
+    let mut inputs = vec![good; 60];
+    // ezkl panics on the one and refuses the other.
+    (inputs[17], inputs[40]) = (json!({"input_data": []}), json!({"input_data": [[1.0]]}));
+    let mut counts = Vec::new();
+    let compiled = circuit.at("model.ezkl");
+    let answers = pool.forward_many(inputs, &compiled, |count| counts.push(count)).await;
+    let answers = answers.expect("the engine is well");
+    let witness = read(&circuit.at("witness.json"));
+    for (number, answer) in answers.iter().enumerate() {
+        match (number, answer) {
+            (17, Err(Error::Panic { .. })) | (40, Err(Error::Python { .. })) => {}
+            (_, Ok(answer)) => assert_eq!(answer["outputs"], witness["outputs"], "{number}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(counts.last(), Some(&60));
     pool.shutdown().await;
 }
 

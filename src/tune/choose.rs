@@ -1,0 +1,315 @@
+//! The choice among the ranked candidates: made for real, checked, and proved where it matters.
+
+use super::{
+    Error, Objective, Progress, TuneRequest,
+    cost::Shape,
+    lab::Lab,
+    report::{Candidate, Errors, Headroom, ProofCheck, ProofTrial},
+    sample::{self, Sample},
+    search::Limits,
+    trial::{self, Times, Trial},
+};
+use crate::{
+    accuracy::{
+        FloatModel,
+        forward::{Forward, input_json},
+    },
+    artifacts::settings::Settings,
+    engine::Engine,
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
+
+/// When to make real proofs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Prove {
+    /// Never: the cost model alone decides.
+    Never,
+    /// Where the cost model does not tell candidates apart, or the choice hardly from ezkl's own
+    /// calibration; whoever asks proves the choice anyway.
+    WhereClose,
+    /// As before, and the choice in any case.
+    #[default]
+    Always,
+}
+
+/// How many of the best candidates may fail the last check.
+const ATTEMPTS: usize = 5;
+/// Candidates that are proved side by side, at most.
+const FINALISTS: usize = 3;
+/// Candidates that are expected to take at most this times as long as the best are proved beside it:
+/// the cost model's median error is 6 %.
+const CLOSE: f64 = 1.1;
+/// ezkl's own calibration is proved beside a choice of less gain than this.
+const SMALL_GAIN: f64 = 1.3;
+/// What is expected to be better must be so by this factor, lest noise decides.
+const CLEARLY: f64 = 1.05;
+/// The expected time of one proof with each finalist, in seconds; keys take about as long again.
+const SECONDS: f64 = 20.0;
+/// Proofs with each finalist, in turn.
+const ROUNDS: usize = 3;
+/// No further round is begun after this time.
+const ROUNDS_WITHIN: Duration = Duration::from_secs(20);
+
+/// A circuit that passed the last check.
+pub(super) struct Chosen {
+    pub(super) candidate: Candidate,
+    pub(super) settings: Settings,
+    pub(super) headroom: Headroom,
+    pub(super) proof: Option<ProofCheck>,
+    /// The proofs that decided, where some did.
+    pub(super) trials: Vec<ProofTrial>,
+}
+
+/// Everything that the choice depends on.
+pub(super) struct Choice<'a> {
+    pub(super) lab: &'a Lab<'a>,
+    pub(super) request: &'a TuneRequest,
+    pub(super) sample: &'a Sample,
+    pub(super) model: &'a FloatModel,
+    pub(super) limits: &'a Limits,
+    /// ezkl's own calibration.
+    pub(super) baseline: (&'a Settings, &'a Candidate),
+    pub(super) progress: &'a (dyn Fn(Progress) + Send + Sync),
+}
+
+impl Choice<'_> {
+    /// Takes the first of the candidates, best first, that does what it should; where proofs decide,
+    /// the fastest of the first ones.
+    pub(super) async fn among(&self, ranked: &[Candidate]) -> Result<Chosen, Error> {
+        let mut last = String::new();
+        let mut tried = 0;
+        let mut left = ranked.iter();
+        while tried < ATTEMPTS
+            && let Some(candidate) = left.next()
+        {
+            tried += 1;
+            let leader = match self.checked(candidate).await? {
+                Ok(leader) => leader,
+                Err(message) => {
+                    last = message;
+                    continue;
+                }
+            };
+            let proves = match self.request.prove {
+                _ if self.lab.stop.load(Ordering::Relaxed) => Prove::Never,
+                prove => prove,
+            };
+            if proves == Prove::Never {
+                return Ok(leader);
+            }
+            let mut finalists = vec![leader];
+            self.add_rivals(&mut finalists, left.as_slice()).await?;
+            if finalists.len() == 1 && proves == Prove::WhereClose {
+                return Ok(finalists.remove(0));
+            }
+            match self.contest(finalists).await? {
+                Ok(chosen) => return Ok(chosen),
+                Err(message) => last = message,
+            }
+        }
+        Err(Error::NothingProves { tried, message: last })
+    }
+
+    fn is_baseline(&self, candidate: &Candidate) -> bool {
+        candidate.run_args == self.baseline.0.run_args
+    }
+
+    /// Makes a candidate's own settings and runs every input and every corner.
+    async fn checked(&self, candidate: &Candidate) -> Result<Result<Chosen, String>, Error> {
+        let Self { lab, sample, limits, .. } = self;
+        let settings = if self.is_baseline(candidate) {
+            Some(self.baseline.0.clone())
+        } else {
+            lab.settings(&candidate.run_args).await?
+        };
+        let Some(settings) = settings else { return Ok(Err("ezkl refuses its settings".into())) };
+        let inputs: Vec<_> = sample.inputs.iter().chain(&sample.corners).cloned().collect();
+        let answers = lab.forward(&settings, &inputs).await?.unwrap_or_default();
+        let refused = answers.iter().position(|answer| !provable(answer));
+        if answers.is_empty() || refused.is_some() {
+            return Ok(Err(format!("input {} can't be proved", refused.unwrap_or(0))));
+        }
+        let steps: Vec<_> =
+            settings.model_output_scales.iter().map(|scale| 1.0 / scale.multiplier()).collect();
+        let outputs: Vec<_> = answers.into_iter().flatten().map(|answer| answer.outputs).collect();
+        let error = Errors::of(&sample.float, &outputs[..sample.inputs.len()], &steps);
+        let error = error.filter(|error| error.measure(&limits.bound) <= limits.bound.value);
+        let Some(error) = error else {
+            return Ok(Err("its error is above the bound after all".to_owned()));
+        };
+        let inputs = self.headroom(&settings).await?;
+        let cost = Shape::of(&settings);
+        let cost = cost.map_or(candidate.cost, |shape| self.request.costs.cost(&shape));
+        Ok(Ok(Chosen {
+            candidate: Candidate { run_args: settings.run_args.clone(), cost, error: Some(error) },
+            settings,
+            headroom: Headroom { inputs, ..Headroom::default() },
+            proof: None,
+            trials: Vec::new(),
+        }))
+    }
+
+    /// The largest factor by which the first inputs can be multiplied and still be proved.
+    async fn headroom(&self, settings: &Settings) -> Result<Option<f64>, Error> {
+        let (sample, infos) = (self.sample, self.model.inputs());
+        if !infos.iter().any(sample::is_float) {
+            return Ok(None);
+        }
+        let mut reached = 1.0;
+        for factor in [1.5, 2.0, 4.0, 10.0] {
+            let inputs: Vec<_> = sample.inputs[..sample.few]
+                .iter()
+                .map(|input| sample::scaled(input, infos, factor))
+                .collect();
+            let answers = self.lab.forward(settings, &inputs).await?.unwrap_or_default();
+            if answers.is_empty() || !answers.iter().all(provable) {
+                break;
+            }
+            reached = factor;
+        }
+        Ok(Some(reached))
+    }
+
+    /// Adds those that the cost model can't tell from the leader for sure.
+    async fn add_rivals(
+        &self,
+        finalists: &mut Vec<Chosen>,
+        others: &[Candidate],
+    ) -> Result<(), Error> {
+        if !matches!(self.request.objective, Objective::Balanced | Objective::ProveTime) {
+            return Ok(());
+        }
+        let leader = finalists[0].candidate.cost;
+        let over = |candidate: &Candidate| {
+            self.request.objective == Objective::Balanced
+                && candidate.cost.verify_gas > self.baseline.1.cost.verify_gas
+        };
+        let rivals = |candidate: &Candidate, within: f64| {
+            !over(candidate)
+                && candidate.cost.prove_cpu_seconds <= within * leader.prove_cpu_seconds
+        };
+        // The baseline is what must not be lost against; where time is nearly the same, gas counts.
+        let baseline = others.iter().find(|it| self.is_baseline(it) && rivals(it, SMALL_GAIN));
+        let close = || others.iter().filter(|it| !self.is_baseline(it) && rivals(it, CLOSE));
+        let frugal = close()
+            .min_by_key(|it| it.cost.verify_gas)
+            .filter(|it| it.cost.verify_gas < leader.verify_gas);
+        let mut seconds = leader.prove_seconds;
+        for candidate in baseline.into_iter().chain(frugal).chain(close()) {
+            seconds += candidate.cost.prove_seconds;
+            if finalists.len() == FINALISTS || seconds > SECONDS {
+                break;
+            }
+            // One of each structure: within one the model's order holds.
+            let structure = |candidate: &Candidate| {
+                let cost = &candidate.cost;
+                (candidate.run_args.logrows, cost.pk_bytes, cost.proof_bytes)
+            };
+            let known = finalists
+                .iter()
+                .any(|finalist| structure(&finalist.candidate) == structure(candidate));
+            if known && !self.is_baseline(candidate) {
+                continue;
+            }
+            if let Ok(finalist) = self.checked(candidate).await? {
+                finalists.push(finalist);
+            }
+        }
+        Ok(())
+    }
+
+    /// Proves with each finalist in turn. The baseline, else whose proofs take the least gas, stays
+    /// unless another is clearly faster. The inner error says why none of them proves.
+    async fn contest(&self, finalists: Vec<Chosen>) -> Result<Result<Chosen, String>, Error> {
+        let engine = self.lab.pool.whole_machine();
+        let mut ready = Vec::new();
+        let mut last = String::new();
+        for (number, finalist) in finalists.into_iter().enumerate() {
+            (self.progress)(Progress::Proof { logrows: finalist.settings.run_args.logrows });
+            match self.trial(&engine, &finalist, number).await {
+                Ok((engine, trial)) => ready.push((finalist, engine, trial, Times::default())),
+                Err(error) if error.is_the_circuits() => last = error.to_string(),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let started = Instant::now();
+        let mut rounds = 0;
+        while rounds < ROUNDS && (rounds == 0 || (ready.len() > 1 && self.goes_on(started))) {
+            rounds += 1;
+            let mut proved = Vec::new();
+            for (finalist, engine, trial, mut times) in ready {
+                (self.progress)(Progress::Proof { logrows: finalist.settings.run_args.logrows });
+                match trial.prove(&engine).await {
+                    Ok(usage) => {
+                        times.0.push(usage);
+                        proved.push((finalist, engine, trial, times));
+                    }
+                    Err(error) if error.is_the_circuits() => last = error.to_string(),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            ready = proved;
+        }
+        engine.shutdown().await;
+        let trials: Vec<_> = ready.iter().map(|(it, _, _, times)| shown(it, times)).collect();
+        let preference = |number: &usize| {
+            let candidate = &ready[*number].0.candidate;
+            (!self.is_baseline(candidate), candidate.cost.verify_gas)
+        };
+        let mut best = (0..ready.len()).min_by_key(preference).unwrap_or(0);
+        for number in 0..ready.len() {
+            if number != best && ready[number].3.gain_over(&ready[best].3) > CLEARLY {
+                best = number;
+            }
+        }
+        if ready.is_empty() {
+            return Ok(Err(last));
+        }
+        let (mut chosen, _, trial, times) = ready.swap_remove(best);
+        chosen.proof = Some(ProofCheck {
+            prove_seconds: times.seconds(),
+            proof_bytes: trial.proof()?.proof.len() as u64,
+            pk_bytes: trial.pk_bytes()?,
+        });
+        chosen.trials = if trials.len() > 1 { trials } else { Vec::new() };
+        Ok(Ok(chosen))
+    }
+
+    fn goes_on(&self, started: Instant) -> bool {
+        started.elapsed() < ROUNDS_WITHIN && !self.lab.stop.load(Ordering::Relaxed)
+    }
+
+    async fn trial(
+        &self,
+        engine: &Engine,
+        finalist: &Chosen,
+        number: usize,
+    ) -> Result<(Engine, Trial), trial::Error> {
+        // Ten times what is expected, on a machine that is busy with other things.
+        let seconds = 120.0 + 20.0 * finalist.candidate.cost.prove_cpu_seconds;
+        let engine = engine.with_deadline(Some(Duration::from_secs_f64(seconds)));
+        let settings = finalist.settings.clone();
+        let input = input_json(&self.sample.inputs[0], &settings);
+        let folder = self.lab.path(&format!("trial-{number}"));
+        let trial = Trial::new(&engine, self.lab.model, settings, &input, folder).await?;
+        Ok((engine, trial))
+    }
+}
+
+fn shown(finalist: &Chosen, times: &Times) -> ProofTrial {
+    ProofTrial {
+        run_args: finalist.settings.run_args.clone(),
+        proofs: times.0.len(),
+        prove_seconds: times.seconds(),
+        prove_cpu_seconds: times.cpu_seconds(),
+    }
+}
+
+fn provable(answer: &Option<Forward>) -> bool {
+    answer.as_ref().is_some_and(|answer| answer.unprovable.is_none())
+}
