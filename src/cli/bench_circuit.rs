@@ -66,7 +66,7 @@ impl CircuitOptions {
     fn project_file(&self, model: &Path, input: &Path) -> Result<String> {
         let mut circuit = self.circuit.clone();
         if matches!(self.target, Target::Resources | Target::Accuracy) {
-            let ezkl = tune::baseline_args(&RunArgs::default());
+            let ezkl = tune::baseline::baseline_args(&RunArgs::default());
             circuit.decomp_base.get_or_insert(ezkl.decomp_base);
             circuit.decomp_legs.get_or_insert(ezkl.decomp_legs);
             circuit.num_inner_cols.get_or_insert(ezkl.num_inner_cols);

@@ -40,7 +40,7 @@ pub(super) async fn calibrate(
 }
 
 /// ezkl's own decomposition and columns, with the caller's visibilities and variables.
-fn baseline_args(args: &RunArgs) -> RunArgs {
+pub(crate) fn baseline_args(args: &RunArgs) -> RunArgs {
     RunArgs { decomp_base: 16384, decomp_legs: 2, num_inner_cols: 2, ..args.clone() }
 }
 

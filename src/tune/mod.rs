@@ -10,7 +10,7 @@
 //! Visibilities, variables, `epsilon`, check modes and the SRS are the caller's and are never touched;
 //! run args that skip range checks are refused.
 
-mod baseline;
+pub(crate) mod baseline;
 mod choose;
 pub mod cost;
 mod lab;
