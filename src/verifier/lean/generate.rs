@@ -12,7 +12,7 @@ use super::{
     layout::{ACCUMULATOR, CONSTANTS, Layout},
     msm::{Chain, Msm},
     protocol::{Commitment, Evaluation, Input, OpeningSet, PROOF_OFFSET, Protocol},
-    quotient,
+    quotient, selected,
 };
 use crate::field::SCALAR_MODULUS;
 use alloy::primitives::{U256, keccak256};

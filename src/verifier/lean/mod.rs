@@ -5,7 +5,7 @@
 //!    an error.
 //! 2. A generator prints a contract for the same proof bytes: constants of the key by CODECOPY, the
 //!    transcript by CALLDATACOPY, one inversion for all denominators, common factors of the quotient
-//!    taken out, equal commitments of the key merged, no copies around the precompiles.
+//!    taken out, selectors of lookups too, equal commitments of the key merged, no copies around the precompiles.
 //! 3. Both contracts are run as printed on random calldata, and every scalar of every point that
 //!    reaches the pairing is compared; without that [`generate`] returns nothing.
 //!
@@ -48,6 +48,7 @@ mod protocol;
 mod quotient;
 mod reader;
 pub mod reference;
+mod selected;
 mod solidity;
 mod symbolic;
 mod yul;

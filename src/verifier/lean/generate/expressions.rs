@@ -91,6 +91,7 @@ impl Generator<'_> {
             Input::L0 => l_0,
             Input::Instance => instance,
         });
+        let terms = selected::rewrite(&mut self.dag, &terms, &challenges);
         let numerator = quotient::arrange(&mut self.dag, &terms, challenges[c.y]);
         let quotient = self.dag.mul(numerator, inverse_of(xn1));
 
