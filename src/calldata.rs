@@ -74,9 +74,7 @@ fn encode_words(proof: &[u8], instances: Vec<U256>) -> Bytes {
 }
 
 /// The calldata of `verifyMany`, of proofs with their instances.
-pub fn encode_verify_many<'a>(
-    batch: impl IntoIterator<Item = (&'a [u8], &'a [Felt])>,
-) -> Bytes {
+pub fn encode_verify_many<'a>(batch: impl IntoIterator<Item = (&'a [u8], &'a [Felt])>) -> Bytes {
     let words = |instances: &[Felt]| instances.iter().map(|felt| felt.to_u256()).collect();
     encode_many(batch.into_iter().map(|(proof, instances)| (proof, words(instances))))
 }

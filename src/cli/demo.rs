@@ -65,8 +65,9 @@ impl Demo {
         let project = project.with_deployments(records.path());
         let mut deployer = Deployer::new(&sender, Mode::Broadcast);
         let deployed = DeployOptions::default().run(&project, &mut deployer, false).await?;
-        let (submitted, submission) =
-            SubmitOptions::default().run(&project, &[proof], &sender, Mode::Broadcast, false).await?;
+        let (submitted, submission) = SubmitOptions::default()
+            .run(&project, &[proof], &sender, Mode::Broadcast, false)
+            .await?;
         node.stop().await;
 
         let float_text = float

@@ -65,7 +65,7 @@ impl Submit {
         let sender = self.network.sender(context, &project, rpc, "submit").await?;
         let (mode, local) = (self.network.mode(), self.network.local());
         let (text, data) = self.options.run(&project, &proofs, &sender, mode, local).await?;
-        if !self.network.broadcast {
+        if self.network.is_dry() {
             context.ui.warn("nothing was sent; pass --broadcast to submit");
         }
         context.ui.result(text, &data)
@@ -128,7 +128,8 @@ impl SubmitOptions {
         }
         let gas = gas_of(&outcome).map(|gas| gas / proofs.len().max(1) as u64);
         let each = gas.map_or(String::new(), |gas| format!("\neach         {gas} gas"));
-        let texts: Vec<_> = predictions.iter().map(|(shown, id, _)| format!("{shown}{id}")).collect();
+        let texts: Vec<_> =
+            predictions.iter().map(|(shown, id, _)| format!("{shown}{id}")).collect();
         let text = format!("{}\n\n{contract_text}\n{done}{each}", texts.join("\n\n"));
         data["predictions"] = predictions.into_iter().map(|(.., data)| data).collect();
         data["gas_per_prediction"] = json!(gas);

@@ -13,8 +13,8 @@ mod build;
 mod onchain;
 
 pub use build::{
-    BatchReport, BuildOptions, BuildReport, Comparison, MadeVerifier, VerifierRequest, calibrate, make_verifier,
-    srs_source,
+    BatchReport, BuildOptions, BuildReport, Comparison, MadeVerifier, VerifierRequest, calibrate,
+    make_verifier, srs_source,
 };
 pub use graph::{Manifest, read_manifest};
 

@@ -212,7 +212,8 @@ fn call(request: &LedgerRequest) -> Call {
     let (input, signature, label, arguments) = match request.claims.as_slice() {
         [claim] => {
             let (proof, instances) = (claim.proof.clone(), words(claim));
-            let call = PredictionLedger::recordCall { modelId: model_id, context, proof, instances };
+            let call =
+                PredictionLedger::recordCall { modelId: model_id, context, proof, instances };
             let arguments =
                 vec![context.to_string(), claim.proof.to_string(), words_text(&claim.instances)];
             let signature = PredictionLedger::recordCall::SIGNATURE;
