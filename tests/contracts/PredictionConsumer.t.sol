@@ -37,6 +37,23 @@ contract OpenConsumer is PredictionConsumer {
         return _consume(modelId, bytes32(uint256(uint160(msg.sender))), proof, instances);
     }
 
+    function consumeBatch(
+        bytes32 modelId,
+        bytes[] calldata proofs,
+        uint256[][] calldata instances
+    ) external returns (Prediction[] memory) {
+        return _consumeBatch(modelId, proofs, instances);
+    }
+
+    function consumeBatchIn(
+        bytes32 modelId,
+        bytes32[] calldata contexts,
+        bytes[] calldata proofs,
+        uint256[][] calldata instances
+    ) external returns (Prediction[] memory) {
+        return _consumeBatch(modelId, contexts, proofs, instances);
+    }
+
     function reveal(
         bytes32 modelId,
         bytes calldata proof,
