@@ -171,6 +171,8 @@ contract ModelRouter is IModelRouter, Ownable2Step {
         bytes memory call,
         bool changedProof
     ) private view {
+        // One way for both functions; that there is code was seen when it accepted the golden proof.
+        // slither-disable-next-line low-level-calls
         (bool success, bytes memory reason) = address(verifier).staticcall(call);
         if (success) revert MutantAccepted(modelId, changedProof);
         // Its selector, or zero where it has none.

@@ -105,6 +105,29 @@ abstract contract PredictionConsumer is IPredictionConsumerErrors, IPredictionCo
         return Prediction(modelId, id, schema, instances);
     }
 
+    /// @dev As `_consume`, for several predictions of one model, verified together for less gas each; all or nothing.
+    function _consumeBatch(
+        bytes32 modelId,
+        bytes[] calldata proofs,
+        uint256[][] calldata instances
+    ) internal returns (Prediction[] memory) {
+        return _consumeBatch(modelId, new bytes32[](instances.length), proofs, instances);
+    }
+
+    /// @dev As `_consume`, for several predictions of one model, each in a context of its own.
+    function _consumeBatch(
+        bytes32 modelId,
+        bytes32[] memory contexts,
+        bytes[] calldata proofs,
+        uint256[][] calldata instances
+    ) internal returns (Prediction[] memory predictions) {
+        (bytes32[] memory ids, bytes memory schema) = LEDGER.recordBatch(modelId, contexts, proofs, instances);
+        predictions = new Prediction[](ids.length);
+        for (uint256 i = 0; i < ids.length; ++i) {
+            predictions[i] = Prediction(modelId, ids[i], schema, instances[i]);
+        }
+    }
+
     /// @dev Verifies a prediction that the caller committed to, in an earlier block and not too long ago.
     function _consumeCommitted(
         bytes32 modelId,

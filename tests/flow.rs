@@ -109,6 +109,99 @@ fn from_proof_to_ledger() {
 }
 
 #[test]
+fn several_predictions_in_one_transaction() {
+    let project = Sandbox::built("credit");
+    let node = Node::start(&[]);
+    let rpc = ["--rpc-url", node.url.as_str()];
+    let with = |arguments: &[&str]| project.data(&[arguments, &rpc].concat());
+    let refused = |arguments: &[&str], code, words: &[&str]| {
+        project.run([arguments, &rpc].concat()).failure(code, words);
+    };
+    // Two more of the observations, which stand one behind the other in data.json.
+    let read = |name: &str| -> Value {
+        let text = fs::read_to_string(project.file(name)).expect("read");
+        serde_json::from_str(&text).expect("JSON")
+    };
+    let width = read("input.json")["input_data"][0].as_array().expect("a row").len();
+    let rows = read("data.json")["input_data"][0].as_array().expect("rows").clone();
+    let mut proved = vec![project.data(&["prove", "input.json", "--output", "a.json"])];
+    for (name, row) in [("b", 1), ("c", 2)] {
+        let row = &rows[row * width..][..width];
+        let input = format!("{name}.input.json");
+        fs::write(project.file(&input), json!({ "input_data": [row] }).to_string())
+            .expect("written");
+        let output = format!("{name}.json");
+        proved.push(project.data(&["prove", &input, "--output", &output]));
+    }
+
+    let deployed = with(&["deploy", "--broadcast"]);
+    let names: Vec<_> = deployed["contracts"].as_array().expect("a list")[..2]
+        .iter()
+        .map(|contract| contract["name"].as_str().expect("a name"))
+        .collect();
+    assert_eq!(names, ["LeanVerifier", "LeanBatchVerifier"]);
+    let batch = &deployed["contracts"][1]["address"];
+    assert_eq!(&with(&["model", "ls"])["models"][0]["batch_verifier"], batch);
+    let file = fs::read_to_string(project.file("deployments/31337.json")).expect("read");
+    assert!(file.contains("\"role\": \"batch-verifier\""), "{file}");
+
+    fn submit<'a>(more: &[&'a str]) -> Vec<&'a str> {
+        [&["submit", "a.json", "b.json", "c.json"], more].concat()
+    }
+    let dry = with(&submit(&[]));
+    let sent = with(&submit(&["--broadcast"]));
+    let gas = sent["outcome"]["gas_used"].as_u64().expect("gas");
+    assert_eq!(sent["gas_per_prediction"], gas / 3);
+    let context = format!("0x{}", "07".repeat(32));
+    let single = with(&["submit", "a.json", "--broadcast", "--context", &context]);
+    let one = single["outcome"]["gas_used"].as_u64().expect("gas");
+    assert!(gas / 3 < one * 3 / 4, "{gas} for three, {one} for one");
+    for (index, proved) in proved.iter().enumerate() {
+        let prediction = &sent["predictions"][index];
+        assert_eq!(prediction["decoded"], proved["decoded"], "{index}");
+        assert_eq!(prediction["prediction_id"], dry["predictions"][index]["prediction_id"]);
+        assert_eq!(prediction["event"]["prediction_id"], prediction["prediction_id"]);
+    }
+    assert_ne!(sent["predictions"][0]["prediction_id"], single["prediction_id"]);
+    let direct = with(&submit(&["--direct", "--broadcast"]));
+    assert_eq!(&direct["verifier"], batch);
+    assert!(direct["gas_per_prediction"].as_u64().expect("gas") < gas / 3);
+    let text = project.run([&submit(&["--direct"])[..], &rpc].concat()).success().stdout();
+    assert_eq!(text.matches("output ").count(), 3, "{text}");
+    assert!(text.contains("each "), "{text}");
+
+    // Recorded before, twice in one batch, one that is none.
+    refused(&["submit", "b.json", "c.json", "--broadcast"], 5, &["AlreadyRecorded"]);
+    refused(&["submit", "a.json", "c.json", "a.json"], 3, &["number 1 and 3"]);
+    let other = read("c.json");
+    let mut forged = read("b.json");
+    forged["proof"] = other["proof"].clone();
+    forged["hex_proof"] = other["hex_proof"].clone();
+    fs::write(project.file("forged.json"), forged.to_string()).expect("written");
+    for more in [&["--context", &context][..], &["--direct"]] {
+        let arguments = [&["submit", "c.json", "forged.json", "--broadcast"], more].concat();
+        refused(&arguments, 5, &["the proof"]);
+    }
+}
+
+#[test]
+fn without_a_batch_verifier_several_are_verified_one_by_one() {
+    let project = Sandbox::built("credit");
+    let node = Node::start(&[]);
+    let rpc = ["--rpc-url", node.url.as_str()];
+    let with = |arguments: &[&str]| project.data(&[arguments, &rpc].concat());
+    project.data(&["prove", "input.json", "--output", "a.json"]);
+    let deployed = with(&["deploy", "--no-batch", "--broadcast"]);
+    assert_eq!(deployed["contracts"].as_array().expect("a list").len(), 4, "{deployed:#}");
+    assert_eq!(with(&["model", "ls"])["models"][0]["batch_verifier"], Value::Null);
+    let again = ["submit", "a.json", "a.json", "--direct"];
+    project.run([&again[..], &rpc].concat()).failure(5, &["no batch verifier"]);
+    // The same model with another verifier would be another route.
+    let deploy = ["deploy", "--broadcast"];
+    project.run([&deploy[..], &rpc].concat()).failure(5, &["never re-pointed"]);
+}
+
+#[test]
 fn every_step_on_its_own() {
     let folder = Sandbox::of("credit");
     let step = |arguments: &[&str]| folder.data(arguments);

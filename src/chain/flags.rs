@@ -11,11 +11,13 @@ use std::{path::Path, time::Duration};
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Rpc options")]
 pub struct RpcFlags {
-    /// The node: a URL, or an alias of foundry.toml's `rpc_endpoints`
+    /// The node: a URL, or a name from zkvouch.toml's `[networks]` or foundry.toml's
+    /// `[rpc_endpoints]`
     #[arg(long, short, env = "ETH_RPC_URL", hide_env_values = true, value_name = "URL")]
     pub rpc_url: Option<String>,
     /// The chain, by id or name, that the node must serve
-    #[arg(long, env = "CHAIN", value_name = "CHAIN", value_parser = parse_chain)]
+    #[arg(long, alias = "chain-id", env = "CHAIN", value_name = "CHAIN",
+          value_parser = parse_chain)]
     pub chain: Option<u64>,
     /// Seconds to wait for an answer
     #[arg(long, env = "ETH_RPC_TIMEOUT", default_value_t = 45, value_name = "SECONDS",
@@ -30,21 +32,22 @@ impl Default for RpcFlags {
 }
 
 impl RpcFlags {
-    /// Connects to the flag's node, else to `configured`, else to a local Anvil, and checks the
-    /// chain id against the flag's and the configured one.
-    pub async fn connect(
+    /// Connects to the flag's node, else to a local Anvil, and checks the chain id against the
+    /// flag's, else against that of the network. `networks` knows networks by name, before the
+    /// foundry.toml of `folder` does: a URL, or a name there, and perhaps the chain id.
+    pub async fn connect<'n>(
         &self,
         folder: &Path,
-        configured: Option<&str>,
-        configured_chain: Option<u64>,
+        networks: impl FnOnce(&str) -> Option<(&'n str, Option<u64>)>,
     ) -> Result<Rpc> {
-        let text = self.rpc_url.as_deref().or(configured).unwrap_or(LOCAL_URL);
+        let name = self.rpc_url.as_deref().unwrap_or(LOCAL_URL);
+        let (url, chain_id) = networks(name).unwrap_or((name, None));
         let options = RpcOptions {
             timeout: Duration::from_secs(self.rpc_timeout),
-            chain_id: self.chain.or(configured_chain),
+            chain_id: self.chain.or(chain_id),
             ..RpcOptions::default()
         };
-        Ok(Rpc::connect(Endpoint::resolve(text, folder)?, options).await?)
+        Ok(Rpc::connect(Endpoint::resolve(url, folder)?, options).await?)
     }
 }
 
@@ -169,16 +172,22 @@ mod tests {
     async fn flags_go_before_the_configuration_and_the_chain_must_match() {
         let node = AnvilNode::spawn(AnvilOptions::default()).await.expect("started");
         let here = Path::new("/");
-        let flags = RpcFlags { rpc_url: Some(node.url().to_string()), ..Default::default() };
-        let rpc = flags.connect(here, Some("no-such-alias"), Some(31_337)).await.expect("ours");
-        assert_eq!(rpc.chain_id(), 31_337);
-        let error = flags.connect(here, None, Some(1)).await;
-        assert!(matches!(error, Err(Error::Rpc(rpc::Error::WrongChain { .. }))), "{error:?}");
-        let flags = RpcFlags { chain: Some(1), ..Default::default() };
+        let flags = |rpc_url: &str, chain| {
+            let rpc_url = Some(rpc_url.to_owned());
+            RpcFlags { rpc_url, chain, ..Default::default() }
+        };
         let url = node.url().to_string();
-        let error = flags.connect(here, Some(&url), Some(31_337)).await;
+        let rpc = flags(&url, None).connect(here, |_| None).await.expect("the local one");
+        assert_eq!(rpc.chain_id(), 31_337);
+        let named = |name: &str| (name == "mine").then_some((url.as_str(), Some(31_337)));
+        flags("mine", None).connect(here, named).await.expect("by its name");
+        let other = |_: &str| Some((url.as_str(), Some(1)));
+        let error = flags("mine", None).connect(here, other).await;
         assert!(matches!(error, Err(Error::Rpc(rpc::Error::WrongChain { .. }))), "{error:?}");
-        let error = flags.connect(here, Some("no-such-alias"), None).await;
+        let error = flags("mine", Some(1)).connect(here, named).await;
+        assert!(matches!(error, Err(Error::Rpc(rpc::Error::WrongChain { .. }))), "{error:?}");
+        flags("mine", Some(31_337)).connect(here, other).await.expect("the flag goes first");
+        let error = flags("no-such-alias", None).connect(here, named).await;
         let Err(Error::Endpoint(endpoint::Error::UnknownAlias { .. })) = error else {
             panic!("{error:?}")
         };

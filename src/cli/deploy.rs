@@ -25,8 +25,9 @@ pub(super) struct Deploy {
 
 /// What is deployed.
 #[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Deployment options")]
 pub(super) struct DeployOptions {
-    /// The bare verifier only, without router, ledger and adapter.
+    /// The bare verifiers only, without router, ledger and adapter.
     #[arg(long)]
     direct: bool,
     /// Who owns the router, a timelock perhaps; the sender if absent.
@@ -55,7 +56,7 @@ impl Deploy {
         let sender = self.network.sender(context, &project, rpc, "deploy").await?;
         let mut deployer = Deployer::new(&sender, self.network.mode());
         let deployed = self.options.run(&project, &mut deployer, self.network.local()).await?;
-        if !self.network.broadcast {
+        if self.network.is_dry() {
             context.ui.warn("nothing was sent; pass --broadcast to deploy");
         }
         context.ui.result(deployed.text(), &deployed.data(&sender))

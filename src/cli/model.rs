@@ -154,7 +154,7 @@ impl Model {
 }
 
 fn warn_dry(context: &Context, network: &Network) {
-    if !network.broadcast {
+    if network.is_dry() {
         context.ui.warn("nothing was sent; pass --broadcast to do it");
     }
 }

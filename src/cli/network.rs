@@ -6,8 +6,8 @@ use crate::{
         Mode,
         broadcast::Journal,
         core,
-        endpoint::{Endpoint, LOCAL_URL},
-        rpc::{Rpc, RpcOptions},
+        flags::{BroadcastFlags, RpcFlags},
+        rpc::Rpc,
         signer::{Account, SignerOptions, terminal_prompt},
         tx::{Sender, TxOptions},
     },
@@ -16,65 +16,47 @@ use crate::{
 use alloy::primitives::Address;
 use clap::Args;
 use eyre::Result;
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 /// Where to and how.
 #[derive(Args, Debug)]
 pub(super) struct Network {
     #[command(flatten)]
-    rpc: RpcArgs,
+    rpc: RpcFlags,
+    /// The chain is a local one, although its id is not Anvil's
+    #[arg(long, help_heading = "Rpc options")]
+    local: bool,
     #[command(flatten)]
     pub(super) signer: SignerOptions,
     #[command(flatten)]
     pub(super) tx: TxOptions,
-    /// Send the transactions; without it everything is simulated and nothing is sent.
-    #[arg(long)]
-    pub(super) broadcast: bool,
-    /// Go on with the latest run's transactions.
-    #[arg(long, requires = "broadcast")]
-    resume: bool,
-}
-
-#[derive(Args, Debug)]
-#[command(next_help_heading = "RPC options")]
-struct RpcArgs {
-    /// The node: a URL, or a name from zkvouch.toml's [networks] or foundry.toml's [rpc_endpoints].
-    #[arg(short, long, env = "ETH_RPC_URL", value_name = "URL")]
-    rpc_url: Option<String>,
-    /// The chain id that must be found there.
-    #[arg(long, alias = "chain-id", env = "CHAIN", value_name = "CHAIN_ID")]
-    chain: Option<u64>,
-    /// Seconds for one request.
-    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
-    rpc_timeout: u64,
-    /// The chain is a local one, although its id is not Anvil's.
-    #[arg(long)]
-    pub(super) local: bool,
+    #[command(flatten)]
+    broadcast: BroadcastFlags,
 }
 
 impl Network {
     /// Whether to send.
     pub(super) fn mode(&self) -> Mode {
-        if self.broadcast { Mode::Broadcast } else { Mode::DryRun }
+        self.broadcast.mode()
+    }
+
+    /// Whether nothing is sent.
+    pub(super) fn is_dry(&self) -> bool {
+        self.mode() == Mode::DryRun
     }
 
     /// Whether the user says that the chain is local.
     pub(super) fn local(&self) -> bool {
-        self.rpc.local
+        self.local
     }
 
     /// Connects and checks the chain id.
     pub(super) async fn connect(&self, project: &Project) -> Result<Rpc> {
-        let text = self.rpc.rpc_url.clone().unwrap_or_else(|| LOCAL_URL.to_owned());
-        let named = project.config().networks.get(&text);
-        let url = named.map_or(&text, |network| &network.rpc_url);
-        let endpoint = Endpoint::resolve(url, project.root())?;
-        let options = RpcOptions {
-            chain_id: self.rpc.chain.or_else(|| named?.chain_id),
-            timeout: Duration::from_secs(self.rpc.rpc_timeout),
-            ..RpcOptions::default()
+        let networks = &project.config().networks;
+        let named = |name: &str| {
+            networks.get(name).map(|network| (network.rpc_url.as_str(), network.chain_id))
         };
-        Ok(Rpc::connect(endpoint, options).await?)
+        Ok(self.rpc.connect(project.root(), named).await?)
     }
 
     /// The sender of transactions, with its journal of them if they are really sent.
@@ -104,7 +86,7 @@ impl Network {
                 .into());
             }
         };
-        sender(rpc, account, &self.tx, project.root(), command, self.mode(), self.resume)
+        sender(rpc, account, &self.tx, project.root(), command, self.mode(), self.broadcast.resume)
     }
 }
 

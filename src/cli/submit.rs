@@ -3,6 +3,7 @@
 use super::{
     Context,
     deploy::{outcome_data, outcome_text},
+    exit::Coded,
     network::Network,
     show,
 };
@@ -65,7 +66,7 @@ impl Submit {
         let sender = self.network.sender(context, &project, rpc, "submit").await?;
         let (mode, local) = (self.network.mode(), self.network.local());
         let (text, data) = self.options.run(&project, &proofs, &sender, mode, local).await?;
-        if !self.network.broadcast {
+        if self.network.is_dry() {
             context.ui.warn("nothing was sent; pass --broadcast to submit");
         }
         context.ui.result(text, &data)
@@ -97,6 +98,12 @@ impl SubmitOptions {
                 [_] => (Role::Verifier, "verifier"),
                 _ => (Role::BatchVerifier, "batch verifier"),
             };
+            if role == Role::BatchVerifier && project.batch_verifier()?.is_none() {
+                let message = "the project has no batch verifier (ezkl's Solidity has none, nor has \
+                               every circuit); submit the proofs to the ledger, without --direct, \
+                               which verifies them one by one";
+                return Err(Coded::bad_input(message).into());
+            }
             let missing = Error::NotDeployed { what, model, chain_id };
             let entry = deployments.of_model(role, model).ok_or(missing)?;
             let request = project.submit_request(proofs, entry, chain_id, local)?;

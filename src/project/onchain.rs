@@ -149,7 +149,13 @@ impl Project {
     ) -> Result<AddModel> {
         let artifact = self.verifier()?;
         let metadata = artifact.metadata();
-        let verify_gas = metadata.gas.verify_gas.ok_or(Error::NotMeasured)?;
+        let mut verify_gas = metadata.gas.verify_gas.ok_or(Error::NotMeasured)?;
+        if batch_verifier.is_some()
+            && let Some(batch) = self.batch_verifier()?
+        {
+            // A batch of one takes a little more, and the cap is for each proof of either.
+            verify_gas = verify_gas.max(batch.metadata().gas.verify_gas.unwrap_or_default());
+        }
         Ok(AddModel {
             core,
             model: self.chain_model()?,

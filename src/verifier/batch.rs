@@ -149,3 +149,98 @@ pub fn read(folder: &Path) -> Result<Option<VerifierArtifact>> {
     }
     Ok(Some(VerifierArtifact::read_as(folder, METADATA_FILE)?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        field::Felt,
+        verifier::{
+            Sample, Shape, VerifierSource,
+            lean::{self, Expected},
+            solc::Language,
+            testing::{Fixture, compiler},
+        },
+    };
+
+    /// A contract that answers whatever `body` says to a batch of the smallest proofs.
+    fn pretend(body: &str) -> VerifierSource {
+        let text = format!(
+            "pragma solidity ^0.8.0; contract B {{ function verifyMany(bytes[] calldata p, uint256[][] \
+             calldata i) external returns (bool) {{ {body} }} }}"
+        );
+        let shape = Shape { proof_len: 64, n_instances: 1 };
+        let options = CompilerOptions { runs: 1, via_ir: false, yul_steps: None, ..<_>::default() };
+        VerifierSource::lean(Language::Solidity, "B".into(), text, shape, vec![options])
+    }
+
+    #[tokio::test]
+    async fn what_does_not_verify_batches_is_not_built() {
+        let compiler = compiler().await;
+        let (proof, instances) = (vec![1; 64], vec![Felt::ZERO]);
+        let sample = Some(Sample { proof: &proof, instances: &instances });
+        let outcome = async |body: &str| {
+            let source = pretend(body);
+            let options = source.options[0].clone();
+            let request = BuildRequest { sample, ..BuildRequest::new(source) };
+            build(&compiler, request, &options).await.expect_err(body).to_string()
+        };
+        assert!(outcome("return true;").await.contains("accepts a call that it must reject"));
+        assert!(outcome("revert();").await.contains("rejects the sample proof"));
+        // The proof that it looks at is the right one; the other may be anything.
+        let word = alloy::hex::encode([1; 32]);
+        for index in ["0", "p.length - 1"] {
+            let same = format!(
+                "require(p.length == i.length && p.length != 0); bytes calldata q = p[{index}]; \
+                 require(q.length == 64 && bytes32(q) == hex\"{word}\" && bytes32(q[32:]) == \
+                 hex\"{word}\" && i[{index}].length == 1 && i[{index}][0] == 0); return true;"
+            );
+            assert!(outcome(&same).await.contains("accepts a call that it must reject"), "{index}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_no_chain_takes_is_left_out() {
+        let compiler = compiler().await;
+        let filler: String = (0..RUNTIME_CODE_LIMIT / 32)
+            .map(|word| alloy::hex::encode(files::sha256(&word.to_be_bytes())))
+            .collect();
+        let source =
+            pretend(&format!("bytes memory b = hex\"{filler}\"; return b[p.length] == 0;"));
+        let options = source.options[0].clone();
+        let built = build(&compiler, BuildRequest::new(source), &options).await.expect("compiled");
+        assert!(built.is_none());
+        let folder = tempfile::tempdir().expect("a folder");
+        assert_eq!(write(folder.path(), None).expect("written"), None);
+        assert_eq!(read(folder.path()).expect("read"), None);
+    }
+
+    #[tokio::test]
+    async fn a_batch_verifier_is_built_measured_and_survives_its_files() {
+        let fixture = Fixture::load("tree").await;
+        let expected = Expected { num_instances: fixture.instances.len(), k: 9, vk: None };
+        let lean = lean::generate(&fixture.solidity, &expected).expect("a lean verifier");
+        let source = lean.batch_source().expect("a batch verifier");
+        let options = source.options[0].clone();
+        let request = BuildRequest { sample: Some(fixture.sample()), ..BuildRequest::new(source) };
+        let batch = build(&compiler().await, request, &options).await.expect("built");
+        let batch = batch.expect("it fits");
+        let sizes: Vec<_> = batch.gas.iter().map(|it| it.proofs).collect();
+        assert_eq!(sizes, SIZES);
+        assert!(batch.gas.windows(2).all(|two| two[1].gas_per_proof < two[0].gas_per_proof));
+        let gas = &batch.artifact.metadata().gas;
+        assert_eq!(gas.verify_gas, Some(batch.gas[0].gas_per_proof));
+        let calldata = calldata::encode_verify_many([(&fixture.proof[..], &fixture.instances[..])]);
+        assert_eq!(gas.calldata_len, calldata.len());
+
+        let folder = tempfile::tempdir().expect("a folder");
+        let written = write(folder.path(), Some(&batch)).expect("written").expect("files");
+        assert!(written.metadata.ends_with(METADATA_FILE));
+        assert!(read(folder.path()).expect("read") == Some(batch.artifact));
+        let text = files::read_to_string(&written.artifact).expect("read");
+        files::write_atomic(&written.artifact, text.replace("0x60", "0x61").as_bytes())
+            .expect("written");
+        let error = read(folder.path()).expect_err("changed").to_string();
+        assert!(error.contains("batch.json says"), "{error}");
+    }
+}

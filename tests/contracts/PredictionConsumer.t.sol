@@ -37,6 +37,23 @@ contract OpenConsumer is PredictionConsumer {
         return _consume(modelId, bytes32(uint256(uint160(msg.sender))), proof, instances);
     }
 
+    function consumeBatch(
+        bytes32 modelId,
+        bytes[] calldata proofs,
+        uint256[][] calldata instances
+    ) external returns (Prediction[] memory) {
+        return _consumeBatch(modelId, proofs, instances);
+    }
+
+    function consumeBatchIn(
+        bytes32 modelId,
+        bytes32[] calldata contexts,
+        bytes[] calldata proofs,
+        uint256[][] calldata instances
+    ) external returns (Prediction[] memory) {
+        return _consumeBatch(modelId, contexts, proofs, instances);
+    }
+
     function reveal(
         bytes32 modelId,
         bytes calldata proof,
@@ -134,6 +151,36 @@ contract PredictionConsumerTest is
         consumer.consume(modelId, model.again.proof, model.again.instances);
         // Another contract has its own predictions.
         new OpenConsumer(ledger).consume(modelId, model.first.proof, model.first.instances);
+    }
+
+    /// @dev Decoded as each by itself, and used up as each by itself.
+    function test_ConsumesBatches() public {
+        Proof[] memory items = new Proof[](2);
+        (items[0], items[1]) = (model.first, loadProof("tree", "proof-1"));
+        (bytes[] memory proofs, uint256[][] memory instances) = batchOf(items);
+        Prediction[] memory predictions = consumer.consumeBatch(modelId, proofs, instances);
+        assertEq(predictions.length, 2);
+        OpenConsumer other = new OpenConsumer(ledger);
+        for (uint256 i = 0; i < 2; ++i) {
+            Prediction memory alone = other.consume(modelId, proofs[i], instances[i]);
+            assertEq(predictions[i].id, ledger.idOf(modelId, instances[i], address(consumer), 0));
+            predictions[i].id = alone.id;
+            assertEq(abi.encode(predictions[i]), abi.encode(alone));
+            vm.expectRevert();
+            consumer.consume(modelId, proofs[i], instances[i]);
+        }
+        // Once in each context.
+        bytes32[] memory contexts = new bytes32[](2);
+        (contexts[0], contexts[1]) = ("one", "other");
+        (proofs[1], instances[1]) = (proofs[0], instances[0]);
+        predictions = consumer.consumeBatchIn(modelId, contexts, proofs, instances);
+        assertEq(predictions[1].id, ledger.idOf(modelId, instances[1], address(consumer), "other"));
+        vm.expectRevert(abi.encodeWithSelector(AlreadyRecorded.selector, predictions[0].id));
+        consumer.consumeBatchIn(modelId, contexts, proofs, instances);
+        instances[1] = items[1].instances;
+        other = new OpenConsumer(ledger);
+        vm.expectRevert(abi.encodeWithSelector(IModelVerifierErrors.InvalidProof.selector, modelId));
+        other.consumeBatch(modelId, proofs, instances);
     }
 
     /// @dev Recording it directly, under whatever name, takes nothing from the consumer.

@@ -1,14 +1,18 @@
 //! The contracts in the binary, with real proofs.
 
-use super::{deploying::tree_request, *};
+use super::{
+    deploying::{tree_batch_request, tree_request},
+    *,
+};
 use crate::{
+    calldata::encode_verify_proof,
     chain::{
         Error, Mode,
         broadcast::Journal,
         core::{
-            AddModel, AddedModel, Core, CoreRequest, LedgerRequest, ModelInfo, Recorded, Status,
-            Submitted, Tensor, TensorKind, add_model, decoder, default_gas_cap, deploy_core,
-            is_already_recorded, list_models, prediction_id, retire_model, stop_model,
+            AddModel, AddedModel, Core, CoreRequest, LedgerRequest, ModelInfo, Prediction,
+            Recorded, Status, Submitted, Tensor, TensorKind, add_model, decoder, default_gas_cap,
+            deploy_core, is_already_recorded, list_models, prediction_id, retire_model, stop_model,
             submit_to_ledger, transfer_ownership,
         },
         deploy::{Deployer, Outcome, VerifierRequest},
@@ -50,8 +54,10 @@ async fn deploy_all(
     mode: Mode,
 ) -> Result<(Core, AddedModel), Error> {
     let verifier = VerifierRequest { model: tree_model(), ..tree_request(sender, folder).await };
+    let batch = VerifierRequest { model: tree_model(), ..tree_batch_request(sender, folder).await };
     let mut deployer = Deployer::new(sender, mode);
     let bare = deployer.verifier(&verifier).await?;
+    let batch = deployer.verifier(&batch).await?;
     let request = CoreRequest {
         owner: sender.address(),
         timelock_delay: None,
@@ -63,6 +69,7 @@ async fn deploy_all(
         model: tree_model(),
         verifier: bare.address.expect("by CREATE2"),
         verifier_code_hash: bare.runtime_code_hash.expect("known beforehand"),
+        batch_verifier: batch.address.zip(batch.runtime_code_hash),
         proof_length: 2976,
         gas_cap: default_gas_cap(600_000),
         tensors: tree_tensors(),
@@ -77,14 +84,26 @@ async fn deploy_all(
 async fn submit(
     sender: &Sender,
     folder: &Path,
-    proof: GoldenProof,
+    claim: Claim,
+    context: B256,
+    mode: Mode,
+) -> Result<(Prediction, Outcome), Error> {
+    let Submitted { mut predictions, outcome } =
+        submit_many(sender, folder, vec![claim], context, mode).await?;
+    assert_eq!(predictions.len(), 1);
+    Ok((predictions.remove(0), outcome))
+}
+
+async fn submit_many(
+    sender: &Sender,
+    folder: &Path,
+    claims: Vec<Claim>,
     context: B256,
     mode: Mode,
 ) -> Result<Submitted, Error> {
     let deployments = Deployments::read(folder, 31337).expect("written");
-    let (proof, instances) = ((proof.proof, 2976), (proof.instances, 7));
-    let model = tree_model().id;
-    let request = LedgerRequest::for_model(&deployments, model, context, false, proof, instances)?;
+    let id = tree_model().id;
+    let request = LedgerRequest::for_model(&deployments, id, context, false, claims, TREE_SHAPE)?;
     submit_to_ledger(sender, &request, mode).await
 }
 
@@ -98,7 +117,7 @@ async fn a_prediction_is_recorded_once() {
 
     let (_, dry) = deploy_all(&sender, folder, None, Mode::DryRun).await.expect("a dry run");
     let Outcome::Simulated(simulation) = &dry.outcome else { panic!("{:?}", dry.outcome) };
-    // The golden gate verifies one proof and two mutants.
+    // The golden gate verifies one proof and two mutants, alone and in batches.
     assert!(simulation.gas > 600_000, "{}", simulation.gas);
     assert_eq!(node.rpc().block_number().await.expect("answered"), 0);
 
@@ -108,20 +127,28 @@ async fn a_prediction_is_recorded_once() {
     let run = sender.journal().expect("there").run();
     let names: Vec<_> =
         run.transactions.iter().filter_map(|it| it.contract_name.as_deref()).collect();
-    let all = ["LeanVerifier", "ModelRouter", "PredictionLedger", "ModelVerifier", "ModelRouter"];
+    let all = [
+        "LeanVerifier",
+        "LeanBatchVerifier",
+        "ModelRouter",
+        "PredictionLedger",
+        "ModelVerifier",
+        "ModelRouter",
+    ];
     assert_eq!(names, all);
-    assert_eq!((run.receipts.len(), run.pending.len()), (5, 0));
+    assert_eq!((run.receipts.len(), run.pending.len()), (6, 0));
     let blocks = node.rpc().block_number().await.expect("answered");
     let (_, again) = deploy_all(&sender, folder, None, Mode::Broadcast).await.expect("a no-op");
     assert!(matches!(again.outcome, Outcome::AlreadyDone));
     assert_eq!(node.rpc().block_number().await.expect("answered"), blocks);
     let file = Deployments::read(folder, 31337).expect("written");
-    assert_eq!(file.contracts.len(), 4);
+    assert_eq!(file.contracts.len(), 5);
 
     let context = B256::ZERO;
-    let dry = submit(&sender, folder, tree_proof(0), context, Mode::DryRun).await.expect("valid");
+    let (dry, _) =
+        submit(&sender, folder, tree_proof(0), context, Mode::DryRun).await.expect("valid");
     assert!(dry.recorded.is_none());
-    let submitted =
+    let (submitted, outcome) =
         submit(&sender, folder, tree_proof(0), context, Mode::Broadcast).await.expect("recorded");
     let instances = tree_proof(0).instances;
     let id = prediction_id(tree_model().id, &instances, 31337, sender.address(), context);
@@ -135,15 +162,16 @@ async fn a_prediction_is_recorded_once() {
         outputs: instances[4..].to_vec(),
     };
     assert_eq!((submitted.id, submitted.recorded), (id, Some(expected)));
-    assert_eq!(submitted.prediction[0].values, Some(vec![5.5, 2.3984375, 3.703125, 1.0]));
-    assert_eq!(submitted.prediction[1].values, Some(vec![0.0, 1.0, 0.0]));
+    assert_eq!(submitted.decoded[0].values, Some(vec![5.5, 2.3984375, 3.703125, 1.0]));
+    assert_eq!(submitted.decoded[1].values, Some(vec![0.0, 1.0, 0.0]));
 
     // What ledger, router and adapter cost over the bare verifier, storage write and event included.
     let bare = file.of_role(Role::Verifier).expect("deployed").address;
-    let GoldenProof { proof, instances } = tree_proof(0);
-    let direct = Call::new(bare, crate::chain::submit::calldata(&proof, &instances), "the proof");
+    let Claim { proof, instances } = tree_proof(0);
+    let direct = encode_verify_proof(&proof, &instances);
+    let direct = Call::new(bare, direct, "the proof");
     let direct = sender.send(&direct).await.expect("valid").gas_used;
-    let recorded = submitted.outcome.receipt().expect("mined").gas_used;
+    let recorded = outcome.receipt().expect("mined").gas_used;
     #[allow(clippy::print_stderr)]
     {
         eprintln!("direct {direct} gas, recorded {recorded} gas");
@@ -168,6 +196,64 @@ async fn a_prediction_is_recorded_once() {
 }
 
 #[tokio::test]
+async fn several_predictions_are_recorded_in_one_transaction() {
+    let node = node().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let sender = core_sender(&node, 0);
+    let (core, _) = deploy_all(&sender, folder, None, Mode::Broadcast).await.expect("deployed");
+    let models = list_models(node.rpc(), core.router).await.expect("listed");
+    let file = Deployments::read(folder, 31337).expect("written");
+    let batch = file.of_model(Role::BatchVerifier, tree_model().id).expect("deployed");
+    assert_eq!(models[0].batch_verifier, Some(batch.address));
+
+    let claims = vec![tree_proof(2), tree_proof(0)];
+    let context = B256::ZERO;
+    let send = async |claims: &[Claim], context, mode| {
+        submit_many(&sender, folder, claims.to_vec(), context, mode).await
+    };
+    let dry = send(&claims, context, Mode::DryRun).await.expect("valid");
+    assert!(dry.outcome.is_dry());
+    let before = node.rpc().block_number().await.expect("answered");
+    let submitted = send(&claims, context, Mode::Broadcast).await.expect("recorded");
+    assert_eq!(node.rpc().block_number().await.expect("answered"), before + 1);
+    assert_eq!(submitted.predictions.len(), 2);
+    for ((prediction, claim), dry) in
+        submitted.predictions.iter().zip(&claims).zip(&dry.predictions)
+    {
+        let id = prediction_id(tree_model().id, &claim.instances, 31337, sender.address(), context);
+        let recorded = prediction.recorded.as_ref().expect("mined");
+        assert_eq!((prediction.id, dry.id, recorded.id), (id, id, id));
+        assert_eq!(recorded.outputs, claim.instances[4..]);
+        assert_eq!(prediction.decoded, dry.decoded);
+        assert!(dry.recorded.is_none());
+    }
+    assert_eq!(submitted.predictions[1].decoded[1].values, Some(vec![0.0, 1.0, 0.0]));
+    let both = submitted.outcome.receipt().expect("mined").gas_used;
+    let other = B256::with_last_byte(1);
+    let (_, single) =
+        submit(&sender, folder, tree_proof(0), other, Mode::Broadcast).await.expect("recorded");
+    let single = single.receipt().expect("mined").gas_used;
+    assert!(both < 2 * single * 4 / 5, "{both} for both, {single} for one");
+
+    // What is there already, twins, a bad one among good ones: nothing is recorded.
+    let error = send(&claims, context, Mode::Broadcast).await.expect_err("recorded before");
+    assert!(is_already_recorded(&error), "{error}");
+    let third = B256::with_last_byte(2);
+    let twins = [tree_proof(2), tree_proof(0), tree_proof(1)];
+    let error = send(&twins, third, Mode::Broadcast).await;
+    assert!(matches!(error, Err(Error::SamePrediction { first: 2, second: 3 })), "{error:?}");
+    for mutant in tree_proof(2).mutants() {
+        let error = send(&[tree_proof(0), mutant], third, Mode::Broadcast).await;
+        let error = error.expect_err("changed").to_string();
+        assert!(error.contains("InvalidProof(modelId: 0x"), "{error}");
+    }
+    let error = send(&[], third, Mode::Broadcast).await.expect_err("nothing").to_string();
+    assert!(error.contains("EmptyBatch()"), "{error}");
+    send(&claims, third, Mode::Broadcast).await.expect("nothing was recorded before");
+}
+
+#[tokio::test]
 async fn a_race_that_is_lost_on_chain_is_decoded_too() {
     let node = node().await;
     let folder = tempfile::tempdir().expect("a folder");
@@ -185,7 +271,7 @@ async fn a_race_that_is_lost_on_chain_is_decoded_too() {
     let rpc = node.rpc();
     for _ in 0..200 {
         let at = alloy::eips::BlockNumberOrTag::Pending;
-        if rpc.transaction_count(account(0).address(), at).await.expect("answered") == 7 {
+        if rpc.transaction_count(account(0).address(), at).await.expect("answered") == 8 {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -300,6 +386,7 @@ async fn behind_a_timelock_the_owner_gets_the_call_to_make() {
         model: tree_model(),
         verifier: bare.address.expect("by CREATE2"),
         verifier_code_hash: bare.runtime_code_hash.expect("known beforehand"),
+        batch_verifier: None,
         proof_length: 2976,
         gas_cap: default_gas_cap(600_000),
         tensors: tree_tensors(),

@@ -6,7 +6,7 @@ use crate::chain::{
     deploy::{Method, Outcome, VerifierRequest, deploy_contract, deploy_verifier},
     deployments::{Deployments, Model, Role, Srs},
     rpc,
-    submit::{self, SubmitRequest, submit_proof},
+    submit::{self, Function, SubmitRequest, submit_proof},
     tx,
 };
 use alloy::primitives::{B256, address, keccak256};
@@ -24,11 +24,25 @@ fn tree_model(srs: Srs) -> Model {
 
 /// The tree's verifier with its runtime code, as the compiler would give it.
 pub(super) async fn tree_request(sender: &Sender, folder: &Path) -> VerifierRequest {
-    let mut contract = tree_verifier();
+    request_of(sender, folder, tree_verifier(), Function::One).await
+}
+
+/// The tree's batch verifier, likewise.
+pub(super) async fn tree_batch_request(sender: &Sender, folder: &Path) -> VerifierRequest {
+    request_of(sender, folder, tree_batch_verifier(), Function::Many).await
+}
+
+async fn request_of(
+    sender: &Sender,
+    folder: &Path,
+    mut contract: Contract,
+    function: Function,
+) -> VerifierRequest {
     let call = Call::create(contract.init_code.clone(), "the verifier");
     contract.runtime_code = Some(sender.call(&call).await.expect("runs"));
     VerifierRequest {
         contract,
+        function,
         compiler: None,
         model: tree_model(Srs::UnsafeDev),
         method: Method::default(),
@@ -116,11 +130,9 @@ async fn a_verifier_is_deployed_recorded_and_takes_proofs() {
     assert_eq!((file.contracts.len(), Some(entry.address)), (1, dry.address));
     assert!(entry.transaction.as_ref().is_some_and(|transaction| transaction.gas_used > 1_000_000));
 
-    let submit = async |proof: GoldenProof, mode| {
-        let lengths = (tree_proof(0).proof.len(), tree_proof(0).instances.len());
-        let (proof, instances) = ((proof.proof, lengths.0), (proof.instances, lengths.1));
+    let submit = async |claim: Claim, mode| {
         let id = request.model.id;
-        let request = SubmitRequest::for_entry(entry, id, 31337, false, proof, instances)?;
+        let request = SubmitRequest::for_entry(entry, id, 31337, false, vec![claim], TREE_SHAPE)?;
         submit_proof(&sender, &request, mode).await
     };
     for index in 0..3 {
@@ -137,15 +149,58 @@ async fn a_verifier_is_deployed_recorded_and_takes_proofs() {
         assert!(submit::is_rejection(&error), "{error:?}");
         assert!(error.to_string().contains("the verifier rejects the proof"), "{error}");
     }
-    let GoldenProof { proof, mut instances } = tree_proof(0);
-    let short =
-        GoldenProof { proof: proof.slice(..proof.len() - 32), instances: instances.clone() };
+    let Claim { proof, mut instances } = tree_proof(0);
+    let short = Claim { proof: proof.slice(..proof.len() - 32), instances: instances.clone() };
     let error = submit(short, Mode::DryRun).await.expect_err("short");
     assert!(matches!(error, Error::ProofLength { found: 2944, expected: 2976 }), "{error}");
     instances.pop();
-    let error = submit(GoldenProof { proof, instances }, Mode::DryRun).await.expect_err("too few");
+    let error = submit(Claim { proof, instances }, Mode::DryRun).await.expect_err("too few");
     assert!(matches!(error, Error::InstanceCount { found: 6, expected: 7 }), "{error}");
     assert_eq!(node.rpc().block_number().await.expect("answered"), before);
+}
+
+#[tokio::test]
+async fn a_batch_verifier_is_deployed_recorded_and_takes_several_proofs() {
+    let node = node().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let sender = plain_sender(&node);
+    let request = tree_batch_request(&sender, folder.path()).await;
+    deploy_verifier(&sender, &request, Mode::Broadcast).await.expect("deployed");
+    let file = Deployments::read(folder.path(), 31337).expect("written");
+    let entry = file.of_model(Role::BatchVerifier, request.model.id).expect("recorded");
+    assert_eq!(file.of_model(Role::Verifier, request.model.id), None);
+    let submit = async |claims: Vec<Claim>, mode| {
+        let id = request.model.id;
+        let request = SubmitRequest::for_entry(entry, id, 31337, false, claims, TREE_SHAPE)?;
+        submit_proof(&sender, &request, mode).await
+    };
+    let mut gas = Vec::new();
+    for count in [1, 2, 3] {
+        let claims = (0..count).map(tree_proof).collect();
+        let outcome = submit(claims, Mode::Broadcast).await.expect("accepted");
+        gas.push(outcome.receipt().expect("mined").gas_used);
+    }
+    assert!(gas[1] - gas[0] < gas[0] / 2, "a further proof is cheaper than the first: {gas:?}");
+    let before = node.rpc().block_number().await.expect("answered");
+    for mutant in tree_proof(2).mutants() {
+        let claims = vec![tree_proof(0), mutant, tree_proof(1)];
+        let error = submit(claims, Mode::Broadcast).await.expect_err("a changed proof");
+        assert!(submit::is_rejection(&error), "{error:?}");
+        assert!(error.to_string().contains("the verifier rejects the proof"), "{error}");
+    }
+    let error = submit(Vec::new(), Mode::DryRun).await;
+    assert!(matches!(error, Err(Error::NotForBatch { proofs: 0, .. })), "{error:?}");
+    assert_eq!(node.rpc().block_number().await.expect("answered"), before);
+
+    // A verifier of one is none of many, and the other way round.
+    let one = tree_request(&sender, folder.path()).await;
+    for (contract, function) in
+        [(one.contract, Function::Many), (request.contract.clone(), Function::One)]
+    {
+        let wrong = VerifierRequest { contract, function, method: salt(1), ..request.clone() };
+        let error = deploy_verifier(&sender, &wrong, Mode::Broadcast).await;
+        assert!(matches!(error, Err(Error::GoldenRejected { .. })), "{error:?}");
+    }
 }
 
 #[tokio::test]
@@ -157,15 +212,18 @@ async fn a_proof_of_another_model_or_another_contract_is_not_sent() {
     deploy_verifier(&sender, &request, Mode::Broadcast).await.expect("deployed");
     let file = Deployments::read(folder.path(), 31337).expect("written");
     let entry = file.of_role(Role::Verifier).expect("recorded");
-    let GoldenProof { proof, instances } = tree_proof(0);
-    let (proof, instances) = ((proof, 2976), (instances, 7));
+    let claims = |count| vec![tree_proof(0); count];
     let other = Model::new("x", [B256::ZERO; 4], "23.0.5", Srs::UnsafeDev).id;
-    let of = |id, chain| {
-        SubmitRequest::for_entry(entry, id, chain, false, proof.clone(), instances.clone())
+    let of = |id, chain, count| {
+        SubmitRequest::for_entry(entry, id, chain, false, claims(count), TREE_SHAPE)
     };
-    assert!(matches!(of(other, 31337), Err(Error::OtherModel { .. })));
-    assert!(matches!(of(request.model.id, 1), Err(Error::UnsafeSrs { chain_id: 1 })));
-    let good = of(request.model.id, 31337).expect("its own");
+    assert!(matches!(of(other, 31337, 1), Err(Error::OtherModel { .. })));
+    assert!(matches!(of(request.model.id, 1, 1), Err(Error::UnsafeSrs { chain_id: 1 })));
+    for count in [0, 2] {
+        let error = of(request.model.id, 31337, count);
+        assert!(matches!(error, Err(Error::NotForBatch { .. })), "{error:?}");
+    }
+    let good = of(request.model.id, 31337, 1).expect("its own");
     ask(node.rpc(), "anvil_setCode", json!([entry.address, "0x60015f5260205ff3"])).await;
     let error = submit_proof(&sender, &good, Mode::Broadcast).await;
     assert!(matches!(error, Err(Error::OtherCode { .. })), "{error:?}");

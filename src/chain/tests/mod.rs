@@ -8,13 +8,14 @@ mod sending;
 use super::{
     anvil::{AnvilNode, AnvilOptions},
     broadcast::Run,
-    deploy::{Contract, GoldenProof},
+    deploy::Contract,
     revert::RevertDecoder,
     rpc::Rpc,
     signer::{Account, Wallet},
+    submit::Claim,
     tx::{Call, Sender, TxOptions},
 };
-use crate::field::Felt;
+use crate::{calldata::Shape, field::Felt};
 use alloy::{
     json_abi::JsonAbi,
     primitives::{Address, Bytes, U256},
@@ -78,17 +79,28 @@ async fn deployed_counter(sender: &Sender) -> Address {
 /// The lean verifier of the decision tree in tests/fixtures, as `zkvouch create-verifier` makes it
 /// from the settings, the key and the SRS there.
 fn tree_verifier() -> Contract {
-    let code = include_str!("../testdata/lean-verifier-tree.hex").trim();
+    contract("LeanVerifier", include_str!("../testdata/lean-verifier-tree.hex"))
+}
+
+/// Its batch verifier.
+fn tree_batch_verifier() -> Contract {
+    contract("LeanBatchVerifier", include_str!("../testdata/lean-batch-verifier-tree.hex"))
+}
+
+fn contract(name: &str, code: &str) -> Contract {
     Contract {
-        name: "LeanVerifier".into(),
-        init_code: code.parse().expect("hex"),
+        name: name.into(),
+        init_code: code.trim().parse().expect("hex"),
         runtime_code: None,
         arguments: None,
     }
 }
 
+/// What a proof of the tree has.
+const TREE_SHAPE: Shape = Shape { proof_len: 2976, n_instances: 7 };
+
 /// One of the tree's proofs.
-fn tree_proof(index: usize) -> GoldenProof {
+fn tree_proof(index: usize) -> Claim {
     let text = match index {
         0 => include_str!("../../../tests/fixtures/models/tree/proof-0.json"),
         1 => include_str!("../../../tests/fixtures/models/tree/proof-0-again.json"),
@@ -98,7 +110,7 @@ fn tree_proof(index: usize) -> GoldenProof {
     let bytes: Vec<u8> = serde_json::from_value(proof["proof"].clone()).expect("bytes");
     let instances: Vec<Vec<String>> =
         serde_json::from_value(proof["instances"].clone()).expect("hex");
-    GoldenProof {
+    Claim {
         proof: Bytes::from(bytes),
         instances: instances[0].iter().map(|hex| Felt::from_le_hex(hex).expect("a felt")).collect(),
     }

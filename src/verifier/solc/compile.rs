@@ -34,7 +34,6 @@ pub struct CompilerOptions {
     pub via_ir: bool,
     /// The steps of the Yul optimizer in solc's letters; `None` for solc's own. Those keep more
     /// variables alive than the stack holds when they meet a generated verifier.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub yul_steps: Option<String>,
     /// The oldest hardfork that the code has to run on.
     #[serde(with = "evm_version_name")]
