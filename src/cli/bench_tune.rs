@@ -2,6 +2,7 @@
 
 use super::{
     Context,
+    bench_calibrate::BenchCalibrate,
     bench_gas::BenchGas,
     exit::{Code, Coded},
     tune::{TuneOptions, pool},
@@ -33,6 +34,8 @@ enum What {
     Tune(BenchTune),
     /// Compare the lean verifier's gas with ezkl's, model by model.
     Gas(BenchGas),
+    /// Measure what proofs cost on this machine, for what `tune` and `build` expect of circuits.
+    Calibrate(BenchCalibrate),
 }
 
 /// zkvouch bench tune
@@ -113,6 +116,7 @@ impl Bench {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         match self.what {
             What::Gas(bench) => bench.run(context).await,
+            What::Calibrate(bench) => bench.run(context).await,
             What::Tune(command) => command.run(context).await,
         }
     }
@@ -194,7 +198,9 @@ impl BenchTune {
         let scratch = tempfile::tempdir()?;
         let tuned = scratch.path().join("tuned.json");
         let args = RunArgs::default();
-        let mut request = self.options.request(model.clone(), vec![data], args, tuned.clone())?;
+        let costs = self.options.costs(context, engine.version())?;
+        let mut request =
+            self.options.request(model.clone(), vec![data], args, tuned.clone(), costs)?;
         // The proofs below show more than the tuner's own; where it needs some to decide, it makes them.
         request.prove = request.prove.min(Prove::WhereClose);
         let bar = context.ui.spinner(name.clone());

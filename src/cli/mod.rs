@@ -2,6 +2,7 @@
 
 mod accuracy;
 mod anvil;
+mod bench_calibrate;
 mod bench_gas;
 mod bench_tune;
 mod build;

@@ -11,7 +11,7 @@ use crate::{
         config::{CircuitConfig, FILE_NAME},
     },
     toolchain,
-    tune::{self, Objective, Progress, Prove, TuneReport, TuneRequest},
+    tune::{self, Calibration, CostModel, Objective, Progress, Prove, TuneReport, TuneRequest},
 };
 use clap::Args;
 use eyre::{Result, WrapErr};
@@ -70,12 +70,28 @@ pub(super) struct TuneOptions {
     /// Make no real proofs: neither of the choice nor to decide between circuits that are close.
     #[arg(long)]
     pub(super) no_proof: bool,
+    /// What proofs cost on this machine, from `bench calibrate`. By default the file that it wrote, if
+    /// it did.
+    #[arg(long, value_name = "FILE")]
+    pub(super) cost_model: Option<PathBuf>,
     /// Search even if the result is known.
     #[arg(long)]
     pub(super) no_cache: bool,
 }
 
 impl TuneOptions {
+    /// The cost model to search with. A file that was named must fit, another is left out if it doesn't.
+    pub(super) fn costs(&self, context: &Context, engine: &str) -> Result<CostModel> {
+        if let Some(path) = &self.cost_model {
+            return Ok(Calibration::read(path, engine)?.costs);
+        }
+        let (costs, unused) = CostModel::of_this_machine(engine);
+        if let Some(error) = unused {
+            context.ui.warn(format_args!("the measured costs are not used: {error}"));
+        }
+        Ok(costs)
+    }
+
     /// The request for one model.
     pub(super) fn request(
         &self,
@@ -83,6 +99,7 @@ impl TuneOptions {
         data: Vec<PathBuf>,
         run_args: RunArgs,
         settings: PathBuf,
+        costs: CostModel,
     ) -> Result<TuneRequest> {
         let cache =
             (!self.no_cache).then(|| toolchain::cache_dir().map(|folder| folder.join("tune")));
@@ -98,13 +115,14 @@ impl TuneOptions {
             seed: self.seed,
             prove: if self.no_proof { Prove::Never } else { Prove::Always },
             cache: cache.transpose()?,
+            costs,
             ..TuneRequest::new(model, data, settings)
         })
     }
 }
 
 /// A number with `s`, `m` or `h`; seconds without.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is not a time such as 60s, 2m or 1h");
     let (number, unit) = match text.find(|c: char| c.is_ascii_alphabetic()) {
         Some(at) => text.split_at(at),
@@ -128,11 +146,13 @@ impl Tune {
             None => RunArgs::default(),
         };
         self.circuit.apply(&mut run_args);
+        let engine = context.engine(places.project())?;
         let request = self.options.request(
             places.model(&self.model),
             places.data(&self.data),
             run_args,
             places.settings(&self.settings),
+            self.options.costs(context, engine.version())?,
         )?;
         let pool = pool(context, places.project())?;
         let bar = context.ui.spinner("tune");

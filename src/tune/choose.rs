@@ -200,6 +200,15 @@ impl Choice<'_> {
             .min_by_key(|it| it.cost.verify_gas)
             .filter(|it| it.cost.verify_gas < leader.verify_gas);
         let mut seconds = leader.prove_seconds;
+        if let Some(baseline) = baseline.filter(|it| seconds + it.cost.prove_seconds > SECONDS) {
+            // Too slow to try out: without a clear gain ezkl's own stays.
+            if rivals(baseline, CLOSE)
+                && let Ok(baseline) = self.checked(baseline).await?
+            {
+                *finalists = vec![baseline];
+            }
+            return Ok(());
+        }
         for candidate in baseline.into_iter().chain(frugal).chain(close()) {
             seconds += candidate.cost.prove_seconds;
             if finalists.len() == FINALISTS || seconds > SECONDS {

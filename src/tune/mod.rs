@@ -11,6 +11,7 @@
 //! run args that skip range checks are refused.
 
 mod baseline;
+pub mod calibration;
 mod choose;
 pub mod cost;
 mod lab;
@@ -22,6 +23,7 @@ mod search;
 mod store;
 pub mod trial;
 
+pub use calibration::Calibration;
 pub use choose::Prove;
 pub use cost::{Cost, CostModel, Shape};
 pub use objective::{Objective, pareto_front};
