@@ -7,9 +7,9 @@ use std::{
 };
 use zkvouch::{
     accuracy::observations,
-    artifacts::{settings::Settings, witness::Witness},
+    artifacts::{run_args::RunArgs, settings::Settings, witness::Witness},
     engine::{EngineConfig, EnginePool},
-    tune::{self, Calibration, Error, Objective, Prove, Shape, TuneReport, TuneRequest},
+    tune::{self, Calibration, CostModel, Error, Objective, Prove, Shape, TuneReport, TuneRequest},
 };
 
 fn root() -> &'static Path {
@@ -123,6 +123,33 @@ async fn an_input_twice_as_large_proves_and_one_beyond_the_table_is_refused_befo
     let refusal = beyond.check_ranges(&settings).expect_err("beyond the table").to_string();
     assert!(refusal.contains("lookup table"), "{refusal}");
     drop(engine);
+    pool.shutdown().await;
+}
+
+/// To a cost model in which nearly everything is the same for all circuits, none is clearly faster.
+#[tokio::test]
+async fn proofs_decide_where_the_cost_model_cannot() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pool = pool();
+    let mut request = request(folder.path(), "credit");
+    request.max_logrows = 15;
+    request.prove = Prove::WhereClose;
+    request.costs = CostModel { base: 30.0, machine: 0.3, cpus: 2.0, ..CostModel::default() };
+    let report = run(&request, &pool).await.expect("tuned");
+    assert!(report.speedup() < 1.3, "as far as the model can tell: {}", report.speedup());
+    let of = |run_args: &RunArgs| report.trials.iter().find(|trial| trial.run_args == *run_args);
+    let baseline = of(&report.baseline.run_args).expect("ezkl's own was proved, too");
+    let choice = of(&report.choice.run_args).expect("so was the choice");
+    assert!(!report.keeps_baseline() && choice.prove_seconds < baseline.prove_seconds / 2.0);
+    assert!(report.proof.is_some() && report.reasons.iter().any(|it| it.contains("decided")));
+
+    // Too slow to try out, and no clear gain: the circuit that is known stays, as it is.
+    request.costs = CostModel { base: 100.0, cpus: 1.0, ..CostModel::default() };
+    let report = run(&request, &pool).await.expect("tuned");
+    assert!(report.keeps_baseline() && report.trials.is_empty(), "{:?}", report.choice);
+    let settings = Settings::read(&request.settings).expect("settings");
+    assert_eq!(settings.run_args, report.baseline.run_args);
+    assert!(report.reasons[0].contains("ezkl's own calibration, so it is kept"));
     pool.shutdown().await;
 }
 
