@@ -341,7 +341,7 @@ fn worst_case(
 }
 
 impl AccuracyReport {
-    /// The statistics as a table for a terminal.
+    /// The statistics as a table for a terminal, and below it how far lookup tables were used.
     pub fn table(&self) -> String {
         let mut table = comfy_table::Table::new();
         table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
@@ -386,7 +386,21 @@ impl AccuracyReport {
                 add("percent %", &output.percent, [undefined, String::new(), String::new()]);
             }
         }
-        table.to_string()
+        let mut text = table.to_string();
+        for circuit in &self.circuits {
+            if let Some(lookups) = &circuit.lookups {
+                text.push_str(&format!(
+                    "\nlookups      {}: {} to {} of {} to {}, {:.0} % of the nearer limit",
+                    circuit.label,
+                    lookups.min,
+                    lookups.max,
+                    lookups.low,
+                    lookups.high,
+                    100.0 * lookups.fraction()
+                ));
+            }
+        }
+        text
     }
 
     /// Every output value of every observation, a line each:

@@ -56,13 +56,13 @@ pub(super) struct TuneOptions {
     #[arg(long, num_args = 1.., value_name = "FILES")]
     pub(super) corners: Vec<PathBuf>,
     /// The largest circuit to consider, as log2 of its rows.
-    #[arg(long, value_name = "K", default_value_t = 17)]
+    #[arg(long, value_name = "K", default_value_t = 17, value_parser = clap::value_parser!(u32).range(6..=26))]
     pub(super) tune_max_logrows: u32,
-    /// By what factor the range of values exceeds what the inputs need.
-    #[arg(long, value_name = "FACTOR", default_value_t = 256.0)]
+    /// By what factor the range of values exceeds what the inputs need, at least 2.
+    #[arg(long, value_name = "FACTOR", default_value_t = 256.0, value_parser = at_least::<2>)]
     pub(super) range_margin: f64,
-    /// By what factor lookup tables exceed what the inputs need.
-    #[arg(long, value_name = "FACTOR", default_value_t = 2.0)]
+    /// By what factor lookup tables exceed what the inputs need, at least 1.
+    #[arg(long, value_name = "FACTOR", default_value_t = 2.0, value_parser = at_least::<1>)]
     pub(super) lookup_margin: f64,
     /// The seed of the inputs that are drawn beside yours.
     #[arg(long, default_value_t = 0)]
@@ -119,6 +119,14 @@ impl TuneOptions {
             ..TuneRequest::new(model, data, settings)
         })
     }
+}
+
+/// A finite number that is not below a limit.
+fn at_least<const LIMIT: u32>(text: &str) -> Result<f64, String> {
+    let number: Option<f64> = text.parse().ok();
+    number
+        .filter(|number| number.is_finite() && *number >= f64::from(LIMIT))
+        .ok_or_else(|| format!("`{text}` is not a number of at least {LIMIT}"))
 }
 
 /// A number with `s`, `m` or `h`; seconds without.
@@ -237,10 +245,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_have_units() {
+    fn times_have_units_and_margins_a_limit() {
         assert_eq!(duration("60s"), Ok(Duration::from_secs(60)));
         assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("7"), Ok(Duration::from_secs(7)));
+        assert_eq!((at_least::<2>("2"), at_least::<1>("1.5")), (Ok(2.0), Ok(1.5)));
+        for text in ["1.9", "nan", "inf", "x", ""] {
+            assert!(at_least::<2>(text).is_err(), "{text}");
+        }
         for text in ["", "s", "-1s", "1d", "nan"] {
             assert!(duration(text).is_err(), "{text}");
         }
