@@ -421,7 +421,7 @@ mod tests {
     #[test]
     fn errors_name_the_place() {
         let inputs = [tensor("x", &[1, 2])];
-        let cases: [(&str, &[u8], &str); 12] = [
+        let cases: [(&str, &[u8], &str); 13] = [
             ("csv", b"a,b\n1,2\n3,high\n", "line 3: column 2 (`b`): high is not a finite number"),
             ("csv", b"1,2\n3\n", "line 2: it has 1 columns; the model takes 2"),
             ("csv", b"1,2\nNaN,2\n", "line 2: column 1: NaN is not a finite number"),

@@ -331,7 +331,7 @@ pub async fn run(
         inputs: sample.inputs.len() + sample.corners.len(),
         forwards: lab.forwards(),
         seconds: started.elapsed().as_secs_f64(),
-        complete: found.complete,
+        complete: found.complete && !stop.load(Ordering::Relaxed),
         cached: false,
     };
     if let Some(need) = need_of(&found.needs, &report.choice.run_args) {
