@@ -421,12 +421,11 @@ mod tests {
     #[test]
     fn errors_name_the_place() {
         let inputs = [tensor("x", &[1, 2])];
-        let cases: [(&str, &[u8], &str); 13] = [
+        let cases: [(&str, &[u8], &str); 12] = [
             ("csv", b"a,b\n1,2\n3,high\n", "line 3: column 2 (`b`): high is not a finite number"),
             ("csv", b"1,2\n3\n", "line 2: it has 1 columns; the model takes 2"),
             ("csv", b"1,2\nNaN,2\n", "line 2: column 1: NaN is not a finite number"),
             ("csv", b"1,2\n3,\n", "line 2: column 2: nothing is not a finite number"),
-            ("csv", b"1,2\n3,NaN\n", "observation 1: element 1 of `x` is NaN"),
             ("csv", b"a,b\n", "holds no observation"),
             ("json", b"", "line 1, column 0: not JSON"),
             ("json", br#"{"input_data": [[1, 2, 3]]}"#, "`x` has 3 values; the model takes 2"),
@@ -444,6 +443,9 @@ mod tests {
             let error = check(ending, bytes, &inputs).expect_err(expected).to_string();
             assert!(error.contains(expected), "{error}\n  wanted: {expected}");
         }
+        let nan = npy(&[1., 2., 3., f32::NAN], "(2, 2)", false);
+        let error = check("npy", &nan, &inputs).expect_err("NaN").to_string();
+        assert!(error.contains("observation 1: element 1 of `x` is NaN"), "{error}");
         let wrong = npy(&[1., 2., 3., 4., 5., 6.], "(2, 3)", false);
         let error = check("npy", &wrong, &inputs).expect_err("shape").to_string();
         assert!(error.contains("the shape is [2, 3]"), "{error}");
