@@ -7,9 +7,9 @@ use std::{
 };
 use zkvouch::{
     accuracy::observations,
-    artifacts::{settings::Settings, witness::Witness},
+    artifacts::{run_args::RunArgs, settings::Settings, witness::Witness},
     engine::{EngineConfig, EnginePool},
-    tune::{self, Error, Objective, Prove, TuneReport, TuneRequest},
+    tune::{self, Calibration, CostModel, Error, Objective, Prove, Shape, TuneReport, TuneRequest},
 };
 
 fn root() -> &'static Path {
@@ -124,6 +124,81 @@ async fn an_input_twice_as_large_proves_and_one_beyond_the_table_is_refused_befo
     assert!(refusal.contains("lookup table"), "{refusal}");
     drop(engine);
     pool.shutdown().await;
+}
+
+/// To a cost model in which nearly everything is the same for all circuits, none is clearly faster.
+#[tokio::test]
+async fn proofs_decide_where_the_cost_model_cannot() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pool = pool();
+    let mut request = request(folder.path(), "credit");
+    request.max_logrows = 15;
+    request.prove = Prove::WhereClose;
+    request.costs = CostModel { base: 30.0, machine: 0.3, cpus: 2.0, ..CostModel::default() };
+    let report = run(&request, &pool).await.expect("tuned");
+    assert!(report.speedup() < 1.3, "as far as the model can tell: {}", report.speedup());
+    let of = |run_args: &RunArgs| report.trials.iter().find(|trial| trial.run_args == *run_args);
+    let baseline = of(&report.baseline.run_args).expect("ezkl's own was proved, too");
+    let choice = of(&report.choice.run_args).expect("so was the choice");
+    assert!(!report.keeps_baseline() && choice.prove_seconds < baseline.prove_seconds / 2.0);
+    assert!(report.proof.is_some() && report.reasons.iter().any(|it| it.contains("decided")));
+
+    // Too slow to try out, and no clear gain: the circuit that is known stays, as it is.
+    request.costs = CostModel { base: 100.0, cpus: 1.0, ..CostModel::default() };
+    let report = run(&request, &pool).await.expect("tuned");
+    assert!(report.keeps_baseline() && report.trials.is_empty(), "{:?}", report.choice);
+    let settings = Settings::read(&request.settings).expect("settings");
+    assert_eq!(settings.run_args, report.baseline.run_args);
+    assert!(report.reasons[0].contains("ezkl's own calibration, so it is kept"));
+    pool.shutdown().await;
+}
+
+/// A cost model is measured, kept in a file, and used by the command that is given the file.
+#[tokio::test]
+async fn the_machine_is_measured_and_the_tuner_uses_what_was_measured() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let engine = pool().whole_machine();
+    let steps = std::sync::Mutex::new(Vec::new());
+    let calibration = Calibration::measure(&engine, Duration::ZERO, |step| {
+        steps.lock().expect("a lock").push(step.number);
+    });
+    let mut calibration = calibration.await.expect("measured");
+    engine.shutdown().await;
+    assert_eq!(*steps.lock().expect("a lock"), [0, 1, 2], "no more than it needs");
+    assert_eq!(calibration.engine, engine.version());
+    // The fit is unbiased: too high and too low cancel out.
+    let circuits = &calibration.circuits;
+    let bias =
+        circuits.iter().map(|it| (it.expected_after.prove_cpu_seconds / it.cpu_seconds).ln());
+    assert!(bias.sum::<f64>().abs() < 1e-6, "{circuits:?}");
+    let wall = |part: fn(&tune::calibration::MeasuredCircuit) -> f64| -> f64 {
+        circuits.iter().map(part).sum()
+    };
+    assert!(wall(|it| it.seconds) > 0.0 && wall(|it| it.expected_before.prove_seconds) > 0.0);
+
+    let file = folder.path().join("costs.json");
+    calibration.write(&file).expect("written");
+    let command = || {
+        let mut command = assert_cmd::Command::new(assert_cmd::cargo::cargo_bin!("zkvouch"));
+        let example = root().join("examples/credit");
+        command.current_dir(folder.path()).args(["--json", "tune", "--no-proof", "--no-cache"]);
+        command.arg("-M").arg(example.join("model.onnx")).arg("-D").arg(example.join("data.json"));
+        command.args(["-O", "settings.json", "--tune-max-logrows", "12", "--cost-model"]);
+        command.arg(&file);
+        command
+    };
+    let output = command().assert().success().get_output().stdout.clone();
+    let output: serde_json::Value = serde_json::from_slice(&output).expect("JSON");
+    let report: TuneReport = serde_json::from_value(output["data"].clone()).expect("a report");
+    let shape = Shape::of(&Settings::read(&folder.path().join("settings.json")).expect("settings"));
+    let expected = calibration.costs.cost(&shape.expect("a shape"));
+    let found = report.choice.cost.prove_cpu_seconds;
+    assert!((found / expected.prove_cpu_seconds - 1.0).abs() < 1e-6, "{found} {expected:?}");
+
+    calibration.engine = "22.0.0".to_owned();
+    calibration.write(&file).expect("written");
+    let output = command().assert().code(3).get_output().stdout.clone();
+    assert!(String::from_utf8_lossy(&output).contains("for ezkl 22.0.0"));
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ pub mod png;
 pub mod report;
 mod run;
 pub mod stats;
+mod tables;
 
 pub use float_model::{FloatModel, TensorInfo};
 pub use observations::Observation;

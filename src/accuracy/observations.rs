@@ -89,6 +89,16 @@ pub fn read(path: &Path, inputs: &[TensorInfo]) -> Result<Vec<Observation>> {
     Ok(observations)
 }
 
+/// What is wrong, without the place, which is told before.
+fn not_json(error: &serde_json::Error, bytes: &[u8]) -> String {
+    let text = error.to_string();
+    let text = text.split_once(" at line ").map_or(text.as_str(), |(text, _)| text);
+    let has = |word: &str| bytes.windows(word.len()).any(|window| window == word.as_bytes());
+    // Python writes them.
+    let hint = if has("NaN") || has("Infinity") { "; JSON has no NaN and no infinity" } else { "" };
+    format!("not JSON: {text}{hint}")
+}
+
 struct Reader<'a> {
     path: &'a Path,
     inputs: &'a [TensorInfo],
@@ -117,7 +127,10 @@ impl Reader<'_> {
 
     fn json(&self, bytes: &[u8]) -> Result<Vec<Observation>> {
         let value: Value = serde_json::from_slice(bytes).map_err(|error| {
-            self.wrong(format!("line {}", error.line()), format!("not JSON: {error}"))
+            self.wrong(
+                format!("line {}, column {}", error.line(), error.column()),
+                not_json(&error, bytes),
+            )
         })?;
         match &value {
             Value::Array(items) => {
@@ -138,8 +151,10 @@ impl Reader<'_> {
             if line.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
-            let item: Value = serde_json::from_slice(line)
-                .map_err(|error| self.wrong(&place, format!("not JSON: {error}")))?;
+            let item: Value = serde_json::from_slice(line).map_err(|error| {
+                let place = format!("{place}, column {}", error.column());
+                self.wrong(place, not_json(&error, line))
+            })?;
             all.extend(self.json_item(&item, &place)?);
         }
         Ok(all)
@@ -255,11 +270,13 @@ impl Reader<'_> {
             }
             let mut row = Vec::with_capacity(record.len());
             for (column, cell) in record.iter().enumerate() {
-                row.push(cell.parse::<f64>().map_err(|_| {
+                let number = cell.parse::<f64>().ok().filter(|number| number.is_finite());
+                row.push(number.ok_or_else(|| {
                     let name = header.as_ref().and_then(|names| names.get(column));
                     let name = name.map(|name| format!(" (`{name}`)")).unwrap_or_default();
                     let cell = if cell.is_empty() { "nothing" } else { cell };
-                    let message = format!("column {}{name}: {cell} is not a number", column + 1);
+                    let message =
+                        format!("column {}{name}: {cell} is not a finite number", column + 1);
                     self.wrong(&place, message)
                 })?);
             }
@@ -405,16 +422,20 @@ mod tests {
     fn errors_name_the_place() {
         let inputs = [tensor("x", &[1, 2])];
         let cases: [(&str, &[u8], &str); 12] = [
-            ("csv", b"a,b\n1,2\n3,high\n", "line 3: column 2 (`b`): high is not a number"),
+            ("csv", b"a,b\n1,2\n3,high\n", "line 3: column 2 (`b`): high is not a finite number"),
             ("csv", b"1,2\n3\n", "line 2: it has 1 columns; the model takes 2"),
-            ("csv", b"1,2\n3,\n", "line 2: column 2: nothing is not a number"),
-            ("csv", b"1,2\n3,NaN\n", "observation 1: element 1 of `x` is NaN"),
+            ("csv", b"1,2\nNaN,2\n", "line 2: column 1: NaN is not a finite number"),
+            ("csv", b"1,2\n3,\n", "line 2: column 2: nothing is not a finite number"),
             ("csv", b"a,b\n", "holds no observation"),
-            ("json", b"", "line 1: not JSON"),
+            ("json", b"", "line 1, column 0: not JSON"),
             ("json", br#"{"input_data": [[1, 2, 3]]}"#, "`x` has 3 values; the model takes 2"),
             ("json", br#"{"input_data": [["a", 2]]}"#, "element 0: \"a\" is not a number"),
             ("json", br#"{"data": 1}"#, "no list `input_data`"),
-            ("jsonl", b"[1,2]\n[1,\n", "line 2: not JSON"),
+            (
+                "jsonl",
+                b"[1,2]\n[1,NaN]\n",
+                "line 2, column 4: not JSON: expected value; JSON has no NaN",
+            ),
             ("npy", b"\x93NUMPY", "the array: not NumPy"),
             ("npz", b"PK", "not an .npz file"),
         ];
@@ -422,6 +443,9 @@ mod tests {
             let error = check(ending, bytes, &inputs).expect_err(expected).to_string();
             assert!(error.contains(expected), "{error}\n  wanted: {expected}");
         }
+        let nan = npy(&[1., 2., 3., f32::NAN], "(2, 2)", false);
+        let error = check("npy", &nan, &inputs).expect_err("NaN").to_string();
+        assert!(error.contains("observation 1: element 1 of `x` is NaN"), "{error}");
         let wrong = npy(&[1., 2., 3., 4., 5., 6.], "(2, 3)", false);
         let error = check("npy", &wrong, &inputs).expect_err("shape").to_string();
         assert!(error.contains("the shape is [2, 3]"), "{error}");

@@ -2,6 +2,7 @@
 
 use super::{
     Context,
+    bench_calibrate::BenchCalibrate,
     bench_fuzz::BenchFuzz,
     bench_gas::BenchGas,
     exit::{Code, Coded},
@@ -36,6 +37,8 @@ enum What {
     Gas(BenchGas),
     /// Let ezkl's verifier and the lean one decide mutated proofs: they must agree on each.
     Fuzz(BenchFuzz),
+    /// Measure what proofs cost on this machine, for what `tune` and `build` expect of circuits.
+    Calibrate(BenchCalibrate),
 }
 
 /// zkvouch bench tune
@@ -117,6 +120,7 @@ impl Bench {
         match self.what {
             What::Gas(bench) => bench.run(context).await,
             What::Fuzz(bench) => bench.run(context).await,
+            What::Calibrate(bench) => bench.run(context).await,
             What::Tune(command) => command.run(context).await,
         }
     }
@@ -198,7 +202,9 @@ impl BenchTune {
         let scratch = tempfile::tempdir()?;
         let tuned = scratch.path().join("tuned.json");
         let args = RunArgs::default();
-        let mut request = self.options.request(model.clone(), vec![data], args, tuned.clone())?;
+        let costs = self.options.costs(context, engine.version())?;
+        let mut request =
+            self.options.request(model.clone(), vec![data], args, tuned.clone(), costs)?;
         // The proofs below show more than the tuner's own; where it needs some to decide, it makes them.
         request.prove = request.prove.min(Prove::WhereClose);
         let bar = context.ui.spinner(name.clone());

@@ -68,6 +68,7 @@ impl Code {
             accuracy::Error => |error| Some(accuracy_code(error));
             tune::Error => tune_code;
             tune::trial::Error => trial_code;
+            tune::calibration::Error => calibration_code;
             chain::endpoint::Error => |_| Some(Self::BadInput);
             chain::signer::Error => |_| Some(Self::BadInput);
             chain::deployments::Error => |_| Some(Self::BadInput);
@@ -118,6 +119,15 @@ fn tune_code(error: &tune::Error) -> Option<Code> {
         tune::Error::File(inner) => file_code(inner),
         tune::Error::Trial(inner) => trial_code(inner),
         tune::Error::NothingProves { .. } => Some(Code::Failure),
+        _ => Some(Code::BadInput),
+    }
+}
+
+fn calibration_code(error: &tune::calibration::Error) -> Option<Code> {
+    match error {
+        tune::calibration::Error::File(inner) => file_code(inner),
+        tune::calibration::Error::Engine(inner) => Some(engine_code(inner)),
+        tune::calibration::Error::Trial(inner) => trial_code(inner),
         _ => Some(Code::BadInput),
     }
 }

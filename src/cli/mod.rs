@@ -2,6 +2,7 @@
 
 mod accuracy;
 mod anvil;
+mod bench_calibrate;
 mod bench_circuit;
 mod bench_fuzz;
 mod bench_gas;

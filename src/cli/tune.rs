@@ -11,7 +11,7 @@ use crate::{
         config::{CircuitConfig, FILE_NAME},
     },
     toolchain,
-    tune::{self, Objective, Progress, Prove, TuneReport, TuneRequest},
+    tune::{self, Calibration, CostModel, Objective, Progress, Prove, TuneReport, TuneRequest},
 };
 use clap::Args;
 use eyre::{Result, WrapErr};
@@ -56,13 +56,13 @@ pub(super) struct TuneOptions {
     #[arg(long, num_args = 1.., value_name = "FILES")]
     pub(super) corners: Vec<PathBuf>,
     /// The largest circuit to consider, as log2 of its rows.
-    #[arg(long, value_name = "K", default_value_t = 17)]
+    #[arg(long, value_name = "K", default_value_t = 17, value_parser = clap::value_parser!(u32).range(6..=26))]
     pub(super) tune_max_logrows: u32,
-    /// By what factor the range of values exceeds what the inputs need.
-    #[arg(long, value_name = "FACTOR", default_value_t = 256.0)]
+    /// By what factor the range of values exceeds what the inputs need, at least 2.
+    #[arg(long, value_name = "FACTOR", default_value_t = 256.0, value_parser = at_least::<2>)]
     pub(super) range_margin: f64,
-    /// By what factor lookup tables exceed what the inputs need.
-    #[arg(long, value_name = "FACTOR", default_value_t = 2.0)]
+    /// By what factor lookup tables exceed what the inputs need, at least 1.
+    #[arg(long, value_name = "FACTOR", default_value_t = 2.0, value_parser = at_least::<1>)]
     pub(super) lookup_margin: f64,
     /// The seed of the inputs that are drawn beside yours.
     #[arg(long, default_value_t = 0)]
@@ -70,12 +70,28 @@ pub(super) struct TuneOptions {
     /// Make no real proofs: neither of the choice nor to decide between circuits that are close.
     #[arg(long)]
     pub(super) no_proof: bool,
+    /// What proofs cost on this machine, from `bench calibrate`. By default the file that it wrote, if
+    /// it did.
+    #[arg(long, value_name = "FILE")]
+    pub(super) cost_model: Option<PathBuf>,
     /// Search even if the result is known.
     #[arg(long)]
     pub(super) no_cache: bool,
 }
 
 impl TuneOptions {
+    /// The cost model to search with. A file that was named must fit, another is left out if it doesn't.
+    pub(super) fn costs(&self, context: &Context, engine: &str) -> Result<CostModel> {
+        if let Some(path) = &self.cost_model {
+            return Ok(Calibration::read(path, engine)?.costs);
+        }
+        let (costs, unused) = CostModel::of_this_machine(engine);
+        if let Some(error) = unused {
+            context.ui.warn(format_args!("the measured costs are not used: {error}"));
+        }
+        Ok(costs)
+    }
+
     /// The request for one model.
     pub(super) fn request(
         &self,
@@ -83,6 +99,7 @@ impl TuneOptions {
         data: Vec<PathBuf>,
         run_args: RunArgs,
         settings: PathBuf,
+        costs: CostModel,
     ) -> Result<TuneRequest> {
         let cache =
             (!self.no_cache).then(|| toolchain::cache_dir().map(|folder| folder.join("tune")));
@@ -98,13 +115,22 @@ impl TuneOptions {
             seed: self.seed,
             prove: if self.no_proof { Prove::Never } else { Prove::Always },
             cache: cache.transpose()?,
+            costs,
             ..TuneRequest::new(model, data, settings)
         })
     }
 }
 
+/// A finite number that is not below a limit.
+fn at_least<const LIMIT: u32>(text: &str) -> Result<f64, String> {
+    let number: Option<f64> = text.parse().ok();
+    number
+        .filter(|number| number.is_finite() && *number >= f64::from(LIMIT))
+        .ok_or_else(|| format!("`{text}` is not a number of at least {LIMIT}"))
+}
+
 /// A number with `s`, `m` or `h`; seconds without.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is not a time such as 60s, 2m or 1h");
     let (number, unit) = match text.find(|c: char| c.is_ascii_alphabetic()) {
         Some(at) => text.split_at(at),
@@ -128,11 +154,13 @@ impl Tune {
             None => RunArgs::default(),
         };
         self.circuit.apply(&mut run_args);
+        let engine = context.engine(places.project())?;
         let request = self.options.request(
             places.model(&self.model),
             places.data(&self.data),
             run_args,
             places.settings(&self.settings),
+            self.options.costs(context, engine.version())?,
         )?;
         let pool = pool(context, places.project())?;
         let bar = context.ui.spinner("tune");
@@ -217,10 +245,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_have_units() {
+    fn times_have_units_and_margins_a_limit() {
         assert_eq!(duration("60s"), Ok(Duration::from_secs(60)));
         assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("7"), Ok(Duration::from_secs(7)));
+        assert_eq!((at_least::<2>("2"), at_least::<1>("1.5")), (Ok(2.0), Ok(1.5)));
+        for text in ["1.9", "nan", "inf", "x", ""] {
+            assert!(at_least::<2>(text).is_err(), "{text}");
+        }
         for text in ["", "s", "-1s", "1d", "nan"] {
             assert!(duration(text).is_err(), "{text}");
         }

@@ -20,7 +20,7 @@ use crate::{
     identity::ModelIdentity,
     srs::{self, Provenance},
     toolchain,
-    tune::{self, TuneRequest},
+    tune::{self, CostModel, TuneRequest},
     verifier::{
         self, BuildRequest, GasReport, METADATA_FILE, Sample, VerifierArtifact, VerifierSource,
         batch::{self, Batch, BatchGas},
@@ -247,6 +247,11 @@ impl Build<'_> {
         // The build proves the sample itself.
         request.prove = tune::Prove::WhereClose;
         request.cache = Some(toolchain::cache_dir()?.join("tune"));
+        let (costs, unused) = CostModel::of_this_machine(self.engine().await.version());
+        request.costs = costs;
+        if let Some(error) = unused {
+            (self.observer)(Event::Phase { message: format!("measured costs not used: {error}") });
+        }
         let observer = Arc::clone(&self.observer);
         let progress =
             move |step: tune::Progress| observer(Event::Phase { message: step.to_string() });

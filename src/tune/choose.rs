@@ -200,6 +200,15 @@ impl Choice<'_> {
             .min_by_key(|it| it.cost.verify_gas)
             .filter(|it| it.cost.verify_gas < leader.verify_gas);
         let mut seconds = leader.prove_seconds;
+        if let Some(baseline) = baseline.filter(|it| seconds + it.cost.prove_seconds > SECONDS) {
+            // Too slow to try out: without a clear gain ezkl's own stays.
+            if rivals(baseline, CLOSE)
+                && let Ok(baseline) = self.checked(baseline).await?
+            {
+                *finalists = vec![baseline];
+            }
+            return Ok(());
+        }
         for candidate in baseline.into_iter().chain(frugal).chain(close()) {
             seconds += candidate.cost.prove_seconds;
             if finalists.len() == FINALISTS || seconds > SECONDS {
@@ -229,12 +238,23 @@ impl Choice<'_> {
         let engine = self.lab.pool.whole_machine();
         let mut ready = Vec::new();
         let mut last = String::new();
-        for (number, finalist) in finalists.into_iter().enumerate() {
+        let mut finalists = finalists.into_iter().enumerate();
+        for (number, finalist) in finalists.by_ref() {
             (self.progress)(Progress::Proof { logrows: finalist.settings.run_args.logrows });
-            match self.trial(&engine, &finalist, number).await {
-                Ok((engine, trial)) => ready.push((finalist, engine, trial, Times::default())),
-                Err(error) if error.is_the_circuits() => last = error.to_string(),
-                Err(error) => return Err(error.into()),
+            match self.unless_stopped(self.trial(&engine, &finalist, number)).await {
+                Some(Ok((engine, trial))) => {
+                    ready.push((finalist, engine, trial, Times::default()));
+                }
+                Some(Err(error)) if error.is_the_circuits() => last = error.to_string(),
+                Some(Err(error)) => return Err(error.into()),
+                // Without proofs the safe choice is what is known, else what is expected.
+                None => {
+                    let mut all = ready.into_iter().map(|(it, ..)| it).collect::<Vec<_>>();
+                    all.push(finalist);
+                    all.extend(finalists.map(|(_, it)| it));
+                    let known = all.iter().position(|it| self.is_baseline(&it.candidate));
+                    return Ok(Ok(all.swap_remove(known.unwrap_or(0))));
+                }
             }
         }
         let started = Instant::now();
@@ -244,19 +264,22 @@ impl Choice<'_> {
             let mut proved = Vec::new();
             for (finalist, engine, trial, mut times) in ready {
                 (self.progress)(Progress::Proof { logrows: finalist.settings.run_args.logrows });
-                match trial.prove(&engine).await {
-                    Ok(usage) => {
-                        times.0.push(usage);
-                        proved.push((finalist, engine, trial, times));
+                match self.unless_stopped(trial.prove(&engine)).await {
+                    Some(Ok(usage)) => times.0.push(usage),
+                    Some(Err(error)) if error.is_the_circuits() => {
+                        last = error.to_string();
+                        continue;
                     }
-                    Err(error) if error.is_the_circuits() => last = error.to_string(),
-                    Err(error) => return Err(error.into()),
+                    Some(Err(error)) => return Err(error.into()),
+                    None => {}
                 }
+                proved.push((finalist, engine, trial, times));
             }
             ready = proved;
         }
         engine.shutdown().await;
-        let trials: Vec<_> = ready.iter().map(|(it, _, _, times)| shown(it, times)).collect();
+        let proved = ready.iter().filter(|(.., times)| !times.0.is_empty());
+        let trials: Vec<_> = proved.map(|(it, _, _, times)| shown(it, times)).collect();
         let preference = |number: &usize| {
             let candidate = &ready[*number].0.candidate;
             (!self.is_baseline(candidate), candidate.cost.verify_gas)
@@ -271,17 +294,32 @@ impl Choice<'_> {
             return Ok(Err(last));
         }
         let (mut chosen, _, trial, times) = ready.swap_remove(best);
-        chosen.proof = Some(ProofCheck {
-            prove_seconds: times.seconds(),
-            proof_bytes: trial.proof()?.proof.len() as u64,
-            pk_bytes: trial.pk_bytes()?,
-        });
+        if !times.0.is_empty() {
+            chosen.proof = Some(ProofCheck {
+                prove_seconds: times.seconds(),
+                proof_bytes: trial.proof()?.proof.len() as u64,
+                pk_bytes: trial.pk_bytes()?,
+            });
+        }
         chosen.trials = if trials.len() > 1 { trials } else { Vec::new() };
         Ok(Ok(chosen))
     }
 
     fn goes_on(&self, started: Instant) -> bool {
         started.elapsed() < ROUNDS_WITHIN && !self.lab.stop.load(Ordering::Relaxed)
+    }
+
+    /// Gives up what is under way when somebody asks to stop.
+    async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let stopped = async {
+            while !self.lab.stop.load(Ordering::Relaxed) {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::select! {
+            result = work => Some(result),
+            () = stopped => None,
+        }
     }
 
     async fn trial(

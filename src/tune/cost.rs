@@ -275,8 +275,8 @@ pub struct CostModel {
     pub cell: f64,
     /// The machine's CPU seconds over those of the machine on which the coefficients were fitted.
     pub machine: f64,
-    /// CPUs that share the work of one proof.
-    pub cpus: usize,
+    /// CPUs that one proof keeps busy: CPU seconds over wall-clock seconds.
+    pub cpus: f64,
 }
 
 impl Default for CostModel {
@@ -291,7 +291,8 @@ impl Default for CostModel {
             lookup_preparation: 1.365_286,
             cell: 1.956_413,
             machine: 1.0,
-            cpus: std::thread::available_parallelism().map_or(1, usize::from),
+            // Nearly everything runs on all CPUs: 1.9 times faster on two.
+            cpus: (available_cpus() as f64 * 0.95).max(1.0),
         }
     }
 }
@@ -336,8 +337,7 @@ impl CostModel {
         let (pk_bytes, proof_bytes) = (shape.pk_bytes(), shape.proof_bytes());
         Cost {
             prove_cpu_seconds: cpu,
-            // Nearly everything runs on all CPUs: 1.9 times faster on two.
-            prove_seconds: cpu / (self.cpus.max(1) as f64 * 0.95).max(1.0),
+            prove_seconds: cpu / self.cpus,
             peak_bytes: 25_000_000 + (2.5 * pk_bytes as f64) as u64,
             pk_bytes,
             proof_bytes,
@@ -345,18 +345,29 @@ impl CostModel {
         }
     }
 
-    /// Scales the model to a machine by CPU seconds of proofs measured on it.
-    pub fn fit(&self, measured: &[(Shape, f64)]) -> Self {
+    /// Scales the model to a machine by the CPU and wall-clock seconds of proofs measured on it: the
+    /// machine's factor is the geometric mean of measured over predicted, the CPUs follow from the
+    /// sums. Single coefficients stay: a handful of proofs does not tell them apart.
+    pub fn fit(&self, measured: &[(Shape, f64, f64)]) -> Self {
         let mut model = Self { machine: 1.0, ..self.clone() };
         if !measured.is_empty() {
-            let ratio = |(shape, seconds): &(Shape, f64)| {
-                (seconds.max(1e-6) / model.cost(shape).prove_cpu_seconds).ln()
+            let ratio = |(shape, cpu, _): &(Shape, f64, f64)| {
+                (cpu.max(1e-6) / model.cost(shape).prove_cpu_seconds).ln()
             };
             let mean = measured.iter().map(ratio).sum::<f64>() / measured.len() as f64;
             model.machine = mean.exp();
+            let sum = |part: fn(&(Shape, f64, f64)) -> f64| measured.iter().map(part).sum::<f64>();
+            let cpus = sum(|(_, cpu, _)| *cpu) / sum(|(_, _, wall)| wall.max(1e-6));
+            // Below 1 under a quota, or where other programs want the CPUs, too.
+            model.cpus = cpus.clamp(0.01, available_cpus() as f64);
         }
         model
     }
+}
+
+/// The CPUs that this process may use.
+pub(super) fn available_cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 #[cfg(test)]
@@ -393,9 +404,12 @@ mod tests {
         let model = CostModel::default();
         let slow = shapes.clone().map(|shape| {
             let seconds = 3.0 * model.cost(&shape).prove_cpu_seconds;
-            (shape, seconds)
+            (shape, seconds, seconds)
         });
-        assert!((model.fit(&slow).machine - 3.0).abs() < 1e-9);
+        let fitted = model.fit(&slow);
+        assert!((fitted.machine - 3.0).abs() < 1e-9 && fitted.cpus == 1.0, "{fitted:?}");
+        let cost = fitted.cost(&shapes[0]);
+        assert!((cost.prove_seconds - slow[0].2).abs() < 1e-9, "{cost:?}");
         assert_eq!(model.fit(&[]), model);
         // More rows never get cheaper.
         let mut larger = settings("credit");

@@ -11,6 +11,7 @@
 //! run args that skip range checks are refused.
 
 pub(crate) mod baseline;
+pub mod calibration;
 mod choose;
 pub mod cost;
 mod lab;
@@ -22,6 +23,7 @@ mod search;
 mod store;
 pub mod trial;
 
+pub use calibration::Calibration;
 pub use choose::Prove;
 pub use cost::{Cost, CostModel, Shape};
 pub use objective::{Objective, pareto_front};
@@ -88,6 +90,18 @@ pub enum Error {
         /// and this multiplier.
         multiplier: u32,
     },
+    /// No circuit was found in the time allowed.
+    #[error("the time was over before any circuit was found; allow more with `--budget`")]
+    OutOfTime,
+    /// No circuit has few enough rows.
+    #[error(
+        "no circuit with k ≤ {max_logrows} holds this model; allow a larger k (`--tune-max-logrows`, or \
+         `max_logrows` in [calibration])"
+    )]
+    TooTall {
+        /// The largest k allowed.
+        max_logrows: u32,
+    },
     /// No circuit fits into memory.
     #[error(
         "the smallest circuit that is accurate enough needs about {needed} MB of memory to prove and \
@@ -105,6 +119,9 @@ pub enum Error {
          set one with `--max-error`"
     )]
     NoBaseline,
+    /// No set of scales has an answer for all inputs.
+    #[error("no circuit has an answer for all of the inputs; leave out those at the extremes")]
+    NoAnswer,
     /// Nothing that was found could be proved.
     #[error("none of the {tried} best circuits could be proved and verified: {message}")]
     NothingProves {
@@ -314,7 +331,7 @@ pub async fn run(
         inputs: sample.inputs.len() + sample.corners.len(),
         forwards: lab.forwards(),
         seconds: started.elapsed().as_secs_f64(),
-        complete: found.complete,
+        complete: found.complete && !stop.load(Ordering::Relaxed),
         cached: false,
     };
     if let Some(need) = need_of(&found.needs, &report.choice.run_args) {
@@ -387,14 +404,18 @@ fn nothing(found: &Found, limits: &Limits) -> Error {
     }
     let bound = limits.bound;
     match &found.closest {
-        Some((closest, args)) => Error::Unmet {
+        Some((closest, _)) if *closest <= bound.value && found.complete => {
+            Error::TooTall { max_logrows: limits.max_logrows }
+        }
+        Some((closest, args)) if *closest > bound.value => Error::Unmet {
             bound,
             closest: *closest,
             input_scale: args.input_scale.0,
             param_scale: args.param_scale.0,
             multiplier: args.scale_rebase_multiplier,
         },
-        None => Error::NoBaseline,
+        None if found.complete => Error::NoAnswer,
+        _ => Error::OutOfTime,
     }
 }
 
@@ -435,6 +456,14 @@ mod tests {
         let message = nothing(&found, &limits).to_string();
         assert!(message.contains("within 0.5%") && message.contains("7.500e-1%"), "{message}");
         assert!(message.contains("input scale 14"), "{message}");
+        assert!(matches!(nothing(&Found::default(), &limits), Error::OutOfTime));
+        found.closest = found.closest.map(|(_, args)| (0.25, args));
+        assert!(
+            matches!(nothing(&found, &limits), Error::OutOfTime),
+            "within the bound, but no more"
+        );
+        found.complete = true;
+        assert!(nothing(&found, &limits).to_string().contains("k ≤ 17"));
         found.least_memory = Some(20_000_000_001);
         let message = nothing(&found, &limits).to_string();
         assert!(message.contains("20001 MB") && message.contains("8000 MB"), "{message}");

@@ -1,6 +1,9 @@
 //! Why a circuit was chosen, in sentences.
 
-use super::report::{ProofTrial, TuneReport};
+use super::{
+    objective::Objective,
+    report::{ProofTrial, TuneReport},
+};
 
 pub(super) fn reasons(report: &TuneReport, scales_kept: bool) -> Vec<String> {
     let (choice, baseline) = (&report.choice, &report.baseline);
@@ -26,6 +29,14 @@ pub(super) fn reasons(report: &TuneReport, scales_kept: bool) -> Vec<String> {
             baseline.cost.prove_seconds,
             report.speedup()
         ));
+        let by_time = matches!(report.objective, Objective::Balanced | Objective::ProveTime);
+        if by_time && report.trials.is_empty() && report.speedup() < 1.0 {
+            reasons.push(
+                "ezkl's own calibration is no choice: it does not prove every input and corner, or \
+                 exceeds a limit"
+                    .to_owned(),
+            );
+        }
     }
     if !report.trials.is_empty() {
         let each = |trial: &ProofTrial| {
@@ -41,11 +52,14 @@ pub(super) fn reasons(report: &TuneReport, scales_kept: bool) -> Vec<String> {
         let times: Vec<_> = report.trials.iter().map(each).collect();
         reasons.push(format!("{proofs} proofs in turn decided between {}", times.join(", ")));
     }
-    let source = if report.bound_from_baseline { "ezkl's own calibration's" } else { "the given" };
     if let Some(error) = &choice.error {
+        let bound = match report.bound_from_baseline {
+            true => format!("ezkl's own calibration's {:.3e}", report.bound.value),
+            false => format!("the bound {}", report.bound),
+        };
         reasons.push(format!(
-            "the largest error on {} inputs is {:.3e}, within {source} bound of {}",
-            report.inputs, error.max, report.bound
+            "the largest error on {} inputs is {:.3e}, within {bound}",
+            report.inputs, error.max
         ));
     }
     let more = choice.cost.verify_gas > baseline.cost.verify_gas;
