@@ -52,8 +52,8 @@ const CLEARLY: f64 = 1.05;
 const SECONDS: f64 = 20.0;
 /// Proofs with each finalist, in turn.
 const ROUNDS: usize = 3;
-/// No further round is begun after this time.
-const ROUNDS_WITHIN: Duration = Duration::from_secs(20);
+/// No further round is begun after this time, keys included.
+const ROUNDS_WITHIN: Duration = Duration::from_secs(30);
 
 /// A circuit that passed the last check.
 pub(super) struct Chosen {
@@ -236,6 +236,7 @@ impl Choice<'_> {
     /// unless another is clearly faster. The inner error says why none of them proves.
     async fn contest(&self, finalists: Vec<Chosen>) -> Result<Result<Chosen, String>, Error> {
         let engine = self.lab.pool.whole_machine();
+        let started = Instant::now();
         let mut ready = Vec::new();
         let mut last = String::new();
         let mut finalists = finalists.into_iter().enumerate();
@@ -257,7 +258,6 @@ impl Choice<'_> {
                 }
             }
         }
-        let started = Instant::now();
         let mut rounds = 0;
         while rounds < ROUNDS && (rounds == 0 || (ready.len() > 1 && self.goes_on(started))) {
             rounds += 1;
