@@ -492,8 +492,13 @@ abstract contract DifferentialBase is Fixtures {
         uint256 value = instances[index];
         if (kind == 0) value = addmod(value, 1, R);
         if (kind == 1) value = addmod(R - 1, value, R);
-        if (kind == 2) value = value == 0 ? 0 : R - value;
-        if (kind == 3) value = value + R;
+        if (kind == 2 && value != 0 && value < R) value = R - value;
+        // It may be any word after an earlier change.
+        if (kind == 3) {
+            unchecked {
+                value += R;
+            }
+        }
         if (kind == 4) value = random;
         if (kind == 5) value = valid[random % 2].instances[index];
         if (kind == 6) {
