@@ -15,10 +15,10 @@
 //! that no point is (0, 0). That a point is on the curve, with coordinates below q, is left to the
 //! precompiles: every point of the proof goes through one before the pairing (the reader refuses a
 //! protocol of which that isn't true). A failing precompile takes all the gas that it was given, so
-//! that each call has a cap: a bad point costs at most one verification and 30,000 gas. Explicit
-//! checks would cost every valid proof some 85 gas a point, the caps cost one gas a call. Were the
-//! precompiles ever repriced beyond the caps (five times for ecMul), the contract would reject
-//! everything.
+//! that each call has a cap: a bad proof costs at most what a good one does and 33,000 gas for each
+//! of its bad points. Explicit checks would cost every valid proof some 85 gas a point, the caps cost
+//! one gas a call. Were the precompiles ever repriced beyond the caps (five times for ecMul), the
+//! contract would reject everything.
 //!
 //! # Batches
 //!
