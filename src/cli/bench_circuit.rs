@@ -13,7 +13,7 @@ use crate::{
     verifier::Kind,
 };
 use clap::Args;
-use eyre::{Result, eyre};
+use eyre::{Result, WrapErr, eyre};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -29,6 +29,27 @@ pub(super) struct CircuitOptions {
     target: Target,
     #[command(flatten)]
     circuit: CircuitConfig,
+}
+
+/// Looks at one model after the other, with a line for each as soon as it is known.
+pub(super) async fn each<T>(
+    context: &Context,
+    folders: &[PathBuf],
+    look: impl AsyncFn(&Path) -> Result<T>,
+    line: fn(&T) -> String,
+) -> Result<Vec<T>> {
+    let mut models = Vec::new();
+    for folder in folders {
+        let model = look(folder).await.wrap_err_with(|| format!("in {}", folder.display()))?;
+        context.ui.note(line(&model));
+        models.push(model);
+    }
+    Ok(models)
+}
+
+/// A model is called by its folder.
+pub(super) fn name(folder: &Path) -> String {
+    folder.file_name().map_or_else(String::new, |name| name.display().to_string())
 }
 
 /// A built project in a folder of its own, which goes with it.

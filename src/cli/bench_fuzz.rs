@@ -1,6 +1,10 @@
 //! `zkvouch bench fuzz`
 
-use super::{Context, bench_circuit::CircuitOptions, exit::Coded};
+use super::{
+    Context,
+    bench_circuit::{CircuitOptions, each, name},
+    exit::Coded,
+};
 use crate::{
     evm::Evm,
     verifier::{
@@ -13,7 +17,7 @@ use crate::{
 };
 use alloy::primitives::Bytes;
 use clap::Args;
-use eyre::{Result, WrapErr, eyre};
+use eyre::{Result, eyre};
 use serde::Serialize;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -45,13 +49,8 @@ struct Model {
 
 impl BenchFuzz {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
-        let mut models = Vec::new();
-        for folder in &self.folders {
-            let model = self.model(context, folder).await;
-            let model = model.wrap_err_with(|| format!("in {}", folder.display()))?;
-            context.ui.note(line(&model));
-            models.push(model);
-        }
+        let look = async |folder: &Path| self.model(context, folder).await;
+        let models = each(context, &self.folders, look, line).await?;
         let found = |model: &Model| {
             let first = model.report.disagreements.first()?;
             Some((model.name.clone(), model.report.disagreements.len(), first.clone()))
@@ -96,7 +95,7 @@ impl BenchFuzz {
             });
         }
         let mut model = Model {
-            name: folder.file_name().map_or_else(String::new, |name| name.display().to_string()),
+            name: name(folder),
             k: circuit.settings.run_args.logrows,
             instances: circuit.proof.instances.len(),
             report: fuzz::Report::default(),

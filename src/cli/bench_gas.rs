@@ -1,12 +1,15 @@
 //! `zkvouch bench gas`
 
-use super::{Context, bench_circuit::CircuitOptions};
+use super::{
+    Context,
+    bench_circuit::{CircuitOptions, each, name},
+};
 use crate::{
     evm::Hardfork,
     verifier::{GasReport, Kind, batch::BatchGas, lean::Breakdown, solc::CompilerOptions},
 };
 use clap::Args;
-use eyre::{Result, WrapErr, eyre};
+use eyre::{Result, eyre};
 use serde::Serialize;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -64,13 +67,8 @@ struct Model {
 
 impl BenchGas {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
-        let mut models = Vec::new();
-        for folder in &self.folders {
-            let model = self.model(context, folder).await;
-            let model = model.wrap_err_with(|| format!("in {}", folder.display()))?;
-            context.ui.note(line(&model));
-            models.push(model);
-        }
+        let look = async |folder: &Path| self.model(context, folder).await;
+        let models = each(context, &self.folders, look, line).await?;
         let all: Vec<&Model> = models.iter().collect();
         let few: Vec<&Model> =
             models.iter().filter(|model| model.instances <= FEW_INSTANCES).collect();
@@ -107,7 +105,7 @@ impl BenchGas {
         let lean = measured(&metadata.gas)?;
         let over_ezkl = |gas: u64| gas as f64 / ezkl.verify_gas as f64;
         Ok(Model {
-            name: folder.file_name().map_or_else(String::new, |name| name.display().to_string()),
+            name: name(folder),
             k: circuit.settings.run_args.logrows,
             instances: circuit.proof.instances.len(),
             proof_bytes: circuit.proof.proof.len(),

@@ -3,6 +3,7 @@
 use super::{
     Context,
     bench_calibrate::BenchCalibrate,
+    bench_circuit,
     bench_fuzz::BenchFuzz,
     bench_gas::BenchGas,
     exit::{Code, Coded},
@@ -76,7 +77,7 @@ impl Folder {
             found.ok_or_else(missing)
         };
         Ok(Self {
-            name: folder.file_name().map_or_else(String::new, |name| name.display().to_string()),
+            name: bench_circuit::name(folder),
             model: find(["model.onnx", "network.onnx"])?,
             data: find(["data.json", "input.json"])?,
             input: find(["input.json", "data.json"])?,

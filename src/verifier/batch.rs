@@ -5,13 +5,10 @@
 use super::{
     ArtifactFiles, BuildRequest, Error, GasReport, Result, VerifierArtifact, calldata,
     golden::{self, Verdict},
-    report,
+    matrix, report,
     solc::{self, Compiler, CompilerOptions},
 };
-use crate::{
-    evm::{Evm, INIT_CODE_LIMIT, RUNTIME_CODE_LIMIT},
-    files,
-};
+use crate::{evm::Evm, files};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -68,9 +65,7 @@ pub async fn build(
             Err(solc::Error::StackTooDeep { .. }) => continue,
             Err(error) => return Err(error.into()),
         };
-        if contract.runtime_code.len() <= RUNTIME_CODE_LIMIT
-            && contract.init_code.len() <= INIT_CODE_LIMIT
-        {
+        if matrix::fits(&contract) {
             fitting = Some(contract);
             break;
         }
@@ -90,7 +85,7 @@ pub async fn build(
         if let Some((proof, instances)) = &sample {
             let verify = golden::check_batch(&mut evm, deployed.address, shape, proof, instances)?;
             let calldata = calldata::encode_verify_many([(&proof[..], &instances[..])]);
-            one = Some((verify, report::calldata_gas(&calldata), calldata.len()));
+            one = Some((verify, report::calldata_gas(&calldata)));
             for proofs in SIZES {
                 let batch = std::iter::repeat_n((&proof[..], &instances[..]), proofs);
                 let calldata = calldata::encode_verify_many(batch);
@@ -109,8 +104,8 @@ pub async fn build(
         .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
     let report = GasReport {
         hardfork,
-        verify_gas: one.map(|(gas, ..)| gas),
-        calldata_gas: one.map(|(_, gas, _)| gas),
+        verify_gas: one.map(|(gas, _)| gas),
+        calldata_gas: one.map(|(_, gas)| gas),
         deploy_gas: deployed.gas_used,
         runtime_size: deployed.runtime_code.len(),
         init_size: contract.init_code.len(),
@@ -154,6 +149,7 @@ pub fn read(folder: &Path) -> Result<Option<VerifierArtifact>> {
 mod tests {
     use super::*;
     use crate::{
+        evm::RUNTIME_CODE_LIMIT,
         field::Felt,
         verifier::{
             Sample, Shape, VerifierSource,

@@ -153,7 +153,8 @@ pub(super) async fn choose<'c>(
     }
 }
 
-fn fits(contract: &CompiledContract) -> bool {
+/// Whether a public chain takes it.
+pub(super) fn fits(contract: &CompiledContract) -> bool {
     size(contract) <= RUNTIME_CODE_LIMIT && contract.init_code.len() <= INIT_CODE_LIMIT
 }
 
