@@ -26,7 +26,7 @@
 //! ```
 //!
 //! [`project::Project::verifier_request`] and its siblings turn a built project into what
-//! [`chain::deploy`] and [`chain::core`] take; [`verifier::VerifierArtifact::verify`] asks the compiled
+//! [`chain::deploy`] and [`chain::contracts`] take; [`verifier::VerifierArtifact::verify`] asks the compiled
 //! verifier in an in-process EVM.
 
 pub mod accuracy;
@@ -38,7 +38,7 @@ pub mod engine;
 pub mod evm;
 pub mod field;
 pub mod files;
-pub mod identity;
+pub mod model;
 pub mod project;
 pub mod srs;
 pub mod toolchain;

@@ -2,13 +2,11 @@
 //! code does what it is meant to do.
 
 use super::{
-    Error, Mode, Result,
-    broadcast::About,
-    create2,
+    Error, Mode, Result, create2,
     deployments::{self, Compiler, Deployments, Entry, Model, Role, Srs},
     policy,
     submit::{self, Claim, Function},
-    tx::{self, Call, Receipt, Sender, Simulation},
+    tx::{self, Call, Receipt, Sender, Simulation, journal::About},
 };
 use crate::calldata;
 use alloy::{

@@ -3,7 +3,7 @@
 //! The file is for people and tools, and belongs into version control. Two processes may write at
 //! once without losing each other's entries, and a file that cannot be read is never overwritten.
 
-use crate::{files, identity::ModelIdentity};
+use crate::{files, model::identity::ModelIdentity};
 use alloy::primitives::{Address, B256, TxHash};
 use serde::{Deserialize, Serialize};
 use std::{

@@ -1,7 +1,9 @@
 //! The errors of deploying and submitting.
 
 use super::{
-    anvil, broadcast, create2, deployments, endpoint, fees, rpc, signer, tx, verify_source,
+    account, create2, deployments, explorer,
+    node::{anvil, endpoint, rpc},
+    tx::{self, fees, journal},
 };
 use alloy::primitives::{Address, B256, Bytes};
 use deployments::ModelId;
@@ -272,7 +274,7 @@ pub enum Error {
     Anvil(#[from] anvil::Error),
     /// No usable account.
     #[error(transparent)]
-    Signer(#[from] signer::Error),
+    Signer(#[from] account::Error),
     /// Fees are not usable.
     #[error(transparent)]
     Fees(#[from] fees::Error),
@@ -284,10 +286,10 @@ pub enum Error {
     Deployments(#[from] deployments::Error),
     /// A source was not verified.
     #[error(transparent)]
-    VerifySource(#[from] verify_source::Error),
+    VerifySource(#[from] explorer::Error),
     /// The broadcast file is not usable.
     #[error(transparent)]
-    Broadcast(#[from] broadcast::Error),
+    Broadcast(#[from] journal::Error),
 }
 
 impl From<tx::Error> for Error {

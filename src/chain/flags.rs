@@ -2,8 +2,10 @@
 
 use super::{
     Mode, Result,
-    endpoint::{Endpoint, LOCAL_URL},
-    rpc::{Rpc, RpcOptions},
+    node::{
+        endpoint::{Endpoint, LOCAL_URL},
+        rpc::{Rpc, RpcOptions},
+    },
 };
 use std::{path::Path, time::Duration};
 
@@ -109,11 +111,13 @@ mod tests {
     use super::*;
     use crate::chain::{
         Error,
-        anvil::{AnvilNode, AnvilOptions},
-        endpoint, rpc,
-        signer::SignerOptions,
+        account::SignerOptions,
+        explorer::ExplorerOptions,
+        node::{
+            anvil::{AnvilNode, AnvilOptions},
+            endpoint, rpc,
+        },
         tx::TxOptions,
-        verify_source::ExplorerOptions,
     };
     use clap::{CommandFactory, Parser};
 

@@ -2,8 +2,8 @@
 //!
 //! ```no_run
 //! use zkvouch::chain::{
-//!     anvil::{AnvilNode, AnvilOptions},
-//!     signer::{SignerOptions, terminal_prompt},
+//!     node::anvil::{AnvilNode, AnvilOptions},
+//!     account::{SignerOptions, terminal_prompt},
 //!     tx::{Sender, TxOptions},
 //! };
 //!
@@ -19,23 +19,18 @@
 //! # }
 //! ```
 
-pub mod anvil;
-pub mod broadcast;
-pub mod core;
+pub mod account;
+pub mod contracts;
 pub mod create2;
 pub mod deploy;
 pub mod deployments;
-pub mod endpoint;
 mod error;
-pub mod fees;
+pub mod explorer;
 pub mod flags;
+pub mod node;
 pub mod policy;
-pub mod revert;
-pub mod rpc;
-pub mod signer;
 pub mod submit;
 pub mod tx;
-pub mod verify_source;
 
 pub use error::{Error, Result};
 

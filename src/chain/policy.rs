@@ -1,6 +1,6 @@
 //! What is allowed on which chain.
 
-use super::{Error, Result, anvil::ANVIL_CHAIN_ID, deployments::Srs};
+use super::{Error, Result, deployments::Srs, node::anvil::ANVIL_CHAIN_ID};
 
 /// Whether only we use the chain: Anvil's own id, or the user says so.
 pub fn is_local(chain_id: u64, declared: bool) -> bool {

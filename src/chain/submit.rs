@@ -5,13 +5,11 @@
 
 use super::{
     Error, Mode, Result,
-    broadcast::About,
     deploy::Outcome,
     deployments::{Entry, ModelId, Role},
+    node::rpc,
     policy,
-    revert::RevertDecoder,
-    rpc,
-    tx::{self, Call, Sender},
+    tx::{self, Call, Sender, journal::About, revert::RevertDecoder},
 };
 use crate::{
     calldata::{self, Shape, is_true},

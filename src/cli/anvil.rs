@@ -4,7 +4,7 @@ use super::{
     Context,
     exit::{Code, Coded},
 };
-use crate::chain::anvil::{ANVIL_CHAIN_ID, AnvilNode, AnvilOptions};
+use crate::chain::node::anvil::{ANVIL_CHAIN_ID, AnvilNode, AnvilOptions};
 use clap::Args;
 use eyre::Result;
 use serde_json::json;

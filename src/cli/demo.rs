@@ -1,16 +1,16 @@
 //! `zkvouch demo`: the main job.
 
 use super::{
-    Context, build, deploy::DeployOptions, exit::Coded, network, show, submit::SubmitOptions,
+    Context, build, deploy::DeployOptions, exit::Coded, opts, show, submit::SubmitOptions,
 };
 use crate::{
     accuracy::FloatModel,
     artifacts::{input::InputData, proof::Proof, settings::Settings},
     chain::{
         Mode,
-        anvil::{AnvilNode, AnvilOptions},
+        account::{SignerOptions, terminal_prompt},
         deploy::Deployer,
-        signer::{SignerOptions, terminal_prompt},
+        node::anvil::{AnvilNode, AnvilOptions},
         tx::TxOptions,
     },
     project::{BuildOptions, Project},

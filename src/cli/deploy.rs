@@ -1,9 +1,9 @@
 //! `zkvouch deploy`
 
-use super::{Context, network::Network};
+use super::{Context, opts::Network};
 use crate::{
     chain::{
-        core::{AddedModel, CoreRequest, DeployedCore, add_model, deploy_core},
+        contracts::{AddedModel, CoreRequest, DeployedCore, add_model, deploy_core},
         deploy::{Deployed, Deployer, Method, Outcome},
         tx::Sender,
     },

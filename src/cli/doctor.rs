@@ -5,7 +5,7 @@ use super::{
     exit::{Code, Coded},
 };
 use crate::{
-    chain::anvil::AnvilBinary,
+    chain::node::anvil::AnvilBinary,
     engine::{Engine, EngineConfig},
     files, toolchain,
     verifier::solc::{self, SolcRequest},

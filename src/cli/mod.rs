@@ -2,11 +2,7 @@
 
 mod accuracy;
 mod anvil;
-mod bench_calibrate;
-mod bench_circuit;
-mod bench_fuzz;
-mod bench_gas;
-mod bench_tune;
+mod bench;
 mod build;
 mod clean;
 mod demo;
@@ -15,7 +11,7 @@ mod doctor;
 pub mod exit;
 mod init;
 mod model;
-mod network;
+mod opts;
 pub mod output;
 mod prove;
 mod show;
@@ -100,7 +96,7 @@ enum Command {
     /// Compare the circuit's answers with the float model's over many observations.
     Accuracy(accuracy::Accuracy),
     /// Measure.
-    Bench(bench_tune::Bench),
+    Bench(bench::Bench),
     /// Remove the project's build folder.
     Clean(clean::Clean),
     /// Generate circuit settings for a model.

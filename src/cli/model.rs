@@ -3,12 +3,12 @@
 use super::{
     Context,
     deploy::{DeployOptions, outcome_data, outcome_text},
-    network::Network,
+    opts::Network,
 };
 use crate::{
     chain::{
         Error,
-        core::{ModelInfo, Status, list_models, retire_model, stop_model, transfer_ownership},
+        contracts::{ModelInfo, Status, list_models, retire_model, stop_model, transfer_ownership},
         deploy::{Deployer, Outcome},
         deployments::{Deployments, ModelId, Role},
     },

@@ -4,14 +4,14 @@ use super::{
     Context,
     deploy::{outcome_data, outcome_text},
     exit::Coded,
-    network::Network,
+    opts::Network,
     show,
 };
 use crate::{
     artifacts::proof::Proof,
     chain::{
         Error, Mode,
-        core::{Recorded, submit_to_ledger},
+        contracts::{Recorded, submit_to_ledger},
         deploy::Outcome,
         deployments::{Deployments, Role},
         submit::submit_proof,

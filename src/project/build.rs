@@ -17,7 +17,7 @@ use crate::{
     },
     engine::{self, CalibrateRequest, Engine, EnginePool, PooledEngine},
     files,
-    identity::ModelIdentity,
+    model::identity::ModelIdentity,
     srs::{self, Provenance},
     toolchain,
     tune::{self, CostModel, TuneRequest},

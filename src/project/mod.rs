@@ -26,7 +26,7 @@ use crate::{
     chain,
     engine::{self, Engine, EngineConfig, EnginePool},
     files,
-    identity::ModelIdentity,
+    model::identity::ModelIdentity,
     srs, toolchain, tune, verifier,
 };
 use config::Config;

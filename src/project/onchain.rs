@@ -7,7 +7,7 @@ use crate::{
         proof::Proof,
     },
     chain::{
-        core::{AddModel, Core, LedgerRequest, Tensor, TensorKind, default_gas_cap},
+        contracts::{AddModel, Core, LedgerRequest, Tensor, TensorKind, default_gas_cap},
         deploy::{Contract, Method, VerifierRequest},
         deployments::{Compiler, Deployments, Entry, Model, Srs},
         submit::{Claim, Function, SubmitRequest},

@@ -5,7 +5,7 @@ use crate::chain::{
     Error, Mode, create2,
     deploy::{Method, Outcome, VerifierRequest, deploy_contract, deploy_verifier},
     deployments::{Deployments, Model, Role, Srs},
-    rpc,
+    node::rpc,
     submit::{self, Function, SubmitRequest, submit_proof},
     tx,
 };
@@ -275,7 +275,7 @@ async fn a_development_srs_stays_local() {
     let options = AnvilOptions { chain_id: 11155111, ..Default::default() };
     let node = AnvilNode::spawn(options).await.expect("anvil runs");
     let folder = tempfile::tempdir().expect("a folder");
-    let key = crate::chain::signer::Secret::new("22".repeat(32));
+    let key = crate::chain::account::Secret::new("22".repeat(32));
     let wallet = Wallet::from_private_key(&key).expect("a key");
     let rich = json!([wallet.address(), "0xde0b6b3a7640000"]);
     ask(node.rpc(), "anvil_setBalance", rich).await;

@@ -1,7 +1,7 @@
 //! Nodes that are down, slow, wrong or no nodes at all.
 
 use super::*;
-use crate::chain::{
+use crate::chain::node::{
     endpoint::Endpoint,
     rpc::{Error, RpcOptions},
 };

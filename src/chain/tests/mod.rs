@@ -1,19 +1,19 @@
 //! Everything that needs a node, on real Anvil.
 
-mod core;
+mod contracts;
 mod deploying;
 mod failing_rpc;
 mod sending;
 
 use super::{
-    anvil::{AnvilNode, AnvilOptions},
-    broadcast::Run,
+    account::{Account, Wallet},
     deploy::Contract,
-    revert::RevertDecoder,
-    rpc::Rpc,
-    signer::{Account, Wallet},
+    node::{
+        anvil::{AnvilNode, AnvilOptions},
+        rpc::Rpc,
+    },
     submit::Claim,
-    tx::{Call, Sender, TxOptions},
+    tx::{Call, Sender, TxOptions, journal::Run, revert::RevertDecoder},
 };
 use crate::{calldata::Shape, field::Felt};
 use alloy::{

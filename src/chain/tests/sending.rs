@@ -2,10 +2,8 @@
 
 use super::*;
 use crate::chain::{
-    broadcast::Journal,
-    fees::Fees,
-    signer::Secret,
-    tx::{Error, MAX_TRANSACTION_GAS},
+    account::Secret,
+    tx::{Error, MAX_TRANSACTION_GAS, fees::Fees, journal::Journal},
 };
 use alloy::{
     consensus::Transaction as _,
@@ -358,8 +356,8 @@ async fn lossy(node: &AnvilNode, drops: &[&'static str]) -> Rpc {
             });
         }
     });
-    let endpoint = crate::chain::endpoint::Endpoint::new(url.parse().expect("a URL"));
-    let options = crate::chain::rpc::RpcOptions { retries: 0, ..Default::default() };
+    let endpoint = crate::chain::node::endpoint::Endpoint::new(url.parse().expect("a URL"));
+    let options = crate::chain::node::rpc::RpcOptions { retries: 0, ..Default::default() };
     Rpc::connect(endpoint.expect("http"), options).await.expect("connected")
 }
 

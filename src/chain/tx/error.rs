@@ -1,10 +1,13 @@
 //! What can go wrong with a transaction.
 
 use crate::chain::{
-    broadcast,
-    fees::{self, Fees},
-    revert::Revert,
-    rpc, signer,
+    account,
+    node::rpc,
+    tx::{
+        fees::{self, Fees},
+        journal,
+        revert::Revert,
+    },
 };
 use alloy::primitives::{Address, TxHash, U256, utils::format_ether};
 use std::time::Duration;
@@ -157,13 +160,13 @@ pub enum Error {
     Fees(#[from] fees::Error),
     /// The account could not be used.
     #[error(transparent)]
-    Signer(#[from] signer::Error),
+    Signer(#[from] account::Error),
     /// The node could not be talked to.
     #[error(transparent)]
     Rpc(#[from] rpc::Error),
     /// The broadcast file could not be kept.
     #[error(transparent)]
-    Broadcast(#[from] broadcast::Error),
+    Broadcast(#[from] journal::Error),
 }
 
 /// A transaction that was sent and may still be mined.

@@ -2,15 +2,18 @@
 //! and replaced with a higher fee when they are stuck.
 
 mod error;
-mod flight;
+pub mod fees;
+pub mod journal;
+pub mod revert;
+mod send;
 mod sender;
 
 pub use error::{Error, NotMined, Result};
 pub use sender::Sender;
 
-use super::{
-    broadcast,
+use super::tx::{
     fees::{self, Fees},
+    journal,
 };
 use alloy::{
     network::TransactionBuilder,
@@ -85,25 +88,25 @@ pub struct Call {
     /// What it is for, in a few words, for messages.
     pub label: String,
     /// What the broadcast file says about it.
-    pub about: broadcast::About,
+    pub about: journal::About,
 }
 
 impl Call {
     /// A call of a contract.
     pub fn new(to: Address, input: Bytes, label: impl Into<String>) -> Self {
-        let about = broadcast::About { contract_address: Some(to), ..Default::default() };
+        let about = journal::About { contract_address: Some(to), ..Default::default() };
         Self { to: Some(to), input, value: U256::ZERO, label: label.into(), about }
     }
 
     /// The creation of a contract.
     pub fn create(init_code: Bytes, label: impl Into<String>) -> Self {
-        let (value, about) = (U256::ZERO, broadcast::About::default());
+        let (value, about) = (U256::ZERO, journal::About::default());
         Self { to: None, input: init_code, value, label: label.into(), about }
     }
 
     /// The same with more for the broadcast file.
     #[must_use]
-    pub fn about(mut self, about: broadcast::About) -> Self {
+    pub fn about(mut self, about: journal::About) -> Self {
         self.about = about;
         self
     }

@@ -2,11 +2,9 @@
 
 use super::{Call, Error, MAX_TRANSACTION_GAS, Result, Simulation, TxOptions};
 use crate::chain::{
-    broadcast::Journal,
-    fees::Fees,
-    revert::RevertDecoder,
-    rpc::{self, Rpc},
-    signer::{self, Account},
+    account::{self, Account},
+    node::rpc::{self, Rpc},
+    tx::{fees::Fees, journal::Journal, revert::RevertDecoder},
 };
 use alloy::{
     eips::BlockNumberOrTag,
@@ -30,7 +28,7 @@ pub struct Sender {
 impl Sender {
     /// A sender for that account; Anvil's public accounts are refused off Anvil's chain.
     pub fn new(rpc: Rpc, account: Account, options: TxOptions) -> Result<Self> {
-        signer::check_test_key(account.address(), rpc.chain_id())?;
+        account::check_test_key(account.address(), rpc.chain_id())?;
         let next_nonce = Mutex::new(options.nonce);
         Ok(Self { rpc, account, options, decoder: RevertDecoder::new(), journal: None, next_nonce })
     }

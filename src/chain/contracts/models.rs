@@ -7,15 +7,13 @@ use super::{
     schema::Tensor,
 };
 use crate::chain::{
-    Error, Mode, Result,
-    broadcast::About,
-    create2,
+    Error, Mode, Result, create2,
     deploy::{Deployed, Deployer, Outcome},
     deployments::{Model, ModelId, Role},
+    node::rpc::Rpc,
     policy,
-    rpc::Rpc,
     submit::{self, Claim, words_text},
-    tx::{Call, Sender},
+    tx::{Call, Sender, journal::About},
 };
 use alloy::{
     primitives::{Address, B256, U256},

@@ -4,7 +4,10 @@
 //! for), and Etherscan's (`module=contract&action=verifysourcecode`, then `checkverifystatus`),
 //! which Blockscout speaks too.
 
-use super::{anvil::ANVIL_CHAIN_ID, endpoint::Endpoint, rpc::install_tls, signer::Secret};
+use super::{
+    account::Secret,
+    node::{anvil::ANVIL_CHAIN_ID, endpoint::Endpoint, rpc::install_tls},
+};
 use alloy::primitives::{Address, Bytes, TxHash};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};

@@ -8,8 +8,7 @@ use crate::{
     calldata::encode_verify_proof,
     chain::{
         Error, Mode,
-        broadcast::Journal,
-        core::{
+        contracts::{
             AddModel, AddedModel, Core, CoreRequest, LedgerRequest, ModelInfo, Prediction,
             Recorded, Status, Submitted, Tensor, TensorKind, add_model, decoder, default_gas_cap,
             deploy_core, is_already_recorded, list_models, prediction_id, retire_model, stop_model,
@@ -17,6 +16,7 @@ use crate::{
         },
         deploy::{Deployer, Outcome, VerifierRequest},
         deployments::{Deployments, Model, Role, Srs},
+        tx::journal::Journal,
     },
     field::Scale,
 };
@@ -30,7 +30,7 @@ fn tree_model() -> Model {
     let file: serde_json::Value = serde_json::from_str(text).expect("JSON");
     let hash = |name: &str| file["parts"][name].as_str().expect("hex").parse().expect("32 bytes");
     let hashes = [hash("onnxHash"), hash("settingsHash"), hash("srsHash"), hash("vkHash")];
-    let tensors = crate::chain::core::descriptor(&tree_tensors()).expect("fits");
+    let tensors = crate::chain::contracts::descriptor(&tree_tensors()).expect("fits");
     assert_eq!(file["descriptor"], alloy::hex::encode_prefixed(tensors));
     Model::new("tree", hashes, file["parts"]["engine"].as_str().expect("text"), Srs::UnsafeDev)
 }

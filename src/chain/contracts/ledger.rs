@@ -9,12 +9,11 @@ use crate::{
     calldata::Shape,
     chain::{
         Error, Mode, Result,
-        broadcast::About,
         deploy::Outcome,
         deployments::{Deployments, ModelId, Role},
         policy,
         submit::{Claim, check_code, words_text},
-        tx::{self, Call, Receipt, Sender, Simulation},
+        tx::{self, Call, Receipt, Sender, Simulation, journal::About},
     },
     field::Felt,
 };

@@ -1,6 +1,6 @@
 //! `zkvouch bench calibrate`
 
-use super::{Context, tune::duration};
+use crate::cli::{Context, tune::duration};
 use crate::{
     engine::Engine,
     tune::{Calibration, calibration::MeasuredCircuit},

@@ -4,10 +4,10 @@
 mod process;
 
 use super::{
-    create2,
     endpoint::Endpoint,
     rpc::{self, Rpc, RpcOptions},
 };
+use crate::chain::create2;
 use crate::toolchain::{self, NpmPackage};
 use process::Process;
 use std::{
@@ -444,7 +444,7 @@ mod tests {
     #[test]
     fn it_dies_with_us_however_we_die() {
         let mut holder = Command::new(std::env::current_exe().expect("known"))
-            .args(["--exact", "chain::anvil::tests::hold_a_node", "--ignored", "--nocapture"])
+            .args(["--exact", "chain::node::anvil::tests::hold_a_node", "--ignored", "--nocapture"])
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

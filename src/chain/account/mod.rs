@@ -5,7 +5,7 @@ mod keystore;
 
 pub use dev::{ANVIL_ADDRESSES, check_test_key};
 
-use super::anvil::ANVIL_CHAIN_ID;
+use super::node::anvil::ANVIL_CHAIN_ID;
 use alloy::{network::EthereumWallet, primitives::Address, signers::local::PrivateKeySigner};
 use dev::ANVIL_KEYS;
 use keystore::{foundry_keystores, keystore_in, keystore_of, open_keystore};
@@ -405,7 +405,7 @@ fn ask(prompt: Prompt<'_>, what: &str, remedy: &'static str) -> Result<Secret> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chain::anvil::{AnvilNode, AnvilOptions};
+    use crate::chain::node::anvil::{AnvilNode, AnvilOptions};
     use alloy::primitives::address;
     use clap::Parser;
 

@@ -1,10 +1,7 @@
 //! `zkvouch bench fuzz`
 
-use super::{
-    Context,
-    bench_circuit::{CircuitOptions, each, name},
-    exit::Coded,
-};
+use super::circuit::{CircuitOptions, each, name};
+use crate::cli::{Context, exit::Coded};
 use crate::{
     evm::Evm,
     verifier::{

@@ -3,9 +3,9 @@
 use super::{Call, Error, NotMined, Receipt, Result, Sender, Simulation};
 use crate::{
     chain::{
-        fees::Fees,
-        rpc,
-        signer::{Account, Wallet},
+        account::{Account, Wallet},
+        node::rpc,
+        tx::fees::Fees,
     },
     toolchain,
 };

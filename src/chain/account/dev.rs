@@ -1,7 +1,7 @@
 //! Anvil's accounts, whose keys everybody knows.
 
 use super::{Error, Result};
-use crate::chain::anvil::ANVIL_CHAIN_ID;
+use crate::chain::node::anvil::ANVIL_CHAIN_ID;
 use alloy::primitives::{Address, address};
 
 /// Refuses Anvil's public accounts anywhere but on Anvil's own chain.

@@ -1,6 +1,6 @@
 //! The contracts' ABIs and code, from contracts/artifacts/.
 
-use crate::chain::{deploy::Contract, revert::RevertDecoder, submit};
+use crate::chain::{deploy::Contract, submit, tx::revert::RevertDecoder};
 use alloy::{json_abi::JsonAbi, primitives::Bytes};
 use serde::Deserialize;
 use std::sync::LazyLock;

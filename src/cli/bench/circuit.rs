@@ -1,6 +1,6 @@
 //! What `bench gas` and `bench fuzz` look at: a circuit of a folder's model, built for the purpose.
 
-use super::Context;
+use crate::cli::Context;
 use crate::{
     artifacts::{proof::Proof, run_args::RunArgs, settings::Settings},
     engine::Engine,

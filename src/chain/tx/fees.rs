@@ -1,9 +1,7 @@
 //! What a transaction offers for gas, in wei per gas.
 
-use super::{
-    rpc::{self, Rpc},
-    tx::TxOptions,
-};
+use super::TxOptions;
+use crate::chain::node::rpc::{self, Rpc};
 use alloy::{
     consensus::Transaction as _,
     network::TransactionBuilder,

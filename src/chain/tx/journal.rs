@@ -1,7 +1,7 @@
 //! `broadcast/<name>/<chain id>/run-latest.json`, in the shape that `forge script` writes and that
 //! wagmi's CLI and others read; also what `--resume` goes on from.
 
-use super::tx::Call;
+use super::Call;
 use crate::files;
 use alloy::{
     primitives::{Address, Bytes, TxHash, U256},
@@ -349,7 +349,7 @@ fn commit(root: &Path) -> Option<String> {
 mod tests {
     use super::*;
 
-    const FORGE: &str = include_str!("testdata/forge-run-latest.json");
+    const FORGE: &str = include_str!("../testdata/forge-run-latest.json");
 
     #[test]
     fn the_shape_is_the_one_that_forge_writes() {

@@ -1,9 +1,7 @@
 //! `zkvouch bench gas`
 
-use super::{
-    Context,
-    bench_circuit::{CircuitOptions, each, name},
-};
+use super::circuit::{CircuitOptions, each, name};
+use crate::cli::Context;
 use crate::{
     evm::Hardfork,
     verifier::{GasReport, Kind, batch::BatchGas, lean::Breakdown, solc::CompilerOptions},

@@ -4,12 +4,11 @@ use super::Context;
 use crate::{
     chain::{
         Mode,
-        broadcast::Journal,
-        core,
+        account::{Account, SignerOptions, terminal_prompt},
+        contracts,
         flags::{BroadcastFlags, RpcFlags},
-        rpc::Rpc,
-        signer::{Account, SignerOptions, terminal_prompt},
-        tx::{Sender, TxOptions},
+        node::rpc::Rpc,
+        tx::{Sender, TxOptions, journal::Journal},
     },
     project::Project,
 };
@@ -101,7 +100,7 @@ pub(super) fn sender(
     resume: bool,
 ) -> Result<Sender> {
     let chain_id = rpc.chain_id();
-    let sender = Sender::new(rpc, account, options.clone())?.with_decoder(core::decoder());
+    let sender = Sender::new(rpc, account, options.clone())?.with_decoder(contracts::decoder());
     Ok(match mode {
         Mode::DryRun => sender,
         Mode::Broadcast => sender.with_journal(Journal::start(root, command, chain_id, resume)?),

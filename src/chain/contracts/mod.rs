@@ -4,12 +4,12 @@
 //! proxy with [`SALT`]: an address depends on the constructor's arguments
 //! alone, whoever deploys.
 
-mod contracts;
+mod artifact;
 mod ledger;
 mod models;
 mod schema;
 
-pub use contracts::{Artifact, Name, artifact, bindings, decoder, standard_input};
+pub use artifact::{Artifact, Name, artifact, bindings, decoder, standard_input};
 pub use ledger::{
     LedgerRequest, Prediction, Recorded, Submitted, is_already_recorded, prediction_id,
     submit_to_ledger,
@@ -25,7 +25,7 @@ use super::{
     create2::{self, SALT},
     deploy::{Contract, Deployed, Deployer, Kind, Method},
     deployments::Role,
-    rpc::Rpc,
+    node::rpc::Rpc,
 };
 use alloy::{
     network::TransactionBuilder,

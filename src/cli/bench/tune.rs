@@ -1,11 +1,8 @@
 //! `zkvouch bench`
 
-use super::{
+use super::circuit;
+use crate::cli::{
     Context,
-    bench_calibrate::BenchCalibrate,
-    bench_circuit,
-    bench_fuzz::BenchFuzz,
-    bench_gas::BenchGas,
     exit::{Code, Coded},
     tune::{TuneOptions, pool},
 };
@@ -17,34 +14,15 @@ use crate::{
     tune::{self, Candidate, Prove, Trial, TuneReport, trial::Times},
     verifier::Kind,
 };
-use clap::{Args, Subcommand};
+use clap::Args;
 use eyre::{Result, bail};
 use serde::Serialize;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// zkvouch bench
-#[derive(Args, Debug)]
-pub(super) struct Bench {
-    #[command(subcommand)]
-    what: What,
-}
-
-#[derive(Debug, Subcommand)]
-enum What {
-    /// Compare tuned circuits with ezkl's own calibration, model by model.
-    Tune(BenchTune),
-    /// Compare the lean verifier's gas with ezkl's, model by model.
-    Gas(BenchGas),
-    /// Let ezkl's verifier and the lean one decide mutated proofs: they must agree on each.
-    Fuzz(BenchFuzz),
-    /// Measure what proofs cost on this machine, for what `tune` and `build` expect of circuits.
-    Calibrate(BenchCalibrate),
-}
-
 /// zkvouch bench tune
 #[derive(Args, Debug)]
-struct BenchTune {
+pub(super) struct BenchTune {
     /// Folders with model.onnx or network.onnx and data.json or input.json.
     #[arg(required = true)]
     folders: Vec<PathBuf>,
@@ -77,7 +55,7 @@ impl Folder {
             found.ok_or_else(missing)
         };
         Ok(Self {
-            name: bench_circuit::name(folder),
+            name: circuit::name(folder),
             model: find(["model.onnx", "network.onnx"])?,
             data: find(["data.json", "input.json"])?,
             input: find(["input.json", "data.json"])?,
@@ -116,19 +94,8 @@ struct Model {
     tuning_seconds: f64,
 }
 
-impl Bench {
-    pub(super) async fn run(self, context: &Context) -> Result<()> {
-        match self.what {
-            What::Gas(bench) => bench.run(context).await,
-            What::Fuzz(bench) => bench.run(context).await,
-            What::Calibrate(bench) => bench.run(context).await,
-            What::Tune(command) => command.run(context).await,
-        }
-    }
-}
-
 impl BenchTune {
-    async fn run(self, context: &Context) -> Result<()> {
+    pub(super) async fn run(self, context: &Context) -> Result<()> {
         let folders: Vec<_> =
             self.folders.iter().map(|path| Folder::find(path)).collect::<Result<_>>()?;
         let search = pool(context, None)?;

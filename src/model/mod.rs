@@ -1,0 +1,3 @@
+//! The nouns that everything else speaks of: which model, which proof, which values.
+
+pub mod identity;
