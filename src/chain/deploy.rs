@@ -456,7 +456,7 @@ pub(crate) async fn check_golden(
         Ok(true) => {}
         Ok(false) => return Err(Error::GoldenRejected { address }),
         // Few nodes lack state overrides; the check after deployment remains.
-        Err(error @ super::rpc::Error::Refused { .. }) if code.is_some() => {
+        Err(error @ super::node::rpc::Error::Refused { .. }) if code.is_some() => {
             tracing::warn!(%error, "the verifier can't be tried before it is deployed");
             return Ok(());
         }

@@ -53,7 +53,7 @@ impl Demo {
         // A chain that ends with this process leaves no record in the project: its files would
         // name addresses at which there is nothing.
         let records = tempfile::tempdir()?;
-        let sender = network::sender(
+        let sender = opts::sender(
             node.rpc().clone(),
             account,
             &options,

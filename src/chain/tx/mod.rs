@@ -11,15 +11,13 @@ mod sender;
 pub use error::{Error, NotMined, Result};
 pub use sender::Sender;
 
-use super::tx::{
-    fees::{self, Fees},
-    journal,
-};
+use super::tx::fees::Fees;
 use alloy::{
     network::TransactionBuilder,
     primitives::{Address, B256, Bytes, TxHash, U256},
     rpc::types::{Log, TransactionReceipt, TransactionRequest},
 };
+use fees::Fees;
 
 /// EIP-7825: the most gas that one transaction may have, since Osaka.
 pub const MAX_TRANSACTION_GAS: u64 = 1 << 24;
