@@ -11,7 +11,6 @@ mod sender;
 pub use error::{Error, NotMined, Result};
 pub use sender::Sender;
 
-use super::tx::fees::Fees;
 use alloy::{
     network::TransactionBuilder,
     primitives::{Address, B256, Bytes, TxHash, U256},
