@@ -5,15 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 use zkvouch::{
-    artifacts::{
-        GroupKind::{self, Input, Output, ProcessedInput, ProcessedOutput, ProcessedParam},
-        InputData, OnnxFile, Proof, Settings, VkHeader, Witness,
-    },
+    artifacts::{InputData, OnnxFile, ProofFile, Settings, VkHeader, Witness},
     field::Felt,
 };
 
 /// Each case, with the kind and the length of each group of instances.
-const CASES: &[(&str, &[(GroupKind, usize)])] = &[
+const CASES: &[(&str, &[(TensorKind, usize)])] = &[
     ("public_fixed_public", &[(Input, 3), (Input, 2), (Output, 2), (Output, 1)]),
     ("private_fixed_public", &[(Output, 2), (Output, 1)]),
     (
@@ -47,7 +44,7 @@ fn settings(case: &str) -> Settings {
 }
 
 fn proof(case: &str) -> Proof {
-    Proof::read(&golden().join(case).join("proof.json")).expect("valid")
+    ProofFile::read(&golden().join(case).join("proof.json")).expect("valid")
 }
 
 #[test]
@@ -114,7 +111,7 @@ fn instances_are_the_witness_in_the_layouts_order() {
             expected.extend(witness.outputs.iter().flatten());
         }
         expected.extend(hashes(&witness.processed_outputs));
-        assert_eq!(proof.instances, expected, "{case}");
+        assert_eq!(proof.proof.instances, expected, "{case}");
     }
 }
 

@@ -9,37 +9,17 @@ use super::{
     run_args::Visibility,
     settings::{InputType, Settings},
 };
-use crate::field::{Error as FieldError, Felt, Scale};
+use crate::{
+    field::{Error as FieldError, Felt, Scale},
+    model::schema::TensorKind,
+};
 use serde::Serialize;
-
-/// What a group of instances is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GroupKind {
-    /// The Poseidon hash of an input tensor.
-    ProcessedInput,
-    /// The Poseidon hash of all parameters.
-    ProcessedParam,
-    /// A public input tensor.
-    Input,
-    /// A public output tensor.
-    Output,
-    /// The Poseidon hash of an output tensor.
-    ProcessedOutput,
-}
-
-impl GroupKind {
-    /// Whether the group is a hash rather than numbers.
-    pub fn is_hash(self) -> bool {
-        matches!(self, Self::ProcessedInput | Self::ProcessedParam | Self::ProcessedOutput)
-    }
-}
 
 /// Instances that belong together: one tensor, or one hash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct InstanceGroup {
     /// What it is.
-    pub kind: GroupKind,
+    pub kind: TensorKind,
     /// The number of the tensor among the model's inputs or outputs; 0 for parameters.
     pub tensor: usize,
     /// The tensor's shape, row-major; `[1]` for a hash.
@@ -89,34 +69,34 @@ impl InstanceLayout {
         let mut layout = Self::default();
         let mut shapes = settings.model_instance_shapes.iter();
         for tensor in 0..args.input_visibility.hashes(settings.model_input_scales.len()) {
-            layout.push_hash(GroupKind::ProcessedInput, tensor_of(&args.input_visibility, tensor));
+            layout.push_hash(TensorKind::ProcessedInput, tensor_of(&args.input_visibility, tensor));
         }
         for _ in 0..args.param_visibility.hashes(1) {
-            layout.push_hash(GroupKind::ProcessedParam, 0);
+            layout.push_hash(TensorKind::ProcessedParam, 0);
         }
         if args.input_visibility == Visibility::Public {
             let (scales, types) = (&settings.model_input_scales, &settings.input_types);
-            layout.push_tensors(GroupKind::Input, &mut shapes, scales, types.as_deref());
+            layout.push_tensors(TensorKind::Input, &mut shapes, scales, types.as_deref());
         }
         if args.output_visibility == Visibility::Public {
             let (scales, types) = (&settings.model_output_scales, &settings.output_types);
-            layout.push_tensors(GroupKind::Output, &mut shapes, scales, types.as_deref());
+            layout.push_tensors(TensorKind::Output, &mut shapes, scales, types.as_deref());
         }
         for tensor in 0..args.output_visibility.hashes(settings.model_output_scales.len()) {
             layout
-                .push_hash(GroupKind::ProcessedOutput, tensor_of(&args.output_visibility, tensor));
+                .push_hash(TensorKind::ProcessedOutput, tensor_of(&args.output_visibility, tensor));
         }
         layout
     }
 
-    fn push_hash(&mut self, kind: GroupKind, tensor: usize) {
+    fn push_hash(&mut self, kind: TensorKind, tensor: usize) {
         let (scale, input_type) = (None, None);
         self.push(InstanceGroup { kind, tensor, shape: vec![1], scale, input_type, offset: 0 });
     }
 
     fn push_tensors<'a>(
         &mut self,
-        kind: GroupKind,
+        kind: TensorKind,
         shapes: &mut impl Iterator<Item = &'a Vec<usize>>,
         scales: &[Scale],
         types: Option<&[InputType]>,
@@ -136,7 +116,7 @@ impl InstanceLayout {
     }
 
     /// The groups of one kind.
-    pub fn of_kind(&self, kind: GroupKind) -> impl Iterator<Item = &InstanceGroup> {
+    pub fn of_kind(&self, kind: TensorKind) -> impl Iterator<Item = &InstanceGroup> {
         self.groups.iter().filter(move |group| group.kind == kind)
     }
 
@@ -215,15 +195,15 @@ pub struct DecodedInstances {
 impl DecodedInstances {
     /// The output tensors, in the model's order; hashed ones are left out.
     pub fn outputs(&self) -> impl Iterator<Item = &[f64]> {
-        self.numbers(GroupKind::Output)
+        self.numbers(TensorKind::Output)
     }
 
     /// The public input tensors, in the model's order.
     pub fn inputs(&self) -> impl Iterator<Item = &[f64]> {
-        self.numbers(GroupKind::Input)
+        self.numbers(TensorKind::Input)
     }
 
-    fn numbers(&self, kind: GroupKind) -> impl Iterator<Item = &[f64]> {
+    fn numbers(&self, kind: TensorKind) -> impl Iterator<Item = &[f64]> {
         self.groups.iter().filter(move |group| group.group.kind == kind).filter_map(|group| {
             match &group.values {
                 Values::Numbers(numbers) => Some(numbers.as_slice()),
@@ -267,7 +247,12 @@ mod tests {
 
     /// Two inputs of 3 and 2 elements, two outputs of 2 each, as in the proofs that the orders
     /// below were read from.
-    fn two(inputs: Value, params: Value, outputs: Value, shapes: Value) -> Vec<(GroupKind, usize)> {
+    fn two(
+        inputs: Value,
+        params: Value,
+        outputs: Value,
+        shapes: Value,
+    ) -> Vec<(TensorKind, usize)> {
         let mut value = sample();
         value["run_args"]["input_visibility"] = inputs;
         value["run_args"]["param_visibility"] = params;
@@ -281,7 +266,7 @@ mod tests {
         let mut offset = 0;
         for group in &layout.groups {
             assert_eq!(group.offset, offset);
-            assert_eq!(group.scale.is_none(), group.kind.is_hash());
+            assert_eq!(group.scale.is_none(), !group.kind.is_number());
             offset += group.len();
         }
         assert_eq!(layout.len, offset);
@@ -290,7 +275,7 @@ mod tests {
 
     #[test]
     fn the_order_is_the_one_in_real_proofs() {
-        use GroupKind::*;
+        use TensorKind::*;
         let hashed = json!({"Hashed": {"hash_is_public": true, "outlets": []}});
         let second = json!({"Hashed": {"hash_is_public": false, "outlets": [1]}});
         let fixed = json!("Fixed");

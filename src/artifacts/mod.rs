@@ -14,9 +14,9 @@ pub mod witness;
 
 pub use self::{
     input::InputData,
-    layout::{DecodedInstances, GroupKind, InstanceGroup, InstanceLayout},
+    layout::{DecodedInstances, InstanceGroup, InstanceLayout},
     onnx::OnnxFile,
-    proof::Proof,
+    proof::ProofFile,
     run_args::{CheckMode, RunArgs, Visibility},
     settings::{InputType, Settings},
     vk::VkHeader,

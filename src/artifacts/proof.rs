@@ -2,12 +2,14 @@
 
 use super::{
     BeFelt, Kind, LeFelt, Result, be_felts, invalid,
-    layout::{DecodedInstances, GroupKind, InstanceLayout},
+    layout::{DecodedInstances, InstanceLayout},
     le_felts,
     settings::Settings,
 };
-use crate::field::Felt;
-use alloy::primitives::Bytes;
+use crate::{
+    field::Felt,
+    model::{proof::Proof, schema::TensorKind},
+};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -37,15 +39,13 @@ pub struct PrettyElements {
     pub outputs: Vec<Vec<Felt>>,
 }
 
-/// A proof. What was read holds together; whether it fits a circuit is [`Proof::check`]'s matter,
+/// A proof. What was read holds together; whether it fits a circuit is [`ProofFile::check`]'s matter,
 /// and whether it is valid the verifier's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Proof {
-    /// The public values, in the order of [`InstanceLayout`].
-    pub instances: Vec<Felt>,
-    /// The proof itself: curve points and scalars, 32 bytes a coordinate or scalar, big endian.
-    pub proof: Bytes,
+pub struct ProofFile {
+    /// The proof with its public values, in the order of [`InstanceLayout`].
+    pub proof: Proof,
     /// The version of ezkl.
     pub version: String,
     /// When it was made: milliseconds since 1970.
@@ -90,7 +90,7 @@ impl From<RawPretty> for PrettyElements {
     }
 }
 
-impl Proof {
+impl ProofFile {
     /// Reads a proof and checks that its parts agree with each other.
     ///
     /// # Errors
@@ -126,8 +126,7 @@ impl Proof {
             }
         };
         Ok(Self {
-            instances,
-            proof: raw.proof.into(),
+            proof: Proof { bytes: raw.proof.into(), instances },
             version: raw.version,
             timestamp: raw.timestamp,
             pretty: raw.pretty_public_inputs.map(PrettyElements::from),
@@ -151,13 +150,14 @@ impl Proof {
         self.decode(&layout)?;
         let Some(pretty) = &self.pretty else { return Ok(()) };
         for (field, kind, tensors) in [
-            ("processed_inputs", GroupKind::ProcessedInput, &pretty.processed_inputs),
-            ("processed_params", GroupKind::ProcessedParam, &pretty.processed_params),
-            ("inputs", GroupKind::Input, &pretty.inputs),
-            ("outputs", GroupKind::Output, &pretty.outputs),
-            ("processed_outputs", GroupKind::ProcessedOutput, &pretty.processed_outputs),
+            ("processed_inputs", TensorKind::ProcessedInput, &pretty.processed_inputs),
+            ("processed_params", TensorKind::ProcessedParam, &pretty.processed_params),
+            ("inputs", TensorKind::Input, &pretty.inputs),
+            ("outputs", TensorKind::Output, &pretty.outputs),
+            ("processed_outputs", TensorKind::ProcessedOutput, &pretty.processed_outputs),
         ] {
-            let expected = layout.of_kind(kind).flat_map(|group| group.slice(&self.instances));
+            let expected =
+                layout.of_kind(kind).flat_map(|group| group.slice(&self.proof.instances));
             if !expected.eq(tensors.iter().flatten()) {
                 let field = format!("pretty_public_inputs.{field}");
                 let message = "does not repeat the proof's instances; one of the two was altered. Make the \
@@ -173,7 +173,7 @@ impl Proof {
     /// # Errors
     /// If the proof has more or fewer instances than the layout, or one that is no number.
     pub fn decode(&self, layout: &InstanceLayout) -> Result<DecodedInstances> {
-        layout.decode(&self.instances).map_err(|error| {
+        layout.decode(&self.proof.instances).map_err(|error| {
             let message = format!(
                 "{error}; the proof belongs to another circuit or was altered, so prove again with \
                  these settings"
@@ -213,8 +213,8 @@ mod tests {
         })
     }
 
-    fn parse(value: &Value) -> Result<Proof> {
-        Proof::from_json(&serde_json::to_vec(value).expect("JSON"), Path::new("proof.json"))
+    fn parse(value: &Value) -> Result<ProofFile> {
+        ProofFile::from_json(&serde_json::to_vec(value).expect("JSON"), Path::new("proof.json"))
     }
 
     #[test]
@@ -274,7 +274,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Proof::from_json(&bytes, Path::new("x"));
+            let _ = ProofFile::from_json(&bytes, Path::new("x"));
         }
 
         #[test]
@@ -282,7 +282,7 @@ mod tests {
             let mut bytes = serde_json::to_vec(&sample()).expect("JSON");
             let at = at % bytes.len();
             bytes[at] = with;
-            if let Ok(proof) = Proof::from_json(&bytes, Path::new("x")) {
+            if let Ok(proof) = ProofFile::from_json(&bytes, Path::new("x")) {
                 let _ = proof.check(&settings(&settings_sample()).expect("valid"));
             }
         }

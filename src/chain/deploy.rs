@@ -3,12 +3,12 @@
 
 use super::{
     Error, Mode, Result, create2,
-    deployments::{self, Compiler, Deployments, Entry, Model, Role, Srs},
+    deployments::{self, Compiler, Deployments, Entry, ModelRecord, Role},
     policy,
-    submit::{self, Claim, Function},
+    submit::{self, Function},
     tx::{self, Call, Receipt, Sender, Simulation, journal::About},
 };
-use crate::calldata;
+use crate::{calldata, model::proof::Proof};
 use alloy::{
     eips::BlockId,
     network::TransactionBuilder,
@@ -308,7 +308,7 @@ pub async fn deploy_verifier(
 pub(crate) struct Kind {
     pub(crate) role: Role,
     pub(crate) method: Method,
-    pub(crate) model: Option<Model>,
+    pub(crate) model: Option<ModelRecord>,
     pub(crate) compiler: Option<Compiler>,
 }
 
@@ -395,12 +395,12 @@ pub struct VerifierRequest {
     /// How it was compiled.
     pub compiler: Option<Compiler>,
     /// The model that it stands for.
-    pub model: Model,
+    pub model: ModelRecord,
     /// How it gets its address.
     pub method: Method,
     /// A fresh proof of that model. The code must accept it and reject mutants of it, before it
     /// is deployed and after.
-    pub golden: Claim,
+    pub golden: Proof,
     /// The folder of the deployments files.
     pub deployments: PathBuf,
     /// The user says that the chain is local although its id is not Anvil's.
@@ -477,22 +477,15 @@ fn golden_calls(request: &VerifierRequest) -> (Bytes, Vec<Bytes>) {
     let mutants = golden.mutants();
     match request.function {
         Function::One => {
-            let encode = |it: &Claim| calldata::encode_verify_proof(&it.proof, &it.instances);
+            let encode = |it: &Proof| calldata::encode_verify_proof(&it.bytes, &it.instances);
             (encode(golden), mutants.iter().map(encode).collect())
         }
         Function::Many => {
-            let encode = |pair: [&Claim; 2]| {
-                calldata::encode_verify_many(pair.map(|it| (&it.proof[..], &it.instances[..])))
+            let encode = |pair: [&Proof; 2]| {
+                calldata::encode_verify_many(pair.map(|it| (&it.bytes[..], &it.instances[..])))
             };
             let mutants = mutants.iter().flat_map(|it| [[it, golden], [golden, it]]).map(encode);
             (encode([golden, golden]), mutants.collect())
         }
-    }
-}
-
-impl Srs {
-    /// Whether a chain that others use may rely on it.
-    pub fn is_unsafe(&self) -> bool {
-        matches!(self, Self::UnsafeDev)
     }
 }

@@ -3,14 +3,18 @@
 //! The file is for people and tools, and belongs into version control. Two processes may write at
 //! once without losing each other's entries, and a file that cannot be read is never overwritten.
 
-use crate::{files, model::identity::ModelIdentity};
+use crate::{
+    files,
+    model::{
+        identity::{ModelId, ModelIdentity},
+        provenance::Provenance,
+    },
+};
 use alloy::primitives::{Address, B256, TxHash};
 use serde::{Deserialize, Serialize};
 use std::{
-    fmt,
     fs::File,
     path::{Path, PathBuf},
-    str::FromStr,
 };
 
 /// The version of the file's schema.
@@ -49,38 +53,13 @@ pub enum Error {
 /// A result of this module.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What names a model: the hash of everything that its verifier depends on.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ModelId(pub B256);
-
-impl fmt::Display for ModelId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Debug for ModelId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ModelId({})", self.0)
-    }
-}
-
-impl FromStr for ModelId {
-    type Err = <B256 as FromStr>::Err;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self)
-    }
-}
-
-/// The files that make a model what it is on chain.
+/// What a model on chain was made from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Model {
+pub struct ModelRecord {
     /// The name that its owner uses.
     pub name: String,
-    /// keccak256 of the fields below; see [`Model::identity`].
+    /// keccak256 of the fields below; see [`ModelRecord::identity`].
     pub id: ModelId,
     /// SHA-256 of the ONNX file.
     pub onnx_sha256: B256,
@@ -93,31 +72,16 @@ pub struct Model {
     /// ezkl's version.
     pub engine_version: String,
     /// Where the SRS comes from.
-    pub srs: Srs,
+    pub srs: Provenance,
 }
 
-/// Where an SRS comes from, and so whether anybody may know its secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Srs {
-    /// A known ceremony.
-    Ceremony {
-        /// Its name.
-        name: String,
-    },
-    /// A file of the user's that belongs to no known ceremony.
-    Custom,
-    /// Made on somebody's machine: its maker can forge proofs.
-    UnsafeDev,
-}
-
-impl Model {
+impl ModelRecord {
     /// A model with its identity worked out.
     pub fn new(
         name: impl Into<String>,
         [onnx_sha256, settings_sha256, srs_sha256, vk_sha256]: [B256; 4],
         engine_version: impl Into<String>,
-        srs: Srs,
+        srs: Provenance,
     ) -> Self {
         let mut model = Self {
             name: name.into(),
@@ -142,7 +106,7 @@ impl Model {
             vk_sha256: self.vk_sha256,
             engine_version: self.engine_version.clone(),
         };
-        ModelId(identity.model_id())
+        identity.model_id()
     }
 }
 
@@ -187,7 +151,7 @@ pub struct Entry {
     pub salt: Option<B256>,
     /// The model, if it serves only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub model: Option<Model>,
+    pub model: Option<ModelRecord>,
     /// How it was compiled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compiler: Option<Compiler>,
@@ -375,7 +339,7 @@ mod tests {
             runtime_code_hash: B256::repeat_byte(byte),
             init_code_hash: B256::repeat_byte(byte),
             salt: Some(B256::ZERO),
-            model: Some(Model::new("credit", hashes, "23.0.5", Srs::UnsafeDev)),
+            model: Some(ModelRecord::new("credit", hashes, "23.0.5", Provenance::UnsafeDev)),
             compiler: Some(Compiler {
                 language: "Solidity".into(),
                 version: "0.8.30+commit.73712a01".into(),
@@ -396,7 +360,7 @@ mod tests {
     fn the_identity_is_abi_encoded() {
         // Checked with `cast keccak $(cast abi-encode "f(bytes32,bytes32,bytes32,bytes32,string)" …)`.
         let hashes = [1, 2, 3, 4].map(B256::repeat_byte);
-        let model = Model::new("x", hashes, "23.0.5", Srs::Custom);
+        let model = ModelRecord::new("x", hashes, "23.0.5", Provenance::Unrecognized);
         assert_eq!(
             model.id.0,
             b256!("1956a20d9f8b56c95b6b8effaef1dd541d8eb8131678bf72634ee0b195fe1c11")

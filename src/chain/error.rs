@@ -5,8 +5,8 @@ use super::{
     node::{anvil, endpoint, rpc},
     tx::{self, fees, journal},
 };
+use crate::model::identity::ModelId;
 use alloy::primitives::{Address, B256, Bytes};
-use deployments::ModelId;
 
 /// A result of this module.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -256,13 +256,8 @@ pub enum Error {
         hash: alloy::primitives::TxHash,
     },
     /// A tensor that the contracts can't describe.
-    #[error("tensor {index} of the instances has {what}, which the contracts can't describe")]
-    Tensor {
-        /// Its number.
-        index: usize,
-        /// What is wrong.
-        what: String,
-    },
+    #[error(transparent)]
+    Tensor(#[from] crate::model::schema::Error),
     /// The endpoint could not be worked out.
     #[error(transparent)]
     Endpoint(#[from] endpoint::Error),

@@ -6,7 +6,7 @@
 use super::{
     Error, Mode, Result,
     deploy::Outcome,
-    deployments::{Entry, ModelId, Role},
+    deployments::{Entry, Role},
     node::rpc,
     policy,
     tx::{self, Call, Sender, journal::About, revert::RevertDecoder},
@@ -14,33 +14,25 @@ use super::{
 use crate::{
     calldata::{self, Shape, is_true},
     field::Felt,
+    model::{identity::ModelId, proof::Proof},
 };
 use alloy::{
     json_abi::JsonAbi,
     primitives::{Address, B256, Bytes, keccak256},
 };
 
-/// A proof and the instances that it is to show.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claim {
-    /// The proof.
-    pub proof: Bytes,
-    /// The public instances.
-    pub instances: Vec<Felt>,
-}
-
-impl Claim {
-    /// Claims like this one, of a valid proof, that every verifier must reject.
+impl Proof {
+    /// Proofs like this valid one that every verifier must reject.
     pub fn mutants(&self) -> Vec<Self> {
-        calldata::changed(&self.proof, &self.instances)
+        calldata::changed(&self.bytes, &self.instances)
             .into_iter()
-            .map(|it| Self { proof: it.proof.into(), instances: it.instances })
+            .map(|it| Self { bytes: it.proof.into(), instances: it.instances })
             .collect()
     }
 
     /// Checks the lengths. That each instance is below the modulus is in its type.
     pub fn check(&self, shape: Shape) -> Result<()> {
-        let (found, expected) = (self.proof.len(), shape.proof_len);
+        let (found, expected) = (self.bytes.len(), shape.proof_len);
         if found != expected {
             return Err(Error::ProofLength { found, expected });
         }
@@ -52,7 +44,7 @@ impl Claim {
     }
 
     fn parts(&self) -> (&[u8], &[Felt]) {
-        (&self.proof, &self.instances)
+        (&self.bytes, &self.instances)
     }
 }
 
@@ -93,7 +85,7 @@ pub struct SubmitRequest {
     /// Its function.
     pub function: Function,
     /// The proofs; one for [`Function::One`].
-    pub claims: Vec<Claim>,
+    pub claims: Vec<Proof>,
     /// What the verifying key and the settings give a proof.
     pub shape: Shape,
 }
@@ -109,7 +101,7 @@ impl SubmitRequest {
         model: ModelId,
         chain_id: u64,
         local: bool,
-        claims: Vec<Claim>,
+        claims: Vec<Proof>,
         shape: Shape,
     ) -> Result<Self> {
         if let Some(deployed) = &entry.model {
@@ -147,9 +139,9 @@ impl SubmitRequest {
     fn calldata(&self) -> Bytes {
         match (self.function, self.claims.as_slice()) {
             (Function::One, [claim]) => {
-                calldata::encode_verify_proof(&claim.proof, &claim.instances)
+                calldata::encode_verify_proof(&claim.bytes, &claim.instances)
             }
-            _ => calldata::encode_verify_many(self.claims.iter().map(Claim::parts)),
+            _ => calldata::encode_verify_many(self.claims.iter().map(Proof::parts)),
         }
     }
 }
@@ -190,7 +182,7 @@ pub async fn submit_proof(sender: &Sender, request: &SubmitRequest, mode: Mode) 
 }
 
 fn call(request: &SubmitRequest) -> Call {
-    let proofs: Vec<_> = request.claims.iter().map(|claim| claim.proof.to_string()).collect();
+    let proofs: Vec<_> = request.claims.iter().map(|claim| claim.bytes.to_string()).collect();
     let instances: Vec<_> =
         request.claims.iter().map(|claim| words_text(&claim.instances)).collect();
     let (contract, label, proofs, instances) = match request.function {

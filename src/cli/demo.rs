@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     accuracy::FloatModel,
-    artifacts::{input::InputData, proof::Proof, settings::Settings},
+    artifacts::{input::InputData, proof::ProofFile, settings::Settings},
     chain::{
         Mode,
         account::{SignerOptions, terminal_prompt},
@@ -101,10 +101,10 @@ impl Demo {
 }
 
 /// The proof of `input`; the build's own if the input is the sample.
-async fn prove(context: &Context, project: &Project, input: &Path) -> Result<Proof> {
+async fn prove(context: &Context, project: &Project, input: &Path) -> Result<ProofFile> {
     let artifacts = project.artifacts();
     if project.data().first().is_some_and(|sample| sample == input) {
-        return Ok(Proof::read(&artifacts.proof)?);
+        return Ok(ProofFile::read(&artifacts.proof)?);
     }
     let engine = context.engine(Some(project))?;
     let output = artifacts.folder.join("demo.proof.json");

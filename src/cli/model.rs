@@ -10,8 +10,9 @@ use crate::{
         Error,
         contracts::{ModelInfo, Status, list_models, retire_model, stop_model, transfer_ownership},
         deploy::{Deployer, Outcome},
-        deployments::{Deployments, ModelId, Role},
+        deployments::{Deployments, Role},
     },
+    model::identity::ModelId,
     project::Project,
 };
 use alloy::primitives::Address;

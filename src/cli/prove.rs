@@ -87,8 +87,8 @@ impl Prove {
         let text = format!("{}\nproof        {}", show::decoded(&decoded), self.output.display());
         let data = json!({
             "proof": self.output,
-            "proof_bytes": proof.proof.len(),
-            "num_instances": proof.instances.len(),
+            "proof_bytes": proof.proof.bytes.len(),
+            "num_instances": proof.proof.instances.len(),
             "decoded": decoded,
         });
         context.ui.result(text, &data)

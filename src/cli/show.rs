@@ -1,7 +1,8 @@
 //! How values are shown to people.
 
 use crate::{
-    artifacts::layout::{DecodedInstances, GroupKind, Values},
+    artifacts::layout::{DecodedInstances, Values},
+    model::schema::TensorKind,
     project::{BatchReport, Comparison},
     verifier::GasReport,
 };
@@ -16,11 +17,11 @@ pub(super) fn decoded(decoded: &DecodedInstances) -> String {
         .iter()
         .map(|group| {
             let name = match group.group.kind {
-                GroupKind::ProcessedInput => "input hash",
-                GroupKind::ProcessedParam => "param hash",
-                GroupKind::Input => "input",
-                GroupKind::Output => "output",
-                GroupKind::ProcessedOutput => "output hash",
+                TensorKind::ProcessedInput => "input hash",
+                TensorKind::ProcessedParam => "param hash",
+                TensorKind::Input => "input",
+                TensorKind::Output => "output",
+                TensorKind::ProcessedOutput => "output hash",
             };
             let values = match &group.values {
                 Values::Numbers(values) => numbers(values),

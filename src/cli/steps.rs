@@ -3,7 +3,7 @@
 
 use super::{Context, exit::Coded, show};
 use crate::{
-    artifacts::{input::InputData, onnx::OnnxFile, proof::Proof, settings::Settings, witness},
+    artifacts::{input::InputData, onnx::OnnxFile, proof::ProofFile, settings::Settings, witness},
     engine::{self, Engine},
     project::{
         self, BatchReport, Project, VerifierRequest,
@@ -394,7 +394,7 @@ impl CreateVerifier {
         let (vk, srs) = (places.vk(&self.vk_path), places.srs(&self.srs_path));
         let settings_path = places.settings(&self.settings);
         let settings = Settings::read(&settings_path)?;
-        let proof = self.proof.as_deref().map(Proof::read).transpose()?;
+        let proof = self.proof.as_deref().map(ProofFile::read).transpose()?;
         if let Some(proof) = &proof {
             proof.check(&settings)?;
         }

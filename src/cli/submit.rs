@@ -8,7 +8,7 @@ use super::{
     show,
 };
 use crate::{
-    artifacts::proof::Proof,
+    artifacts::proof::ProofFile,
     chain::{
         Error, Mode,
         contracts::{Recorded, submit_to_ledger},
@@ -57,7 +57,7 @@ impl Submit {
             .proofs
             .iter()
             .map(|path| {
-                let proof = Proof::read(path)?;
+                let proof = ProofFile::read(path)?;
                 proof.check(&settings)?;
                 Ok(proof)
             })
@@ -78,7 +78,7 @@ impl SubmitOptions {
     pub(super) async fn run(
         &self,
         project: &Project,
-        proofs: &[Proof],
+        proofs: &[ProofFile],
         sender: &Sender,
         mode: Mode,
         local: bool,

@@ -2,7 +2,7 @@
 
 use super::{Context, exit::Coded, prove::Keys, show, steps::Places};
 use crate::{
-    artifacts::{proof::Proof, settings::Settings, vk::VkHeader},
+    artifacts::{proof::ProofFile, settings::Settings, vk::VkHeader},
     verifier::{VerifierArtifact, golden::Verdict},
 };
 use clap::Args;
@@ -31,7 +31,7 @@ impl Verify {
         let places = Places::new(context)?;
         let settings_path = places.settings(&self.keys.settings);
         let settings = Settings::read(&settings_path)?;
-        let proof = Proof::read(&self.proof)?;
+        let proof = ProofFile::read(&self.proof)?;
         proof.check(&settings)?;
         let (vk, srs) = (places.vk(&self.keys.vk_path), places.srs(&self.keys.srs_path));
         VkHeader::read(&vk)?.check(&settings)?;
@@ -45,7 +45,8 @@ impl Verify {
         let gas = if self.evm {
             let verifier = VerifierArtifact::read(&places.verifier(&self.verifier))?;
             let hardfork = verifier.metadata().gas.hardfork;
-            let (verdict, call) = verifier.verify(&proof.proof, &proof.instances, hardfork)?;
+            let (verdict, call) =
+                verifier.verify(&proof.proof.bytes, &proof.proof.instances, hardfork)?;
             if verdict != Verdict::Accepted {
                 let message = format!(
                     "ezkl accepts {}, but the compiled verifier does not ({verdict:?}); build again",

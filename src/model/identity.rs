@@ -5,6 +5,32 @@ use alloy::{
     sol_types::SolValue,
 };
 use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+/// What names a model: the hash of everything that its verifier depends on.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ModelId(pub B256);
+
+impl fmt::Display for ModelId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for ModelId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ModelId({})", self.0)
+    }
+}
+
+impl FromStr for ModelId {
+    type Err = <B256 as FromStr>::Err;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
 
 /// What a model's identity is made of. Two builds of the same model differ here if anything that
 /// a verifier depends on differs.
@@ -25,7 +51,7 @@ pub struct ModelIdentity {
 impl ModelIdentity {
     /// `keccak256(abi.encode(onnx, settings, srs, vk, engine version))`: four `bytes32` and a
     /// `string`.
-    pub fn model_id(&self) -> B256 {
+    pub fn model_id(&self) -> ModelId {
         let fields = (
             self.onnx_sha256,
             self.settings_sha256,
@@ -33,7 +59,7 @@ impl ModelIdentity {
             self.vk_sha256,
             self.engine_version.clone(),
         );
-        keccak256(fields.abi_encode_params())
+        ModelId(keccak256(fields.abi_encode_params()))
     }
 }
 
@@ -60,7 +86,7 @@ mod tests {
         encoded.extend(U256::from(6).to_be_bytes::<32>());
         encoded.extend(b"23.0.5");
         encoded.resize(7 * 32, 0);
-        assert_eq!(identity.model_id(), keccak256(encoded));
+        assert_eq!(identity.model_id(), ModelId(keccak256(encoded)));
         assert_ne!(
             ModelIdentity { engine_version: "23.0.6".into(), ..identity.clone() }.model_id(),
             identity.model_id()

@@ -10,16 +10,18 @@ use crate::{
     artifacts::{
         input::InputData,
         onnx::OnnxFile,
-        proof::Proof,
+        proof::ProofFile,
         run_args::{DEFAULT_MAX_LOGROWS, Visibility},
         settings::Settings,
         vk::VkHeader,
     },
     engine::{self, CalibrateRequest, Engine, EnginePool, PooledEngine},
     files,
-    model::identity::ModelIdentity,
-    srs::{self, Provenance},
-    toolchain,
+    model::{
+        identity::{ModelId, ModelIdentity},
+        provenance::Provenance,
+    },
+    srs, toolchain,
     tune::{self, CostModel, TuneRequest},
     verifier::{
         self, BuildRequest, GasReport, METADATA_FILE, Sample, VerifierArtifact, VerifierSource,
@@ -49,7 +51,7 @@ pub struct BuildReport {
     /// The project's name.
     pub name: String,
     /// [`ModelIdentity::model_id`].
-    pub model_id: alloy::primitives::B256,
+    pub model_id: ModelId,
     /// What the identity is made of.
     pub identity: ModelIdentity,
     /// log2 of the circuit's rows.
@@ -442,7 +444,7 @@ impl Build<'_> {
         let notes = self
             .graph
             .step(spec, || async {
-                let proof = Proof::read(&artifacts.proof)?;
+                let proof = ProofFile::read(&artifacts.proof)?;
                 proof.check(settings)?;
                 let request = VerifierRequest {
                     settings,
@@ -541,7 +543,7 @@ pub struct VerifierRequest<'a> {
     /// The SRS.
     pub srs: &'a Path,
     /// A proof of the circuit, which the verifier must accept. Without one nothing is measured.
-    pub proof: Option<&'a Proof>,
+    pub proof: Option<&'a ProofFile>,
     /// Whose Solidity, the compiler and its options.
     pub config: &'a VerifierConfig,
 }
@@ -595,7 +597,7 @@ pub async fn make_verifier(engine: &Engine, request: &VerifierRequest<'_>) -> Re
     let raw = files::read_to_string(&raw)?;
     let config = request.config;
     let num_instances = request.settings.instance_layout().len;
-    let proof_len = request.proof.map(|proof| proof.proof.len());
+    let proof_len = request.proof.map(|proof| proof.proof.bytes.len());
     let guarded = VerifierSource::from_ezkl(&raw, proof_len, Some(num_instances))?;
     let compilers = config.matrix.compilers(&config.solc).await?;
     let build = |source| BuildRequest {
@@ -603,7 +605,7 @@ pub async fn make_verifier(engine: &Engine, request: &VerifierRequest<'_>) -> Re
         matrix: Some(config.matrix.clone()),
         sample: request
             .proof
-            .map(|proof| Sample { proof: &proof.proof, instances: &proof.instances }),
+            .map(|proof| Sample { proof: &proof.proof.bytes, instances: &proof.proof.instances }),
         hardfork: config.hardfork,
         allow_oversize: config.allow_oversize,
         ..BuildRequest::new(source)
@@ -639,7 +641,7 @@ pub async fn make_verifier(engine: &Engine, request: &VerifierRequest<'_>) -> Re
             let beside = BuildRequest { matrix: None, allow_oversize: true, ..build(guarded) };
             let ezkl = verifier::build_among(&compilers, beside).await?;
             let breakdown = generated
-                .breakdown(&proof.proof, &proof.instances)
+                .breakdown(&proof.proof.bytes, &proof.proof.instances)
                 .map_err(verifier::Error::from)?;
             Some(Comparison { ezkl: ezkl.metadata().gas.clone(), breakdown })
         }

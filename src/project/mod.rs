@@ -20,7 +20,7 @@ pub use graph::{Manifest, read_manifest};
 
 use crate::{
     artifacts::{
-        self, input::InputData, onnx::OnnxFile, proof::Proof, run_args::Visibility,
+        self, input::InputData, onnx::OnnxFile, proof::ProofFile, run_args::Visibility,
         settings::Settings, witness::Witness,
     },
     chain,
@@ -324,7 +324,7 @@ impl Project {
     /// Proves the prediction on `input`, and writes the proof to `output`. The witness is kept in
     /// the build folder. The input is checked against the circuit before ezkl sees it, and the proof
     /// is verified before it is written.
-    pub async fn prove(&self, engine: &Engine, input: &Path, output: &Path) -> Result<Proof> {
+    pub async fn prove(&self, engine: &Engine, input: &Path, output: &Path) -> Result<ProofFile> {
         let artifacts = self.artifacts();
         self.check_input(input)?;
         let settings = self.settings()?;
@@ -400,7 +400,7 @@ pub async fn prove_witness(
     files: &ProvingFiles<'_>,
     witness: &Path,
     output: &Path,
-) -> Result<Proof> {
+) -> Result<ProofFile> {
     for path in [files.compiled, files.srs, files.vk, files.pk] {
         if !path.is_file() {
             return Err(Error::NotBuilt(path.to_owned()));
@@ -409,7 +409,7 @@ pub async fn prove_witness(
     Witness::read(witness)?.check_ranges(files.settings)?;
     let pending = files::Pending::new(output)?;
     engine.prove(witness, files.compiled, files.pk, files.srs, pending.path()).await?;
-    let proof = Proof::read(pending.path())?;
+    let proof = ProofFile::read(pending.path())?;
     proof.check(files.settings)?;
     if !engine.verify(pending.path(), files.settings_path, files.vk, files.srs).await? {
         return Err(Error::ProofRejected(witness.to_owned()));

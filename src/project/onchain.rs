@@ -2,17 +2,15 @@
 
 use super::{Error, Project, Result};
 use crate::{
-    artifacts::{
-        layout::{GroupKind, InstanceGroup},
-        proof::Proof,
-    },
+    artifacts::{layout::InstanceGroup, proof::ProofFile},
     chain::{
-        contracts::{AddModel, Core, LedgerRequest, Tensor, TensorKind, default_gas_cap},
+        contracts::{AddModel, Core, LedgerRequest, default_gas_cap},
         deploy::{Contract, Method, VerifierRequest},
-        deployments::{Compiler, Deployments, Entry, Model, Srs},
-        submit::{Claim, Function, SubmitRequest},
+        deployments::{Compiler, Deployments, Entry, ModelRecord},
+        submit::{Function, SubmitRequest},
     },
-    srs::{Provenance, SrsFile},
+    model::{proof::Proof, provenance::Provenance, schema::Tensor},
+    srs::SrsFile,
     verifier::{METADATA_FILE, VerifierArtifact, batch},
 };
 use alloy::primitives::{Address, B256};
@@ -60,14 +58,12 @@ impl Project {
 
     /// The model as a deployments file records it. The SRS is looked at afresh: a build that ever
     /// used an unsafe one stays unsafe.
-    pub fn chain_model(&self) -> Result<Model> {
+    pub fn chain_model(&self) -> Result<ModelRecord> {
         let identity = self.identity()?;
         let artifacts = self.artifacts();
-        let srs = match Provenance::of(&SrsFile::open(&artifacts.srs)?) {
-            _ if super::read_manifest(&artifacts.folder)?.unsafe_srs => Srs::UnsafeDev,
-            Provenance::UnsafeDev => Srs::UnsafeDev,
-            Provenance::Ceremony(name) => Srs::Ceremony { name },
-            Provenance::Unrecognized => Srs::Custom,
+        let srs = match SrsFile::open(&artifacts.srs)?.provenance() {
+            _ if super::read_manifest(&artifacts.folder)?.unsafe_srs => Provenance::UnsafeDev,
+            provenance => provenance,
         };
         let hashes = [
             identity.onnx_sha256,
@@ -75,18 +71,18 @@ impl Project {
             identity.srs_sha256,
             identity.vk_sha256,
         ];
-        Ok(Model::new(self.name(), hashes, identity.engine_version, srs))
+        Ok(ModelRecord::new(self.name(), hashes, identity.engine_version, srs))
     }
 
     /// The sample proof, which a verifier must accept before and after it is deployed.
-    pub fn golden_proof(&self) -> Result<Claim> {
+    pub fn golden_proof(&self) -> Result<Proof> {
         let path = self.artifacts().proof;
         if !path.is_file() {
             return Err(Error::NotBuilt(path));
         }
-        let proof = Proof::read(&path)?;
+        let proof = ProofFile::read(&path)?;
         proof.check(&self.settings()?)?;
-        Ok(claim(&proof))
+        Ok(proof.proof)
     }
 
     /// What it takes to deploy the verifier. `local`: the chain is a local one whatever its id.
@@ -176,13 +172,7 @@ impl Project {
     fn tensors(&self) -> Result<Vec<Tensor>> {
         let layout = self.settings()?.instance_layout();
         let tensor = |group: &InstanceGroup| Tensor {
-            kind: match group.kind {
-                GroupKind::ProcessedInput => TensorKind::ProcessedInput,
-                GroupKind::ProcessedParam => TensorKind::ProcessedParam,
-                GroupKind::Input => TensorKind::Input,
-                GroupKind::Output => TensorKind::Output,
-                GroupKind::ProcessedOutput => TensorKind::ProcessedOutput,
-            },
+            kind: group.kind,
             scale: group.scale.unwrap_or_default(),
             shape: group
                 .shape
@@ -196,7 +186,7 @@ impl Project {
     /// What it takes to record predictions in the ledger, in one transaction.
     pub fn ledger_request(
         &self,
-        proofs: &[Proof],
+        proofs: &[ProofFile],
         deployments: &Deployments,
         context: B256,
         local: bool,
@@ -210,7 +200,7 @@ impl Project {
     /// What it takes to submit proofs to a deployed verifier, in one transaction.
     pub fn submit_request(
         &self,
-        proofs: &[Proof],
+        proofs: &[ProofFile],
         entry: &Entry,
         chain_id: u64,
         local: bool,
@@ -221,18 +211,14 @@ impl Project {
         Ok(SubmitRequest::for_entry(entry, model, chain_id, local, claims, shape)?)
     }
 
-    fn claims(&self, proofs: &[Proof]) -> Result<Vec<Claim>> {
+    fn claims(&self, proofs: &[ProofFile]) -> Result<Vec<Proof>> {
         let settings = self.settings()?;
         proofs
             .iter()
             .map(|proof| {
                 proof.check(&settings)?;
-                Ok(claim(proof))
+                Ok(proof.proof.clone())
             })
             .collect()
     }
-}
-
-fn claim(proof: &Proof) -> Claim {
-    Claim { proof: proof.proof.clone(), instances: proof.instances.clone() }
 }

@@ -1,7 +1,7 @@
 //! The ceremonies that are known: `[τ]₂` tells which one an SRS or a deployed verifier is from.
 
 use super::points::g2_to_raw;
-use crate::field::BASE_MODULUS;
+use crate::{field::BASE_MODULUS, model::provenance::Provenance};
 use alloy::primitives::{B256, U256};
 use ark_bn254::{Fq, Fq2, G2Affine};
 use ark_ff::{BigInt, PrimeField as _};
@@ -56,6 +56,15 @@ pub fn by_neg_s_g2(words: [U256; 4]) -> Option<&'static Ceremony> {
     let [x1, x0, y1, y0] = words;
     let negated = |y: U256| if y.is_zero() { y } else { BASE_MODULUS.wrapping_sub(y) };
     all().iter().find(|ceremony| ceremony.tau_g2 == [x0, x1, negated(y0), negated(y1)])
+}
+
+/// Who may know the τ of what was found in the table.
+pub fn provenance(found: Option<&Ceremony>) -> Provenance {
+    match found {
+        Some(ceremony) if ceremony.is_unsafe => Provenance::UnsafeDev,
+        Some(ceremony) => Provenance::Ceremony(ceremony.name.clone()),
+        None => Provenance::Unrecognized,
+    }
 }
 
 /// The ceremony and the k of the file with this SHA-256.

@@ -9,7 +9,10 @@ use super::{
     ceremony::{self, Ceremony},
     points::{G1_BYTES, G2_BYTES, g1_from_raw, g1_to_raw, g2_from_raw},
 };
-use crate::files::{self, Pending};
+use crate::{
+    files::{self, Pending},
+    model::provenance::Provenance,
+};
 use ark_bn254::{Bn254, Fr, G1Affine, G1Projective, G2Affine};
 use ark_ec::{AffineRepr as _, CurveGroup as _, VariableBaseMSM as _, pairing::Pairing as _};
 use ark_ff::{AdditiveGroup as _, Field as _, One as _, PrimeField as _};
@@ -108,6 +111,12 @@ impl SrsFile {
     /// [`verify`](Self::verify) holds, too.
     pub fn ceremony(&self) -> Option<&'static Ceremony> {
         ceremony::by_tau_g2(&self.tau_g2)
+    }
+
+    /// Who may know τ, as far as `[τ]₂` tells. An SRS is what it says only if
+    /// [`verify`](Self::verify) holds, too.
+    pub fn provenance(&self) -> Provenance {
+        ceremony::provenance(self.ceremony())
     }
 
     /// Fails if the file is too small for a circuit of 2^k rows.

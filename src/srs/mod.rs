@@ -15,6 +15,7 @@ pub use self::{
 
 use crate::{
     files::{self, Pending},
+    model::provenance::Provenance,
     toolchain::{self, NpmPackage},
 };
 use alloy::primitives::B256;
@@ -169,45 +170,6 @@ impl fmt::Display for Source {
             Self::Ceremony { url: None } => f.write_str("ceremony"),
             Self::Ceremony { url: Some(url) } => write!(f, "ceremony:{url}"),
             Self::Path(path) => path.display().fmt(f),
-            Self::UnsafeDev => f.write_str("unsafe-dev"),
-        }
-    }
-}
-
-/// What is known about who knows τ. Kept with everything that is made from the SRS.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", content = "name", rename_all = "kebab-case")]
-pub enum Provenance {
-    /// A known ceremony, by name.
-    Ceremony(String),
-    /// A well-formed file of the user's own with a τ that is in no table.
-    Unrecognized,
-    /// Made by zkvouch for development, or a known test file: τ may be known to somebody.
-    UnsafeDev,
-}
-
-impl Provenance {
-    /// Whether somebody is known to have been able to keep τ, so that no proof means anything off a
-    /// local chain.
-    pub fn is_unsafe(&self) -> bool {
-        matches!(self, Self::UnsafeDev)
-    }
-
-    /// What a (verified) file's `[τ]₂` tells.
-    pub fn of(file: &SrsFile) -> Self {
-        match file.ceremony() {
-            Some(ceremony) if ceremony.is_unsafe => Self::UnsafeDev,
-            Some(ceremony) => Self::Ceremony(ceremony.name.clone()),
-            None => Self::Unrecognized,
-        }
-    }
-}
-
-impl fmt::Display for Provenance {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ceremony(name) => f.write_str(name),
-            Self::Unrecognized => f.write_str("unrecognized"),
             Self::UnsafeDev => f.write_str("unsafe-dev"),
         }
     }
@@ -421,7 +383,7 @@ fn place(from: &Path, k: u32, destination: &Path) -> Result<Obtained> {
         pending.commit()?;
     }
     let file = SrsFile::open(destination)?;
-    let provenance = Provenance::of(&file);
+    let provenance = file.provenance();
     Ok(Obtained { path: destination.to_owned(), k, provenance, sha256: hash })
 }
 

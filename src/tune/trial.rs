@@ -1,7 +1,7 @@
 //! Real proofs with circuits that are being tried out.
 
 use crate::{
-    artifacts::{self, proof::Proof, settings::Settings, witness::Witness},
+    artifacts::{self, proof::ProofFile, settings::Settings, witness::Witness},
     engine::{self, Engine, Usage},
     files,
 };
@@ -95,8 +95,8 @@ impl Trial {
     ///
     /// # Errors
     /// Where there is none yet.
-    pub fn proof(&self) -> Result<Proof, Error> {
-        Ok(Proof::read(&self.file("proof.json"))?)
+    pub fn proof(&self) -> Result<ProofFile, Error> {
+        Ok(ProofFile::read(&self.file("proof.json"))?)
     }
 
     /// The proving key's length in bytes.

@@ -3,19 +3,23 @@
 use super::{
     ask,
     bindings::{ModelRouter, PredictionLedger},
-    schema::{DecodedTensor, Schema},
 };
 use crate::{
     calldata::Shape,
     chain::{
         Error, Mode, Result,
         deploy::Outcome,
-        deployments::{Deployments, ModelId, Role},
+        deployments::{Deployments, Role},
         policy,
-        submit::{Claim, check_code, words_text},
+        submit::{check_code, words_text},
         tx::{self, Call, Receipt, Sender, Simulation, journal::About},
     },
     field::Felt,
+    model::{
+        identity::ModelId,
+        proof::Proof,
+        schema::{DecodedTensor, Schema},
+    },
 };
 use alloy::{
     primitives::{Address, B256, U256, keccak256},
@@ -40,7 +44,7 @@ pub struct LedgerRequest {
     /// Chosen by the submitter: one prediction can be recorded once in each context.
     pub context: B256,
     /// The predictions; several are verified together.
-    pub claims: Vec<Claim>,
+    pub claims: Vec<Proof>,
     /// What the verifying key and the settings give a proof.
     pub shape: Shape,
 }
@@ -55,7 +59,7 @@ impl LedgerRequest {
         model: ModelId,
         context: B256,
         local: bool,
-        claims: Vec<Claim>,
+        claims: Vec<Proof>,
         shape: Shape,
     ) -> Result<Self> {
         let chain_id = deployments.chain_id;
@@ -206,32 +210,32 @@ async fn check_routes(sender: &Sender, request: &LedgerRequest) -> Result<()> {
 }
 
 fn call(request: &LedgerRequest) -> Call {
-    let words = |claim: &Claim| claim.instances.iter().map(|felt| felt.to_u256()).collect();
+    let words = |claim: &Proof| claim.instances.iter().map(|felt| felt.to_u256()).collect();
     let (model_id, context) = (request.model.0, request.context);
     let (input, signature, label, arguments) = match request.claims.as_slice() {
         [claim] => {
-            let (proof, instances) = (claim.proof.clone(), words(claim));
+            let (proof, instances) = (claim.bytes.clone(), words(claim));
             let call =
                 PredictionLedger::recordCall { modelId: model_id, context, proof, instances };
             let arguments =
-                vec![context.to_string(), claim.proof.to_string(), words_text(&claim.instances)];
+                vec![context.to_string(), claim.bytes.to_string(), words_text(&claim.instances)];
             let signature = PredictionLedger::recordCall::SIGNATURE;
             (call.abi_encode(), signature, "recording the prediction", arguments)
         }
         claims => {
-            let list = |text: &dyn Fn(&Claim) -> String| {
+            let list = |text: &dyn Fn(&Proof) -> String| {
                 let texts: Vec<_> = claims.iter().map(text).collect();
                 format!("[{}]", texts.join(", "))
             };
             let arguments = vec![
                 list(&|_| context.to_string()),
-                list(&|claim| claim.proof.to_string()),
+                list(&|claim| claim.bytes.to_string()),
                 list(&|claim| words_text(&claim.instances)),
             ];
             let call = PredictionLedger::recordBatchCall {
                 modelId: model_id,
                 contexts: vec![context; claims.len()],
-                proofs: claims.iter().map(|claim| claim.proof.clone()).collect(),
+                proofs: claims.iter().map(|claim| claim.bytes.clone()).collect(),
                 instances: claims.iter().map(words).collect(),
             };
             let signature = PredictionLedger::recordBatchCall::SIGNATURE;

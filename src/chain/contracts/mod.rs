@@ -7,7 +7,6 @@
 mod artifact;
 mod ledger;
 mod models;
-mod schema;
 
 pub use artifact::{Artifact, Name, artifact, bindings, decoder, standard_input};
 pub use ledger::{
@@ -18,7 +17,6 @@ pub use models::{
     AddModel, AddedModel, ModelInfo, Status, add_model, default_gas_cap, list_models, model_info,
     retire_model, stop_model, transfer_ownership,
 };
-pub use schema::{DecodedTensor, Schema, Tensor, TensorKind, descriptor};
 
 use super::{
     Error, Result,

@@ -3,17 +3,23 @@
 use super::{
     Core, Name, artifact, ask,
     bindings::{EmergencyStop, ModelParts, ModelRouter, ModelVerifier},
-    descriptor, put,
-    schema::Tensor,
+    put,
 };
-use crate::chain::{
-    Error, Mode, Result, create2,
-    deploy::{Deployed, Deployer, Outcome},
-    deployments::{Model, ModelId, Role},
-    node::rpc::Rpc,
-    policy,
-    submit::{self, Claim, words_text},
-    tx::{Call, Sender, journal::About},
+use crate::{
+    chain::{
+        Error, Mode, Result, create2,
+        deploy::{Deployed, Deployer, Outcome},
+        deployments::{ModelRecord, Role},
+        node::rpc::Rpc,
+        policy,
+        submit::{self, words_text},
+        tx::{Call, Sender, journal::About},
+    },
+    model::{
+        identity::ModelId,
+        proof::Proof,
+        schema::{Tensor, descriptor},
+    },
 };
 use alloy::{
     primitives::{Address, B256, U256},
@@ -34,7 +40,7 @@ pub struct AddModel {
     /// The core.
     pub core: Core,
     /// The model.
-    pub model: Model,
+    pub model: ModelRecord,
     /// The bare verifier.
     pub verifier: Address,
     /// keccak256 of the bare verifier's runtime code.
@@ -51,7 +57,7 @@ pub struct AddModel {
     /// Who may stop the model's verifier for good; without one there is no stop.
     pub guardian: Option<Address>,
     /// A proof that the verifier must accept, and mutants of which it must refuse.
-    pub golden: Claim,
+    pub golden: Proof,
     /// The folder of the deployments files.
     pub deployments: PathBuf,
     /// The user says that the chain is local.
@@ -196,7 +202,7 @@ fn adapter_arguments(request: &AddModel) -> Result<(Vec<u8>, Vec<String>)> {
 
 /// The transaction that adds the route; only the router's owner may send it.
 fn add_call(request: &AddModel, route: Address) -> Call {
-    let Claim { proof, instances } = &request.golden;
+    let Proof { bytes: proof, instances } = &request.golden;
     let text = vec![route.to_string(), proof.to_string(), words_text(instances)];
     let instances = instances.iter().map(|instance| instance.to_u256()).collect();
     let input = ModelRouter::addModelCall { verifier: route, proof: proof.clone(), instances };

@@ -10,12 +10,12 @@ use crate::{
         Error, Mode,
         contracts::{
             AddModel, AddedModel, Core, CoreRequest, LedgerRequest, ModelInfo, Prediction,
-            Recorded, Status, Submitted, Tensor, TensorKind, add_model, decoder, default_gas_cap,
+            Recorded, Status, Submitted, add_model, decoder, default_gas_cap,
             deploy_core, is_already_recorded, list_models, prediction_id, retire_model, stop_model,
             submit_to_ledger, transfer_ownership,
         },
         deploy::{Deployer, Outcome, VerifierRequest},
-        deployments::{Deployments, Model, Role, Srs},
+        deployments::{Deployments, ModelRecord, Role},
         tx::journal::Journal,
     },
     field::Scale,
@@ -25,14 +25,19 @@ use serde_json::json;
 use std::path::Path;
 
 /// The tree's identity as in tests/fixtures.
-fn tree_model() -> Model {
+fn tree_model() -> ModelRecord {
     let text = include_str!("../../../tests/fixtures/models/tree/model.json");
     let file: serde_json::Value = serde_json::from_str(text).expect("JSON");
     let hash = |name: &str| file["parts"][name].as_str().expect("hex").parse().expect("32 bytes");
     let hashes = [hash("onnxHash"), hash("settingsHash"), hash("srsHash"), hash("vkHash")];
-    let tensors = crate::chain::contracts::descriptor(&tree_tensors()).expect("fits");
+    let tensors = crate::model::schema::descriptor(&tree_tensors()).expect("fits");
     assert_eq!(file["descriptor"], alloy::hex::encode_prefixed(tensors));
-    Model::new("tree", hashes, file["parts"]["engine"].as_str().expect("text"), Srs::UnsafeDev)
+    ModelRecord::new(
+        "tree",
+        hashes,
+        file["parts"]["engine"].as_str().expect("text"),
+        Provenance::UnsafeDev,
+    )
 }
 
 fn tree_tensors() -> Vec<Tensor> {
@@ -84,7 +89,7 @@ async fn deploy_all(
 async fn submit(
     sender: &Sender,
     folder: &Path,
-    claim: Claim,
+    claim: Proof,
     context: B256,
     mode: Mode,
 ) -> Result<(Prediction, Outcome), Error> {
@@ -97,7 +102,7 @@ async fn submit(
 async fn submit_many(
     sender: &Sender,
     folder: &Path,
-    claims: Vec<Claim>,
+    claims: Vec<Proof>,
     context: B256,
     mode: Mode,
 ) -> Result<Submitted, Error> {
@@ -167,7 +172,7 @@ async fn a_prediction_is_recorded_once() {
 
     // What ledger, router and adapter cost over the bare verifier, storage write and event included.
     let bare = file.of_role(Role::Verifier).expect("deployed").address;
-    let Claim { proof, instances } = tree_proof(0);
+    let Proof { bytes: proof, instances } = tree_proof(0);
     let direct = encode_verify_proof(&proof, &instances);
     let direct = Call::new(bare, direct, "the proof");
     let direct = sender.send(&direct).await.expect("valid").gas_used;
@@ -209,7 +214,7 @@ async fn several_predictions_are_recorded_in_one_transaction() {
 
     let claims = vec![tree_proof(2), tree_proof(0)];
     let context = B256::ZERO;
-    let send = async |claims: &[Claim], context, mode| {
+    let send = async |claims: &[Proof], context, mode| {
         submit_many(&sender, folder, claims.to_vec(), context, mode).await
     };
     let dry = send(&claims, context, Mode::DryRun).await.expect("valid");
@@ -332,7 +337,7 @@ async fn a_stopped_and_a_retired_model_take_nothing_any_more() {
     assert_eq!((models[0].status, models[0].route), (Status::Retired, None));
     let error = deploy_all(&owner, folder, Some(guardian.address()), Mode::Broadcast).await;
     assert!(matches!(error, Err(Error::Retired { .. })), "{error:?}");
-    let unknown = crate::chain::deployments::ModelId(B256::ZERO);
+    let unknown = crate::model::identity::ModelId(B256::ZERO);
     let error = retire_model(&owner, core.router, unknown, Mode::Broadcast).await;
     assert!(matches!(error, Err(Error::UnknownModel { .. })), "{error:?}");
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::chain::{
     Error, Mode, create2,
     deploy::{Method, Outcome, VerifierRequest, deploy_contract, deploy_verifier},
-    deployments::{Deployments, Model, Role, Srs},
+    deployments::{Deployments, ModelRecord, Role},
     node::rpc,
     submit::{self, Function, SubmitRequest, submit_proof},
     tx,
@@ -17,9 +17,9 @@ fn salt(number: u8) -> Method {
     Method::Create2 { salt: B256::with_last_byte(number) }
 }
 
-fn tree_model(srs: Srs) -> Model {
+fn tree_model(srs: Provenance) -> ModelRecord {
     let hashes = [1, 2, 3, 4].map(B256::repeat_byte);
-    Model::new("tree", hashes, "23.0.5", srs)
+    ModelRecord::new("tree", hashes, "23.0.5", srs)
 }
 
 /// The tree's verifier with its runtime code, as the compiler would give it.
@@ -44,7 +44,7 @@ async fn request_of(
         contract,
         function,
         compiler: None,
-        model: tree_model(Srs::UnsafeDev),
+        model: tree_model(Provenance::UnsafeDev),
         method: Method::default(),
         golden: tree_proof(0),
         deployments: folder.to_owned(),
@@ -130,7 +130,7 @@ async fn a_verifier_is_deployed_recorded_and_takes_proofs() {
     assert_eq!((file.contracts.len(), Some(entry.address)), (1, dry.address));
     assert!(entry.transaction.as_ref().is_some_and(|transaction| transaction.gas_used > 1_000_000));
 
-    let submit = async |claim: Claim, mode| {
+    let submit = async |claim: Proof, mode| {
         let id = request.model.id;
         let request = SubmitRequest::for_entry(entry, id, 31337, false, vec![claim], TREE_SHAPE)?;
         submit_proof(&sender, &request, mode).await
@@ -149,12 +149,12 @@ async fn a_verifier_is_deployed_recorded_and_takes_proofs() {
         assert!(submit::is_rejection(&error), "{error:?}");
         assert!(error.to_string().contains("the verifier rejects the proof"), "{error}");
     }
-    let Claim { proof, mut instances } = tree_proof(0);
-    let short = Claim { proof: proof.slice(..proof.len() - 32), instances: instances.clone() };
+    let Proof { bytes: proof, mut instances } = tree_proof(0);
+    let short = Proof { bytes: proof.slice(..proof.len() - 32), instances: instances.clone() };
     let error = submit(short, Mode::DryRun).await.expect_err("short");
     assert!(matches!(error, Error::ProofLength { found: 2944, expected: 2976 }), "{error}");
     instances.pop();
-    let error = submit(Claim { proof, instances }, Mode::DryRun).await.expect_err("too few");
+    let error = submit(Proof { bytes: proof, instances }, Mode::DryRun).await.expect_err("too few");
     assert!(matches!(error, Error::InstanceCount { found: 6, expected: 7 }), "{error}");
     assert_eq!(node.rpc().block_number().await.expect("answered"), before);
 }
@@ -169,7 +169,7 @@ async fn a_batch_verifier_is_deployed_recorded_and_takes_several_proofs() {
     let file = Deployments::read(folder.path(), 31337).expect("written");
     let entry = file.of_model(Role::BatchVerifier, request.model.id).expect("recorded");
     assert_eq!(file.of_model(Role::Verifier, request.model.id), None);
-    let submit = async |claims: Vec<Claim>, mode| {
+    let submit = async |claims: Vec<Proof>, mode| {
         let id = request.model.id;
         let request = SubmitRequest::for_entry(entry, id, 31337, false, claims, TREE_SHAPE)?;
         submit_proof(&sender, &request, mode).await
@@ -213,7 +213,7 @@ async fn a_proof_of_another_model_or_another_contract_is_not_sent() {
     let file = Deployments::read(folder.path(), 31337).expect("written");
     let entry = file.of_role(Role::Verifier).expect("recorded");
     let claims = |count| vec![tree_proof(0); count];
-    let other = Model::new("x", [B256::ZERO; 4], "23.0.5", Srs::UnsafeDev).id;
+    let other = ModelRecord::new("x", [B256::ZERO; 4], "23.0.5", Provenance::UnsafeDev).id;
     let of = |id, chain, count| {
         SubmitRequest::for_entry(entry, id, chain, false, claims(count), TREE_SHAPE)
     };
@@ -286,7 +286,7 @@ async fn a_development_srs_stays_local() {
         let error = deploy_verifier(&sender, &request, mode).await;
         assert!(matches!(error, Err(Error::UnsafeSrs { chain_id: 11155111 })), "{error:?}");
     }
-    let ceremony = Srs::Ceremony { name: "ppot-0078".into() };
+    let ceremony = Provenance::Ceremony("ppot-0078".into());
     let genuine = VerifierRequest { model: tree_model(ceremony), ..request.clone() };
     deploy_verifier(&sender, &genuine, Mode::Broadcast).await.expect("a ceremony's");
     let declared = VerifierRequest { local: true, ..request };

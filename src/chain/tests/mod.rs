@@ -12,7 +12,6 @@ use super::{
         anvil::{AnvilNode, AnvilOptions},
         rpc::Rpc,
     },
-    submit::Claim,
     tx::{Call, Sender, TxOptions, journal::Run, revert::RevertDecoder},
 };
 use crate::{calldata::Shape, field::Felt};
@@ -100,7 +99,7 @@ fn contract(name: &str, code: &str) -> Contract {
 const TREE_SHAPE: Shape = Shape { proof_len: 2976, n_instances: 7 };
 
 /// One of the tree's proofs.
-fn tree_proof(index: usize) -> Claim {
+fn tree_proof(index: usize) -> Proof {
     let text = match index {
         0 => include_str!("../../../tests/fixtures/models/tree/proof-0.json"),
         1 => include_str!("../../../tests/fixtures/models/tree/proof-0-again.json"),
@@ -110,7 +109,7 @@ fn tree_proof(index: usize) -> Claim {
     let bytes: Vec<u8> = serde_json::from_value(proof["proof"].clone()).expect("bytes");
     let instances: Vec<Vec<String>> =
         serde_json::from_value(proof["instances"].clone()).expect("hex");
-    Claim {
+    Proof {
         proof: Bytes::from(bytes),
         instances: instances[0].iter().map(|hex| Felt::from_le_hex(hex).expect("a felt")).collect(),
     }

@@ -2,7 +2,7 @@
 
 use crate::cli::Context;
 use crate::{
-    artifacts::{proof::Proof, run_args::RunArgs, settings::Settings},
+    artifacts::{proof::ProofFile, run_args::RunArgs, settings::Settings},
     engine::Engine,
     files,
     project::{
@@ -57,7 +57,7 @@ pub(super) struct Circuit {
     pub(super) project: Project,
     pub(super) settings: Settings,
     /// The sample.
-    pub(super) proof: Proof,
+    pub(super) proof: ProofFile,
     pub(super) engine: Engine,
     pub(super) input: PathBuf,
     scratch: TempDir,
@@ -79,7 +79,7 @@ impl CircuitOptions {
         let project = Project::open(&file)?;
         project.build(BuildOptions::default(), context.ui.observer()).await?;
         let settings = project.settings()?;
-        let proof = Proof::read(&project.artifacts().proof)?;
+        let proof = ProofFile::read(&project.artifacts().proof)?;
         let engine = context.engine(Some(&project))?;
         Ok(Circuit { project, settings, proof, engine, input, scratch })
     }
@@ -126,7 +126,7 @@ impl Circuit {
     }
 
     /// Another proof of the sample's input.
-    pub(super) async fn another_proof(&self) -> Result<Proof> {
+    pub(super) async fn another_proof(&self) -> Result<ProofFile> {
         let output = self.scratch.path().join("another.proof.json");
         Ok(self.project.prove(&self.engine, &self.input, &output).await?)
     }

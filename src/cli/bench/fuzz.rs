@@ -86,7 +86,10 @@ impl BenchFuzz {
             tasks.spawn_blocking(move || {
                 let samples: Vec<Sample<'_>> = proofs
                     .iter()
-                    .map(|proof| Sample { proof: &proof.proof, instances: &proof.instances })
+                    .map(|proof| Sample {
+                        proof: &proof.proof.bytes,
+                        instances: &proof.proof.instances,
+                    })
                     .collect();
                 codes.fuzz(&generated, &samples, Plan { cases: share, seed })
             });
@@ -94,7 +97,7 @@ impl BenchFuzz {
         let mut model = Model {
             name: name(folder),
             k: circuit.settings.run_args.logrows,
-            instances: circuit.proof.instances.len(),
+            instances: circuit.proof.proof.instances.len(),
             report: fuzz::Report::default(),
         };
         while let Some(report) = tasks.join_next().await {

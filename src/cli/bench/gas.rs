@@ -105,8 +105,8 @@ impl BenchGas {
         Ok(Model {
             name: name(folder),
             k: circuit.settings.run_args.logrows,
-            instances: circuit.proof.instances.len(),
-            proof_bytes: circuit.proof.proof.len(),
+            instances: circuit.proof.proof.instances.len(),
+            proof_bytes: circuit.proof.proof.bytes.len(),
             ratio: over_ezkl(lean.verify_gas),
             floor_gas: comparison.breakdown.floor,
             floor_ratio: over_ezkl(comparison.breakdown.floor),

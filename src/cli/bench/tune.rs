@@ -250,7 +250,7 @@ async fn measured(
         prove_seconds: times.seconds(),
         prove_cpu_seconds: times.cpu_seconds(),
         pk_bytes: trial.pk_bytes()?,
-        proof_bytes: proof.proof.len(),
+        proof_bytes: proof.proof.bytes.len(),
         verify_gas: verifier.artifact.metadata().gas.verify_gas,
         max_error: candidate.error.map(|error| error.max),
         peak_bytes: times.peak_bytes(),

@@ -1,23 +1,32 @@
 //! What a proof's instances stand for, as the contracts encode it.
 
-use crate::{
-    chain::{Error, Result},
-    field::{Felt, Scale},
-};
+use crate::field::{Felt, Scale};
+use serde::Serialize;
+
+/// A tensor that the contracts can't describe.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("tensor {index} of the instances has {what}, which the contracts can't describe")]
+pub struct Error {
+    /// Its number among the instances' tensors.
+    pub index: usize,
+    /// What is wrong with it.
+    pub what: String,
+}
 
 /// What a run of instances stands for. The numbers are those of the contracts' `TensorKind`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum TensorKind {
-    /// The hash or commitment of an input that is not public.
+    /// The Poseidon hash of an input tensor that is not public.
     ProcessedInput = 0,
-    /// The hash or commitment of the parameters.
+    /// The Poseidon hash of all parameters.
     ProcessedParam = 1,
-    /// A public input.
+    /// A public input tensor.
     Input = 2,
-    /// A public output.
+    /// A public output tensor.
     Output = 3,
-    /// The hash or commitment of an output.
+    /// The Poseidon hash of an output tensor.
     ProcessedOutput = 4,
 }
 
@@ -34,7 +43,7 @@ impl TensorKind {
         .find(|kind| *kind as u8 == byte)
     }
 
-    /// Whether its instances are fixed-point numbers.
+    /// Whether its instances are fixed-point numbers; if not, they are a hash.
     pub fn is_number(self) -> bool {
         matches!(self, Self::Input | Self::Output)
     }
@@ -61,10 +70,10 @@ pub struct Tensor {
 ///
 /// # Errors
 /// A scale outside −128…127, a rank above 255, or a dimension of zero.
-pub fn descriptor(tensors: &[Tensor]) -> Result<Vec<u8>> {
+pub fn descriptor(tensors: &[Tensor]) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     for (index, tensor) in tensors.iter().enumerate() {
-        let bad = |what: String| Error::Tensor { index, what };
+        let bad = |what: String| Error { index, what };
         let scale = if tensor.kind.is_number() { tensor.scale.0 } else { 0 };
         let scale = i8::try_from(scale).map_err(|_| bad(format!("scale {scale}")))?;
         let rank = tensor.shape.len();
@@ -171,7 +180,7 @@ mod tests {
     /// The contracts' decoder is tested with the same file.
     #[test]
     fn numbers_are_those_that_the_contracts_decode() {
-        let text = include_str!("../../../tests/fixtures/decoder-vectors.json");
+        let text = include_str!("../../tests/fixtures/decoder-vectors.json");
         let file: serde_json::Value = serde_json::from_str(text).expect("JSON");
         let text = |column: &str, row: usize| file[column][row].as_str().expect("text").to_owned();
         let rows = file["scalar"].as_array().expect("a column").len();
