@@ -8,24 +8,25 @@
 //! use std::{path::Path, sync::Arc};
 //! use zkvouch::{
 //!     engine::Engine,
-//!     project::{BuildOptions, Project},
+//!     project::{BuildOptions, Observer, Project},
 //! };
 //!
 //! # async fn run() -> Result<(), zkvouch::project::Error> {
 //! let project = Project::open(Path::new("examples/credit"))?;
-//! let report = project.build(BuildOptions::default(), Arc::new(|_| {})).await?;
+//! let observer: Observer = Arc::new(|event| eprintln!("{event:?}"));
+//! let report = project.build(BuildOptions::default(), observer.clone()).await?;
 //! println!("model {} has {} public values", report.model_id, report.num_instances);
 //!
+//! let built = project.built(&observer).await?;
 //! let engine = Engine::new(project.engine_config()?);
-//! let proof =
-//!     project.prove(&engine, Path::new("input.json"), Path::new("proof.json")).await?;
-//! let prediction = proof.decode(&project.settings()?.instance_layout())?;
+//! let proof = built.prove(&engine, Path::new("input.json"), Path::new("proof.json")).await?;
+//! let prediction = proof.decode(built.layout())?;
 //! println!("outputs {:?}", prediction.outputs().collect::<Vec<_>>());
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! [`project::Project::verifier_request`] and its siblings turn a built project into what
+//! [`project::Built::verifier_request`] and its siblings turn what is built into what
 //! [`chain::deploy`] and [`chain::contracts`] take; [`verifier::VerifierArtifact::verify`] asks the compiled
 //! verifier in an in-process EVM.
 

@@ -7,6 +7,9 @@ use std::{
 use zkvouch::{
     artifacts::{InputData, OnnxFile, ProofFile, Settings, VkHeader, Witness},
     field::Felt,
+    model::schema::TensorKind::{
+        self, Input, Output, ProcessedInput, ProcessedOutput, ProcessedParam,
+    },
 };
 
 /// Each case, with the kind and the length of each group of instances.
@@ -43,7 +46,7 @@ fn settings(case: &str) -> Settings {
     Settings::read(&golden().join(case).join("settings.json")).expect("valid")
 }
 
-fn proof(case: &str) -> Proof {
+fn proof(case: &str) -> ProofFile {
     ProofFile::read(&golden().join(case).join("proof.json")).expect("valid")
 }
 

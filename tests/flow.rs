@@ -3,7 +3,10 @@
 mod support;
 
 use serde_json::{Value, json};
-use std::fs;
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+};
 use support::{Node, Sandbox};
 
 fn ran(report: &Value) -> Vec<&str> {
@@ -15,8 +18,8 @@ fn a_build_runs_what_is_out_of_date_and_nothing_else() {
     let project = Sandbox::project("credit");
     let first = project.data(&["build"]);
     assert_eq!(ran(&first).len(), 8, "{first:#}");
-    assert_eq!(first["unsafe_srs"], false);
-    assert!(first["report"]["verify_gas"].as_u64().expect("measured") > 300_000);
+    assert_eq!(first["srs"]["kind"], "ceremony");
+    assert!(first["verifier"]["verify_gas"].as_u64().expect("measured") > 300_000);
 
     let second = project.data(&["build"]);
     assert_eq!(ran(&second), [""; 0]);
@@ -229,21 +232,121 @@ fn an_unsafe_srs_stays_on_local_chains() {
     fs::write(&file, text.replace("source = \"ceremony\"", "source = \"unsafe-dev\""))
         .expect("written");
     let report = project.json(&["build"]);
-    assert_eq!(report["data"]["unsafe_srs"], true);
+    assert_eq!(report["data"]["srs"]["kind"], "unsafe-dev");
     assert!(report["warnings"][0].as_str().expect("a warning").contains("forge"));
 
     let key = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
     let node = Node::start(&["--chain-id", "4242"]);
     let deploy = ["deploy", "--direct", "--rpc-url", &node.url];
     project.run(deploy).failure(5, &["SRS", "4242"]);
-    // Back to a ceremony: the mark stays.
-    fs::write(&file, text).expect("written");
-    let report = project.data(&["build"]);
-    assert_eq!(report["unsafe_srs"], true);
-    project.run(deploy).failure(5, &["SRS"]);
+    // Copied under another name and given as a file, it is still known by its tau.
+    fs::copy(project.file("build/kzg.srs"), project.file("mine.srs")).expect("copied");
+    fs::write(&file, text.replace("source = \"ceremony\"", "source = \"mine.srs\""))
+        .expect("written");
+    assert_eq!(project.data(&["build"])["srs"]["kind"], "unsafe-dev");
+    project.run(deploy).failure(5, &["SRS", "4242"]);
     // Anvil's public keys are refused there whatever is deployed.
     project
         .run(deploy.iter().copied().chain(["--local", "--broadcast", "--private-key", key]))
         .failure(3, &["Anvil", "public"]);
     project.run(["clean"]).success();
+}
+
+#[test]
+fn what_changed_since_the_build_is_refused() {
+    let project = Sandbox::built("credit");
+    project.data(&["prove", "input.json"]);
+    let commands: [&[&str]; 8] = [
+        &["deploy"],
+        &["deploy", "--direct", "--broadcast"],
+        &["model", "add"],
+        &["model", "retire"],
+        &["submit"],
+        &["prove", "input.json"],
+        &["verify", "--evm"],
+        &["accuracy"],
+    ];
+    let refused = |what: &str| {
+        for command in commands {
+            project.run(command).failure(3, &[what, "zkvouch build"]);
+        }
+    };
+    let changed = |name: &str, change: &dyn Fn(&mut Vec<u8>)| {
+        let path = project.file(name);
+        let before = fs::read(&path).expect("read");
+        let mut bytes = before.clone();
+        change(&mut bytes);
+        fs::write(&path, bytes).expect("written");
+        refused(path.file_name().and_then(|name| name.to_str()).expect("a name"));
+        fs::remove_file(&path).expect("removed");
+        refused(path.file_name().and_then(|name| name.to_str()).expect("a name"));
+        fs::write(&path, before).expect("written");
+    };
+    let flip = |bytes: &mut Vec<u8>| {
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+    };
+    // One that still is the same network: a producer's name of another length would be enough.
+    changed("model.onnx", &|bytes| bytes.extend([0x12, 0x01, b'x']));
+    for name in [
+        "build/settings.json",
+        "build/kzg.srs",
+        "build/vk.key",
+        "build/pk.key",
+        "build/model.compiled",
+        "build/sample.proof.json",
+        "build/verifier/verifier.json",
+        "build/verifier/batch.json",
+    ] {
+        changed(name, &flip);
+    }
+    // The code itself, whose hash stands in verifier.json.
+    let path = project.file("build/verifier/LeanVerifier.json");
+    let before = fs::read_to_string(&path).expect("read");
+    fs::write(&path, before.replace("0x60", "0x61")).expect("written");
+    project.run(["deploy"]).failure(3, &["LeanVerifier.json", "hash"]);
+    fs::write(&path, before).expect("written");
+
+    let file = project.file("zkvouch.toml");
+    let text = fs::read_to_string(&file).expect("read");
+    for (from, to, what) in [
+        ("version = \"23.0.5\"", "version = \"23.0.4\"", "engine version"),
+        ("param_visibility = \"fixed\"", "param_visibility = \"private\"", "circuit options"),
+        ("[verifier]", "[verifier]\nkind = \"ezkl\"", "verifier options"),
+        ("source = \"ceremony\"", "source = \"unsafe-dev\"", "SRS options"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        fs::write(&file, text.replace(from, to)).expect("written");
+        refused(what);
+    }
+    fs::write(&file, text).expect("written");
+
+    // Another input is what proofs are for.
+    let other = fs::read_to_string(project.file("input.json")).expect("read").replace("0.", "1.");
+    fs::write(project.file("input.json"), other).expect("written");
+    for command in [&["prove", "input.json"][..], &["verify", "--evm"], &["accuracy"]] {
+        project.run(command).success();
+    }
+    project.run(["clean"]).success();
+    project.run(["deploy"]).failure(3, &["build", "zkvouch build"]);
+}
+
+#[test]
+fn what_is_built_is_not_seen_half_way() {
+    let project = Sandbox::built("credit");
+    let lock = fs::File::open(project.file("build/.lock")).expect("there");
+    lock.lock().expect("free");
+    let mut verify = support::zkvouch()
+        .args(["verify", "build/sample.proof.json"])
+        .current_dir(project.path())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("zkvouch runs");
+    let mut told = String::new();
+    let stderr = verify.stderr.take().expect("piped");
+    BufReader::new(stderr).read_line(&mut told).expect("a line");
+    assert!(told.contains("waiting") && told.contains(".lock"), "{told}");
+    assert!(verify.try_wait().expect("a child").is_none(), "it waits");
+    lock.unlock().expect("unlocked");
+    assert!(verify.wait().expect("ended").success());
 }

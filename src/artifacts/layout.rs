@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     field::{Error as FieldError, Felt, Scale},
-    model::schema::TensorKind,
+    model::schema::{Tensor, TensorKind},
 };
 use serde::Serialize;
 
@@ -113,6 +113,17 @@ impl InstanceLayout {
         let offset = self.len;
         self.len = self.len.saturating_add(group.len());
         self.groups.push(InstanceGroup { offset, ..group });
+    }
+
+    /// The tensors by which the contracts describe the instances; empty ones are left out.
+    pub fn tensors(&self) -> Vec<Tensor> {
+        let tensor = |group: &InstanceGroup| Tensor {
+            kind: group.kind,
+            scale: group.scale.unwrap_or_default(),
+            // An axis that fits no u32 is refused with the descriptor's length.
+            shape: group.shape.iter().map(|n| u32::try_from(*n).unwrap_or(u32::MAX)).collect(),
+        };
+        self.groups.iter().filter(|group| !group.is_empty()).map(tensor).collect()
     }
 
     /// The groups of one kind.

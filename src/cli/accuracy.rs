@@ -45,6 +45,7 @@ pub(super) struct Accuracy {
 impl Accuracy {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         let places = Places::new(context)?;
+        let _built = places.built(context, &[&self.model, &self.settings]).await?;
         let model = places.model(&self.model);
         let pool = pool(context, places.project())?;
         let scratch = tempfile::tempdir()?;

@@ -25,10 +25,10 @@ impl Build {
 
 /// What a deployer must know of a build.
 pub(super) fn warn_about(context: &Context, report: &BuildReport) {
-    if report.unsafe_srs {
+    if report.srs.is_unsafe() {
         context.ui.warn(
-            "this build used an SRS made on this machine: its maker could forge any proof, so \
-             deploying is refused off a local chain",
+            "this build uses an SRS whose secret is known: anybody could forge a proof, so deploying is \
+             refused off a local chain",
         );
     }
 }
@@ -43,7 +43,7 @@ pub(super) fn summary(report: &BuildReport) -> String {
         report.logrows,
         report.num_instances,
         report.srs,
-        show::gas(&report.report, report.comparison.as_ref(), report.batch.as_ref()),
+        show::gas(&report.verifier, report.comparison.as_ref(), report.batch.as_ref()),
         artifacts.folder.display()
     )
 }

@@ -13,7 +13,7 @@ use crate::{
         node::anvil::{AnvilNode, AnvilOptions},
         tx::TxOptions,
     },
-    project::{BuildOptions, Project},
+    project::{BuildOptions, Built, Project},
 };
 use clap::Args;
 use eyre::{Result, eyre};
@@ -40,9 +40,9 @@ impl Demo {
         let input = self.input.clone().unwrap_or_else(|| project.data().swap_remove(0));
         let report = project.build(BuildOptions::default(), context.ui.observer()).await?;
         build::warn_about(context, &report);
-        let settings = project.settings()?;
-        let proof = prove(context, &project, &input).await?;
-        let float = float_answer(&project, &settings, &input)?;
+        let built = project.built(&context.ui.observer()).await?;
+        let proof = prove(context, &project, &built, &input).await?;
+        let float = float_answer(&project, built.settings(), &input)?;
 
         let node = AnvilNode::spawn(AnvilOptions::default()).await?;
         let account = SignerOptions::default()
@@ -62,12 +62,11 @@ impl Demo {
             Mode::Broadcast,
             false,
         )?;
-        let project = project.with_deployments(records.path());
+        let built = built.with_deployments(records.path());
         let mut deployer = Deployer::new(&sender, Mode::Broadcast);
-        let deployed = DeployOptions::default().run(&project, &mut deployer, false).await?;
-        let (submitted, submission) = SubmitOptions::default()
-            .run(&project, &[proof], &sender, Mode::Broadcast, false)
-            .await?;
+        let deployed = DeployOptions::default().run(&built, &mut deployer, false).await?;
+        let (submitted, submission) =
+            SubmitOptions::default().run(&built, &[proof], &sender, Mode::Broadcast, false).await?;
         node.stop().await;
 
         let float_text = float
@@ -101,14 +100,19 @@ impl Demo {
 }
 
 /// The proof of `input`; the build's own if the input is the sample.
-async fn prove(context: &Context, project: &Project, input: &Path) -> Result<ProofFile> {
-    let artifacts = project.artifacts();
+async fn prove(
+    context: &Context,
+    project: &Project,
+    built: &Built,
+    input: &Path,
+) -> Result<ProofFile> {
+    let artifacts = built.artifacts();
     if project.data().first().is_some_and(|sample| sample == input) {
         return Ok(ProofFile::read(&artifacts.proof)?);
     }
     let engine = context.engine(Some(project))?;
     let output = artifacts.folder.join("demo.proof.json");
-    let proof = project.prove(&engine, input, &output).await?;
+    let proof = built.prove(&engine, input, &output).await?;
     engine.shutdown().await;
     Ok(proof)
 }

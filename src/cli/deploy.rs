@@ -7,7 +7,7 @@ use crate::{
         deploy::{Deployed, Deployer, Method, Outcome},
         tx::Sender,
     },
-    project::Project,
+    project::Built,
 };
 use alloy::primitives::Address;
 use clap::Args;
@@ -51,11 +51,11 @@ impl Deploy {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         let project = context.project()?;
         // What is not built is told before anybody waits for a node.
-        project.verifier_request(Method::default(), self.network.local())?;
+        let built = project.built(&context.ui.observer()).await?;
         let rpc = self.network.connect(&project).await?;
         let sender = self.network.sender(context, &project, rpc, "deploy").await?;
         let mut deployer = Deployer::new(&sender, self.network.mode());
-        let deployed = self.options.run(&project, &mut deployer, self.network.local()).await?;
+        let deployed = self.options.run(&built, &mut deployer, self.network.local()).await?;
         if self.network.is_dry() {
             context.ui.warn("nothing was sent; pass --broadcast to deploy");
         }
@@ -67,14 +67,13 @@ impl DeployOptions {
     /// Deploys what is not there yet.
     pub(super) async fn run(
         &self,
-        project: &Project,
+        built: &Built,
         deployer: &mut Deployer<'_>,
         local: bool,
     ) -> Result<Everything> {
         let method = if self.create { Method::Create } else { Method::default() };
-        let batch =
-            if self.no_batch { None } else { project.batch_verifier_request(method, local)? };
-        let verifier = deployer.verifier(&project.verifier_request(method, local)?).await?;
+        let batch = if self.no_batch { None } else { built.batch_verifier_request(method, local) };
+        let verifier = deployer.verifier(&built.verifier_request(method, local)).await?;
         let batch = match batch {
             Some(request) => Some(deployer.verifier(&request).await?),
             None => None,
@@ -86,13 +85,13 @@ impl DeployOptions {
             let request = CoreRequest {
                 owner,
                 timelock_delay: self.timelock_delay,
-                deployments: project.deployments(),
+                deployments: built.deployments().to_owned(),
             };
             let core = deploy_core(deployer, &request).await?;
             let address = verifier.address.ok_or_else(|| eyre!("the verifier has no address"))?;
             let batch = batch.as_ref().and_then(|it| it.address.zip(it.runtime_code_hash));
             let request =
-                project.add_model_request(core.core, address, batch, self.guardian, local)?;
+                built.add_model_request(core.core, address, batch, self.guardian, local)?;
             Some((core, add_model(deployer, &request).await?))
         };
         Ok(Everything { verifier, batch, core })

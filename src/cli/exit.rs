@@ -91,6 +91,8 @@ fn project_code(error: &project::Error) -> Option<Code> {
         | project::Error::Config { .. }
         | project::Error::Manifest { .. }
         | project::Error::NotBuilt(_)
+        | project::Error::OutOfDate { .. }
+        | project::Error::OtherSetup { .. }
         | project::Error::NotMeasured
         | project::Error::TuneElsewhere
         | project::Error::Artifact(_) => Some(Code::BadInput),
@@ -155,7 +157,7 @@ fn chain_code(error: &chain::Error) -> Code {
 
 fn verifier_code(error: &verifier::Error) -> Code {
     match error {
-        verifier::Error::Golden(_) => Code::Invalid,
+        verifier::Error::Golden(_) | verifier::Error::OtherSetup { .. } => Code::Invalid,
         verifier::Error::TooLarge { .. } | verifier::Error::Artifact { .. } => Code::BadInput,
         verifier::Error::File(inner) => file_code(inner).unwrap_or(Code::Failure),
         _ => Code::Tool,

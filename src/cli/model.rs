@@ -3,11 +3,11 @@
 use super::{
     Context,
     deploy::{DeployOptions, outcome_data, outcome_text},
+    exit::Coded,
     opts::Network,
 };
 use crate::{
     chain::{
-        Error,
         contracts::{ModelInfo, Status, list_models, retire_model, stop_model, transfer_ownership},
         deploy::{Deployer, Outcome},
         deployments::{Deployments, Role},
@@ -89,14 +89,28 @@ struct RouterArg {
 }
 
 impl RouterArg {
-    fn address(&self, project: &Project, chain_id: u64, model: ModelId) -> Result<Address> {
+    fn address(&self, project: &Project, chain_id: u64) -> Result<Address> {
         if let Some(router) = self.router {
             return Ok(router);
         }
         let deployments = Deployments::read(&project.deployments(), chain_id)?;
-        let entry = deployments.of_role(Role::Router);
-        let missing = Error::NotDeployed { what: "router", model, chain_id };
-        Ok(entry.ok_or(missing)?.address)
+        let entry = deployments.of_role(Role::Router).ok_or_else(|| {
+            let file = Deployments::path(&project.deployments(), chain_id);
+            Coded::bad_input(format!(
+                "{} has no router; name one with --router, or deploy one with `zkvouch deploy`",
+                file.display()
+            ))
+        })?;
+        Ok(entry.address)
+    }
+}
+
+impl Which {
+    async fn model(&self, context: &Context, project: &Project) -> Result<ModelId> {
+        match self.model {
+            Some(model) => Ok(model),
+            None => Ok(project.built(&context.ui.observer()).await?.model_id()),
+        }
     }
 }
 
@@ -105,35 +119,35 @@ impl Model {
         let project = context.project()?;
         let (text, data) = match self.action {
             Action::Add { network, options } => {
+                let built = project.built(&context.ui.observer()).await?;
                 let rpc = network.connect(&project).await?;
                 let sender = network.sender(context, &project, rpc, "model-add").await?;
                 let mut deployer = Deployer::new(&sender, network.mode());
-                let deployed = options.run(&project, &mut deployer, network.local()).await?;
+                let deployed = options.run(&built, &mut deployer, network.local()).await?;
                 warn_dry(context, &network);
                 (deployed.text(), deployed.data(&sender))
             }
             Action::Ls { router, network } => {
                 let rpc = network.connect(&project).await?;
-                let model = project.chain_model()?.id;
-                let router = router.address(&project, rpc.chain_id(), model)?;
+                let router = router.address(&project, rpc.chain_id())?;
                 let models = list_models(&rpc, router).await?;
                 let text = models.iter().map(line).collect::<Vec<_>>().join("\n");
                 let models: Vec<_> = models.iter().map(as_json).collect();
                 (text, json!({ "router": router, "models": models }))
             }
             Action::Retire { which, network } => {
+                let model = which.model(context, &project).await?;
                 let rpc = network.connect(&project).await?;
-                let model = which.model.map_or_else(|| Ok(project.chain_model()?.id), eyre::Ok)?;
-                let router = which.router.address(&project, rpc.chain_id(), model)?;
+                let router = which.router.address(&project, rpc.chain_id())?;
                 let sender = network.sender(context, &project, rpc, "model-retire").await?;
                 let outcome = retire_model(&sender, router, model, network.mode()).await?;
                 warn_dry(context, &network);
                 done("retired", model, &outcome)
             }
             Action::Stop { which, network } => {
+                let model = which.model(context, &project).await?;
                 let rpc = network.connect(&project).await?;
-                let model = which.model.map_or_else(|| Ok(project.chain_model()?.id), eyre::Ok)?;
-                let router = which.router.address(&project, rpc.chain_id(), model)?;
+                let router = which.router.address(&project, rpc.chain_id())?;
                 let sender = network.sender(context, &project, rpc, "model-stop").await?;
                 let outcome = stop_model(&sender, router, model, network.mode()).await?;
                 warn_dry(context, &network);
@@ -141,8 +155,7 @@ impl Model {
             }
             Action::TransferOwnership { to, accept: _, router, network } => {
                 let rpc = network.connect(&project).await?;
-                let model = project.chain_model()?.id;
-                let router = router.address(&project, rpc.chain_id(), model)?;
+                let router = router.address(&project, rpc.chain_id())?;
                 let sender = network.sender(context, &project, rpc, "transfer-ownership").await?;
                 let outcome = transfer_ownership(&sender, router, to, network.mode()).await?;
                 warn_dry(context, &network);

@@ -4,7 +4,7 @@ use super::{Context, show, steps::Places};
 use crate::{
     artifacts::settings::Settings,
     files,
-    project::{ProvingFiles, make_witness, prove_witness},
+    project::steps::{ProvingFiles, make_witness, prove_witness},
 };
 use clap::Args;
 use eyre::Result;
@@ -51,18 +51,18 @@ pub(super) struct Keys {
 impl Prove {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         let places = Places::new(context)?;
-        let settings_path = places.settings(&self.keys.settings);
+        let Keys { settings, vk_path, srs_path } = &self.keys;
+        let named = [settings, vk_path, srs_path, &self.compiled_circuit, &self.pk_path];
+        let _built = places.built(context, &named).await?;
+        let settings_path = places.settings(settings);
         let settings = Settings::read(&settings_path)?;
-        let compiled = places.compiled(&self.compiled_circuit);
-        let (srs, vk) = (places.srs(&self.keys.srs_path), places.vk(&self.keys.vk_path));
-        let pk = places.pk(&self.pk_path);
         let files = ProvingFiles {
-            settings: &settings,
-            settings_path: &settings_path,
-            compiled: &compiled,
-            srs: &srs,
-            vk: &vk,
-            pk: &pk,
+            settings: settings.clone(),
+            settings_path,
+            compiled: places.compiled(&self.compiled_circuit),
+            srs: places.srs(srs_path),
+            vk: places.vk(vk_path),
+            pk: places.pk(&self.pk_path),
         };
         let engine = places.engine(context)?;
         let spinner = context.ui.spinner("prove");
@@ -74,7 +74,7 @@ impl Prove {
                 let witness = scratch.path().join("witness.json");
                 let input = input.clone().unwrap_or_default();
                 if let Some(project) = places.project() {
-                    project.check_input(&input)?;
+                    project.check_input(&input, &settings)?;
                 }
                 make_witness(&engine, &files, &input, &witness).await?;
                 witness

@@ -80,7 +80,7 @@ pub(super) fn gas(
             breakdown.floor
         ));
     }
-    if let Some(BatchReport { report, gas }) = batch {
+    if let Some(BatchReport { verifier: report, gas }) = batch {
         let gas: Vec<_> =
             gas.iter().map(|it| format!("{} × {}", it.proofs, it.gas_per_proof)).collect();
         text.push_str(&format!(

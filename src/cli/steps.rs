@@ -5,13 +5,15 @@ use super::{Context, exit::Coded, show};
 use crate::{
     artifacts::{input::InputData, onnx::OnnxFile, proof::ProofFile, settings::Settings, witness},
     engine::{self, Engine},
+    files,
     project::{
-        self, BatchReport, Project, VerifierRequest,
+        BatchReport, Built, Project,
         config::{CalibrationConfig, CircuitConfig},
+        steps::{self, MakeVerifier},
     },
     srs, toolchain,
     verifier::{
-        self,
+        self, MadeFrom,
         solc::{CompilerOptions, SolcRequest},
     },
 };
@@ -70,6 +72,20 @@ impl Places {
 
     fn witness(&self, given: &Option<PathBuf>) -> PathBuf {
         given.clone().unwrap_or_else(|| "witness.json".into())
+    }
+
+    /// What is built, where any of these files is the project's and not named on the command line.
+    pub(super) async fn built(
+        &self,
+        context: &Context,
+        named: &[&Option<PathBuf>],
+    ) -> Result<Option<Built>> {
+        match &self.project {
+            Some(project) if named.iter().any(|path| path.is_none()) => {
+                Ok(Some(project.built(&context.ui.observer()).await?))
+            }
+            _ => Ok(None),
+        }
     }
 
     pub(super) fn project(&self) -> Option<&Project> {
@@ -143,7 +159,7 @@ impl Calibrate {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         let places = Places::new(context)?;
         let settings = places.settings(&self.settings);
-        let report = project::calibrate(
+        let report = steps::calibrate(
             &places.engine(context)?,
             &places.model(&self.model),
             &places.data(&self.data),
@@ -212,15 +228,13 @@ impl GetSrs {
         };
         let source = match (self.srs, &places.project) {
             (Some(source), _) => source,
-            (None, Some(project)) => {
-                project::srs_source(&project.config().srs.source, project.root())
-            }
+            (None, Some(project)) => project.config().srs.source.within(project.root()),
             (None, None) => srs::Source::default(),
         };
         let destination = places.srs(&self.srs_path);
         let obtained = srs::obtain(&source, k, &toolchain::cache_dir()?, &destination).await?;
         if obtained.provenance.is_unsafe() {
-            context.ui.warn("this SRS was made here: its maker could forge any proof");
+            context.ui.warn("the secret of this SRS is known: anybody could forge a proof");
         }
         let text = format!("srs: {} (k = {k}, {})", destination.display(), obtained.provenance);
         let data = json!({
@@ -307,7 +321,7 @@ impl Witness {
         let data = self.data.clone().unwrap_or_else(|| places.data(&[])[0].clone());
         InputData::read(&data)?.check(&settings)?;
         let output = places.witness(&self.output);
-        let keys = project::needs_keys(&settings);
+        let keys = steps::needs_keys(&settings);
         let (vk, srs) = (places.vk(&self.vk_path), places.srs(&self.srs_path));
         places
             .engine(context)?
@@ -404,15 +418,21 @@ impl CreateVerifier {
         config.solc = self.solc.unwrap_or(config.solc);
         config.compiler = self.compiler.or(config.compiler);
         config.allow_oversize |= self.allow_oversize;
-        let request = VerifierRequest {
+        let engine = places.engine(context)?;
+        let made_from = MadeFrom {
+            proof_sha256: self.proof.as_deref().map(files::sha256_file).transpose()?,
+            ..MadeFrom::of_files(&settings_path, &srs, &vk, &settings.version)?
+        };
+        let request = MakeVerifier {
             settings: &settings,
             settings_path: &settings_path,
             vk: &vk,
             srs: &srs,
             proof: proof.as_ref(),
             config: &config,
+            made_from,
         };
-        let made = project::make_verifier(&places.engine(context)?, &request).await?;
+        let made = steps::make_verifier(&engine, &request).await?;
         let artifact = &made.artifact;
         let output = places.verifier(&self.output);
         let files = artifact.write(&output)?;

@@ -17,7 +17,7 @@ use crate::{
         submit::submit_proof,
         tx::Sender,
     },
-    project::Project,
+    project::Built,
 };
 use alloy::primitives::B256;
 use clap::Args;
@@ -52,20 +52,20 @@ pub(super) struct SubmitOptions {
 impl Submit {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         let project = context.project()?;
-        let settings = project.settings()?;
+        let built = project.built(&context.ui.observer()).await?;
         let proofs = self
             .proofs
             .iter()
             .map(|path| {
                 let proof = ProofFile::read(path)?;
-                proof.check(&settings)?;
+                proof.check(built.settings())?;
                 Ok(proof)
             })
             .collect::<Result<Vec<_>>>()?;
         let rpc = self.network.connect(&project).await?;
         let sender = self.network.sender(context, &project, rpc, "submit").await?;
         let (mode, local) = (self.network.mode(), self.network.local());
-        let (text, data) = self.options.run(&project, &proofs, &sender, mode, local).await?;
+        let (text, data) = self.options.run(&built, &proofs, &sender, mode, local).await?;
         if self.network.is_dry() {
             context.ui.warn("nothing was sent; pass --broadcast to submit");
         }
@@ -77,19 +77,18 @@ impl SubmitOptions {
     /// Submits proofs; the result as text and as JSON.
     pub(super) async fn run(
         &self,
-        project: &Project,
+        built: &Built,
         proofs: &[ProofFile],
         sender: &Sender,
         mode: Mode,
         local: bool,
     ) -> Result<(String, Value)> {
         let chain_id = sender.rpc().chain_id();
-        let deployments = Deployments::read(&project.deployments(), chain_id)?;
-        let layout = project.settings()?.instance_layout();
-        let model = project.chain_model()?.id;
+        let deployments = Deployments::read(built.deployments(), chain_id)?;
+        let model = built.model_id();
         let mut predictions = Vec::new();
         for proof in proofs {
-            let decoded = proof.decode(&layout)?;
+            let decoded = proof.decode(built.layout())?;
             let shown = show::decoded(&decoded);
             predictions.push((shown, String::new(), json!({ "decoded": decoded })));
         }
@@ -98,7 +97,7 @@ impl SubmitOptions {
                 [_] => (Role::Verifier, "verifier"),
                 _ => (Role::BatchVerifier, "batch verifier"),
             };
-            if role == Role::BatchVerifier && project.batch_verifier()?.is_none() {
+            if role == Role::BatchVerifier && built.batch_verifier().is_none() {
                 let message = "the project has no batch verifier (ezkl's Solidity has none, nor has \
                                every circuit); submit the proofs to the ledger, without --direct, \
                                which verifies them one by one";
@@ -106,11 +105,11 @@ impl SubmitOptions {
             }
             let missing = Error::NotDeployed { what, model, chain_id };
             let entry = deployments.of_model(role, model).ok_or(missing)?;
-            let request = project.submit_request(proofs, entry, chain_id, local)?;
+            let request = built.submit_request(proofs, entry, chain_id, local)?;
             let outcome = submit_proof(sender, &request, mode).await?;
             ("verifier", "verified", request.verifier, outcome)
         } else {
-            let request = project.ledger_request(proofs, &deployments, self.context, local)?;
+            let request = built.ledger_request(proofs, &deployments, self.context, local)?;
             let submitted = submit_to_ledger(sender, &request, mode).await?;
             for ((_, id, data), submitted) in predictions.iter_mut().zip(submitted.predictions) {
                 *id = format!("\nprediction   {}", submitted.id);

@@ -29,11 +29,16 @@ pub(super) struct Verify {
 impl Verify {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         let places = Places::new(context)?;
-        let settings_path = places.settings(&self.keys.settings);
+        let Keys { settings, vk_path, srs_path } = &self.keys;
+        let keys = [settings, vk_path, srs_path];
+        // With all keys named, --evm alone may still mean the project's verifier.
+        let named: &[_] = if self.evm { &[&keys[..], &[&self.verifier]].concat() } else { &keys };
+        let _built = places.built(context, named).await?;
+        let settings_path = places.settings(settings);
         let settings = Settings::read(&settings_path)?;
         let proof = ProofFile::read(&self.proof)?;
         proof.check(&settings)?;
-        let (vk, srs) = (places.vk(&self.keys.vk_path), places.srs(&self.keys.srs_path));
+        let (vk, srs) = (places.vk(vk_path), places.srs(srs_path));
         VkHeader::read(&vk)?.check(&settings)?;
         let engine = places.engine(context)?;
         if !engine.verify(&self.proof, &settings_path, &vk, &srs).await? {

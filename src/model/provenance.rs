@@ -12,7 +12,7 @@ pub enum Provenance {
     /// A well-formed file of the user's own with a τ that is in no table.
     #[serde(alias = "custom")]
     Unrecognized,
-    /// Made by zkvouch for development, or a known test file: τ may be known to somebody.
+    /// zkvouch's own for development, or a known test file: τ is known to somebody.
     UnsafeDev,
 }
 

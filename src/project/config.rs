@@ -367,7 +367,7 @@ lookup_safety_margin = 2.0
 [srs]
 # "ceremony": a public ceremony's file; "ceremony:https://host/kzg{{k}}.srs" names where from.
 # "path/to/kzg.srs": a file of yours, which is only read.
-# "unsafe-dev": made here, for a local chain only, since its maker could forge any proof.
+# "unsafe-dev": its secret is public, so anybody could forge a proof; for a local chain only.
 source = {srs}
 
 [engine]

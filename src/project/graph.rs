@@ -1,13 +1,14 @@
-//! The build graph's memory: which step made which file from what, so that an unchanged step is
+//! The build's memory: which step made which file from what, so that an unchanged step is
 //! skipped and a changed one runs again, with what depends on it and nothing else.
 
-use super::{Error, Event, Observer, Result};
+use super::{Built, Error, Event, Observer, Project, Result};
 use crate::files;
 use alloy::primitives::B256;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
+    fmt,
     fs::{self, File, TryLockError},
     future::Future,
     path::{Path, PathBuf},
@@ -15,26 +16,80 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-/// The version of [`Manifest`]'s layout.
-pub const MANIFEST_VERSION: u32 = 1;
+/// The version of [`Manifest`]'s layout. What an older zkvouch built is built again.
+pub const MANIFEST_VERSION: u32 = 2;
 
 /// The manifest's name in the build folder.
 pub const MANIFEST_FILE: &str = "manifest.json";
 
+const LOCK_FILE: &str = ".lock";
+
+/// A step of the build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Step {
+    /// ezkl's settings for the model.
+    Settings,
+    /// Scales, ranges and shape, tuned or calibrated.
+    Calibrate,
+    /// The compiled circuit.
+    Compile,
+    /// The SRS of the circuit's size.
+    Srs,
+    /// The verifying and the proving key.
+    Setup,
+    /// The sample input's witness.
+    Witness,
+    /// The sample input's proof.
+    Proof,
+    /// The verifiers: source, compiler's input, bytecode, metadata.
+    Verifier,
+}
+
+impl Step {
+    /// Its name, as in the manifest.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Settings => "settings",
+            Self::Calibrate => "calibrate",
+            Self::Compile => "compile",
+            Self::Srs => "srs",
+            Self::Setup => "setup",
+            Self::Witness => "witness",
+            Self::Proof => "proof",
+            Self::Verifier => "verifier",
+        }
+    }
+}
+
 /// One step's record: the inputs it ran on and the files it made.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {
-    /// SHA-256 of each input file, or the value itself where the input is a setting.
-    pub inputs: BTreeMap<String, Value>,
+    /// What it ran on, by name.
+    pub inputs: BTreeMap<String, InputRecord>,
     /// The files made, relative to the build folder.
     pub outputs: BTreeMap<PathBuf, Stamp>,
-    /// What the step had to say, such as the compiler's version.
+    /// What the step had to say, such as the tuner's reasons.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub notes: Value,
     /// How long it took, in milliseconds.
     pub elapsed_ms: u64,
     /// When it ended, in seconds since 1970.
     pub finished_at: u64,
+}
+
+/// An input of a step as it was when the step ran.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum InputRecord {
+    /// SHA-256 of a file.
+    Sha256(B256),
+    /// SHA-256 of each sample, in order.
+    Samples(Vec<B256>),
+    /// An option itself.
+    Option(Value),
 }
 
 /// A file's content hash, with what tells cheaply that the file was not touched since.
@@ -73,24 +128,16 @@ impl Stamp {
 pub struct Manifest {
     /// [`MANIFEST_VERSION`].
     pub schema_version: u32,
-    /// The steps that have run, by name.
-    pub steps: BTreeMap<String, StepRecord>,
+    /// The steps that have run.
+    pub steps: BTreeMap<Step, StepRecord>,
     /// Input files last seen, by absolute path, so that they are not hashed again and again.
     #[serde(default)]
     pub files: BTreeMap<PathBuf, Stamp>,
-    /// True once any step used an SRS whose secret somebody may know. Never reset but by `clean`.
-    #[serde(default)]
-    pub unsafe_srs: bool,
 }
 
 impl Default for Manifest {
     fn default() -> Self {
-        Self {
-            schema_version: MANIFEST_VERSION,
-            steps: BTreeMap::new(),
-            files: BTreeMap::new(),
-            unsafe_srs: false,
-        }
+        Self { schema_version: MANIFEST_VERSION, steps: BTreeMap::new(), files: BTreeMap::new() }
     }
 }
 
@@ -99,17 +146,208 @@ impl Default for Manifest {
 pub(crate) enum Input {
     /// A file, by what is in it.
     File(&'static str, PathBuf),
-    /// A setting.
-    Value(&'static str, Value),
+    /// Sample inputs: they decide what a build makes, but what is built stands whatever becomes of
+    /// them.
+    Samples(&'static str, Vec<PathBuf>),
+    /// An option.
+    Option(&'static str, Value),
 }
 
 /// What a step reads and writes.
 #[derive(Debug)]
 pub(crate) struct Spec {
-    pub(crate) name: &'static str,
+    pub(crate) step: Step,
     pub(crate) inputs: Vec<Input>,
     /// Paths relative to the build folder.
     pub(crate) outputs: Vec<PathBuf>,
+}
+
+/// Why a step is out of date.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Change {
+    /// Everything is to run.
+    Forced,
+    /// The step never ran to its end.
+    NotBuilt(Step),
+    /// An input file is another one than the step ran on.
+    File {
+        /// What it is to the step.
+        name: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// An option, or the samples, are others than the step ran on.
+    Option {
+        /// Which.
+        name: String,
+    },
+    /// A file that the step made is gone.
+    Missing(PathBuf),
+    /// A file that the step made is not as it was written.
+    Altered(PathBuf),
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Forced => f.write_str("forced"),
+            Self::NotBuilt(step) => write!(f, "{} is not built yet", step.name()),
+            Self::File { name, path } => write!(f, "{} ({name}) changed", path.display()),
+            Self::Option { name } => write!(f, "{name} changed"),
+            Self::Missing(path) => write!(f, "{} is missing", path.display()),
+            Self::Altered(path) => write!(f, "{} is not as the build wrote it", path.display()),
+        }
+    }
+}
+
+impl Manifest {
+    /// Reads a build folder's manifest; a missing one, or one of an older zkvouch, is an empty one.
+    pub fn read(folder: &Path) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Version {
+            schema_version: u32,
+        }
+        let path = folder.join(MANIFEST_FILE);
+        if !path.exists() {
+            return Ok(Self::default());
+        }
+        let bytes = files::read(&path)?;
+        let broken = |error| Error::broken_manifest(&path, error);
+        let Version { schema_version } = serde_json::from_slice(&bytes).map_err(broken)?;
+        if schema_version > MANIFEST_VERSION {
+            let message = format!(
+                "schema_version is {schema_version}, this zkvouch writes {MANIFEST_VERSION}"
+            );
+            return Err(Error::broken_manifest(&path, message));
+        }
+        if schema_version < MANIFEST_VERSION {
+            return Ok(Self::default());
+        }
+        serde_json::from_slice(&bytes).map_err(broken)
+    }
+
+    /// The hash of a file that a step made, as it was when the step ended.
+    pub(crate) fn output(&self, step: Step, file: &str) -> Option<B256> {
+        Some(self.steps.get(&step)?.outputs.get(Path::new(file))?.sha256)
+    }
+
+    /// The hash of a file that a step ran on.
+    pub(crate) fn input(&self, step: Step, name: &str) -> Option<B256> {
+        match self.steps.get(&step)?.inputs.get(name)? {
+            InputRecord::Sha256(hash) => Some(*hash),
+            _ => None,
+        }
+    }
+
+    /// What is remembered of a file, be it an input or a step's output.
+    fn known(&self, folder: &Path, path: &Path) -> Option<&Stamp> {
+        self.files.get(path).or_else(|| {
+            let relative = path.strip_prefix(folder).ok()?;
+            self.steps.values().find_map(|record| record.outputs.get(relative))
+        })
+    }
+
+    /// The inputs as they are now. Files whose stamps are known are not read.
+    fn describe(&self, folder: &Path, inputs: &[Input]) -> Result<Described> {
+        let mut described = Described::default();
+        let mut hash = |path: &Path| -> Result<B256> {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+            let stamp = Stamp::of(&path, self.known(folder, &path))?;
+            let hash = stamp.sha256;
+            described.files.push((path, stamp));
+            Ok(hash)
+        };
+        let mut records = BTreeMap::new();
+        for input in inputs {
+            let (name, record) = match input {
+                Input::Option(name, value) => (name, InputRecord::Option(value.clone())),
+                Input::File(name, path) => (name, InputRecord::Sha256(hash(path)?)),
+                Input::Samples(name, paths) => {
+                    let hashes = paths.iter().map(|path| hash(path)).collect::<Result<_>>()?;
+                    (name, InputRecord::Samples(hashes))
+                }
+            };
+            records.insert((*name).to_owned(), record);
+        }
+        described.records = records;
+        Ok(described)
+    }
+
+    /// What keeps a step from being up to date; nothing if it is.
+    fn change(
+        &self,
+        folder: &Path,
+        spec: &Spec,
+        inputs: &BTreeMap<String, InputRecord>,
+    ) -> Result<Option<Change>> {
+        let Some(record) = self.steps.get(&spec.step) else {
+            return Ok(Some(Change::NotBuilt(spec.step)));
+        };
+        let changed = inputs
+            .iter()
+            .find(|(name, now)| record.inputs.get(*name) != Some(now))
+            .map(|(name, _)| name)
+            .or_else(|| record.inputs.keys().find(|name| !inputs.contains_key(*name)));
+        if let Some(name) = changed {
+            let path = spec.inputs.iter().find_map(|input| match input {
+                Input::File(known, path) if known == name => Some(path.clone()),
+                _ => None,
+            });
+            let name = name.clone();
+            return Ok(Some(match path {
+                Some(path) => Change::File { name, path },
+                None => Change::Option { name },
+            }));
+        }
+        for output in &spec.outputs {
+            let path = folder.join(output);
+            let Some(stamp) = record.outputs.get(output) else {
+                return Ok(Some(Change::Missing(path)));
+            };
+            if !path.exists() {
+                return Ok(Some(Change::Missing(path)));
+            }
+            if Stamp::of(&path, Some(stamp))?.sha256 != stamp.sha256 {
+                return Ok(Some(Change::Altered(path)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What keeps what a step made from standing for what it was made from; nothing if it does.
+    /// Samples may have changed.
+    pub(crate) fn stale(&self, folder: &Path, spec: &Spec) -> Result<Option<Change>> {
+        let is_samples = |input: &Input| matches!(input, Input::Samples(..));
+        let samples = spec.inputs.iter().filter(|input| is_samples(input));
+        let fixed: Vec<_> =
+            spec.inputs.iter().filter(|input| !is_samples(input)).cloned().collect();
+        if let Some((name, path)) = fixed.iter().find_map(|input| match input {
+            Input::File(name, path) if !path.exists() => Some((name, path)),
+            _ => None,
+        }) {
+            return Ok(Some(match self.steps.contains_key(&spec.step) {
+                true => Change::File { name: (*name).to_owned(), path: path.clone() },
+                false => Change::NotBuilt(spec.step),
+            }));
+        }
+        let mut inputs = self.describe(folder, &fixed)?.records;
+        for input in samples {
+            let Input::Samples(name, _) = input else { continue };
+            let then = self.steps.get(&spec.step).and_then(|record| record.inputs.get(*name));
+            if let Some(then) = then {
+                inputs.insert((*name).to_owned(), then.clone());
+            }
+        }
+        self.change(folder, spec, &inputs)
+    }
+}
+
+/// A step's inputs, and the stamps of the files among them.
+#[derive(Default)]
+struct Described {
+    records: BTreeMap<String, InputRecord>,
+    files: Vec<(PathBuf, Stamp)>,
 }
 
 /// The build folder, locked for one build at a time.
@@ -118,16 +356,16 @@ pub(crate) struct Graph {
     manifest: Mutex<Manifest>,
     observer: Observer,
     force: bool,
-    _lock: File,
+    lock: File,
 }
 
 impl Graph {
-    /// Opens the folder, waiting while another process builds in it.
+    /// Opens the folder, waiting while another process builds in it or uses what is built.
     pub(crate) async fn open(folder: &Path, observer: Observer, force: bool) -> Result<Self> {
         files::create_dir_all(folder)?;
         let lock = lock(folder, &observer).await?;
-        let manifest = Mutex::new(read_manifest(folder)?);
-        Ok(Self { folder: folder.to_owned(), manifest, observer, force, _lock: lock })
+        let manifest = Mutex::new(Manifest::read(folder)?);
+        Ok(Self { folder: folder.to_owned(), manifest, observer, force, lock })
     }
 
     fn manifest(&self) -> MutexGuard<'_, Manifest> {
@@ -141,29 +379,41 @@ impl Graph {
     }
 
     /// Runs `work` unless the step's inputs and outputs are as its record says. What `work`
-    /// returns is kept as the record's notes; a skipped step returns the notes of old.
-    pub(crate) async fn step<F>(&self, spec: Spec, work: impl FnOnce() -> F) -> Result<Value>
+    /// returns is kept with the record; a skipped step returns what it returned when it ran.
+    pub(crate) async fn step<T, F>(&self, spec: Spec, work: impl FnOnce() -> F) -> Result<T>
     where
-        F: Future<Output = Result<Value>>,
+        T: Serialize + DeserializeOwned,
+        F: Future<Output = Result<T>>,
     {
-        let inputs = self.describe(&spec.inputs)?;
-        match self.reason_to_run(&spec, &inputs)? {
+        let manifest = self.snapshot();
+        let Described { records: inputs, files } = manifest.describe(&self.folder, &spec.inputs)?;
+        self.manifest().files.extend(files);
+        let name = spec.step.name();
+        let change = match self.force {
+            true => Some(Change::Forced),
+            false => manifest.change(&self.folder, &spec, &inputs)?,
+        };
+        let path = || self.folder.join(MANIFEST_FILE);
+        match change {
             None => {
-                (self.observer)(Event::Skipped { step: spec.name });
-                let notes = self.manifest().steps[spec.name].notes.clone();
-                return Ok(notes);
+                (self.observer)(Event::Skipped { step: name });
+                let notes = &manifest.steps[&spec.step].notes;
+                return T::deserialize(notes)
+                    .map_err(|error| Error::broken_manifest(&path(), error));
             }
-            Some(reason) => (self.observer)(Event::Started { step: spec.name, reason }),
+            Some(change) => {
+                (self.observer)(Event::Started { step: name, reason: change.to_string() });
+            }
         }
         // Until the step ends, its outputs are nobody's: a killed build must run it again.
-        if self.manifest().steps.remove(spec.name).is_some() {
+        if self.manifest().steps.remove(&spec.step).is_some() {
             self.save()?;
         }
         let clock = Instant::now();
         let notes = match work().await {
             Ok(notes) => notes,
             Err(error) => {
-                (self.observer)(Event::Failed { step: spec.name });
+                (self.observer)(Event::Failed { step: name });
                 return Err(error);
             }
         };
@@ -176,131 +426,75 @@ impl Graph {
         let record = StepRecord {
             inputs,
             outputs,
-            notes: notes.clone(),
+            notes: serde_json::to_value(&notes)
+                .map_err(|error| Error::broken_manifest(&path(), error))?,
             elapsed_ms: elapsed.as_millis() as u64,
             finished_at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs()),
         };
-        self.manifest().steps.insert(spec.name.to_owned(), record);
+        self.manifest().steps.insert(spec.step, record);
         self.save()?;
-        (self.observer)(Event::Finished { step: spec.name, elapsed });
+        (self.observer)(Event::Finished { step: name, elapsed });
         Ok(notes)
     }
 
-    /// Marks the build as made with an SRS whose secret somebody may know.
-    pub(crate) fn mark_unsafe_srs(&self) -> Result<()> {
-        self.manifest().unsafe_srs = true;
-        self.save()
+    /// Ends the build: what it made, still held against other builds.
+    pub(crate) fn finish(self, project: &Project) -> Result<Built> {
+        Built::read(project, self.lock)
     }
 
     fn save(&self) -> Result<()> {
+        let path = self.folder.join(MANIFEST_FILE);
         let text = serde_json::to_vec_pretty(&*self.manifest())
-            .map_err(|error| broken(self.folder.join(MANIFEST_FILE), error))?;
-        Ok(files::write_atomic(&self.folder.join(MANIFEST_FILE), &text)?)
-    }
-
-    fn describe(&self, inputs: &[Input]) -> Result<BTreeMap<String, Value>> {
-        let mut described = BTreeMap::new();
-        for input in inputs {
-            match input {
-                Input::Value(name, value) => {
-                    described.insert((*name).to_owned(), value.clone());
-                }
-                Input::File(name, path) => {
-                    let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-                    let known = self.known(&path);
-                    let stamp = Stamp::of(&path, known.as_ref())?;
-                    described.insert((*name).to_owned(), Value::from(stamp.sha256.to_string()));
-                    self.manifest().files.insert(path, stamp);
-                }
-            }
-        }
-        Ok(described)
-    }
-
-    /// What is remembered of a file, be it an input or a step's output.
-    fn known(&self, path: &Path) -> Option<Stamp> {
-        let manifest = self.manifest();
-        if let Some(stamp) = manifest.files.get(path) {
-            return Some(stamp.clone());
-        }
-        let relative = path.strip_prefix(&self.folder).ok()?;
-        manifest.steps.values().find_map(|record| record.outputs.get(relative).cloned())
-    }
-
-    fn reason_to_run(
-        &self,
-        spec: &Spec,
-        inputs: &BTreeMap<String, Value>,
-    ) -> Result<Option<String>> {
-        if self.force {
-            return Ok(Some("forced".to_owned()));
-        }
-        let Some(record) = self.manifest().steps.get(spec.name).cloned() else {
-            return Ok(Some("not built yet".to_owned()));
-        };
-        let changed: Vec<_> = inputs
-            .iter()
-            .filter(|(name, value)| record.inputs.get(*name) != Some(value))
-            .map(|(name, _)| name.as_str())
-            .chain(record.inputs.keys().filter(|name| !inputs.contains_key(*name)).map(|n| &**n))
-            .collect();
-        if !changed.is_empty() {
-            return Ok(Some(format!("{} changed", changed.join(", "))));
-        }
-        for output in &spec.outputs {
-            let path = self.folder.join(output);
-            let Some(stamp) = record.outputs.get(output) else {
-                return Ok(Some(format!("{} is new", output.display())));
-            };
-            if !path.exists() {
-                return Ok(Some(format!("{} is missing", output.display())));
-            }
-            if Stamp::of(&path, Some(stamp))?.sha256 != stamp.sha256 {
-                return Ok(Some(format!("{} was changed by hand", output.display())));
-            }
-        }
-        Ok(None)
+            .map_err(|error| Error::broken_manifest(&path, error))?;
+        Ok(files::write_atomic(&path, &text)?)
     }
 }
 
-/// Reads `manifest.json` of a build folder; a missing one is an empty one.
-pub fn read_manifest(folder: &Path) -> Result<Manifest> {
-    let path = folder.join(MANIFEST_FILE);
-    if !path.exists() {
-        return Ok(Manifest::default());
-    }
-    let manifest: Manifest = serde_json::from_slice(&files::read(&path)?)
-        .map_err(|error| broken(path.clone(), error))?;
-    if manifest.schema_version != MANIFEST_VERSION {
-        let message = format!(
-            "schema_version is {}, this zkvouch writes {MANIFEST_VERSION}",
-            manifest.schema_version
-        );
-        return Err(broken(path, message));
-    }
-    Ok(manifest)
-}
-
-pub(super) fn broken(path: PathBuf, message: impl ToString) -> Error {
-    Error::Manifest { path, message: message.to_string() }
-}
-
+/// Holds the build folder for a build.
 async fn lock(folder: &Path, observer: &Observer) -> Result<File> {
-    let path = folder.join(".lock");
+    let path = folder.join(LOCK_FILE);
     let file = File::create(&path).map_err(files::Error::at("write", &path))?;
+    wait_for(&path, &file, File::try_lock, observer).await?;
+    Ok(file)
+}
+
+/// Holds what is built in a folder, with others, against the next build.
+///
+/// # Errors
+/// [`Error::NotBuilt`] where nothing ever was.
+pub(crate) async fn lock_shared(folder: &Path, observer: &Observer) -> Result<File> {
+    let path = folder.join(LOCK_FILE);
+    // For reading, so that a project on a read-only disk can be used.
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Error::NotBuilt(folder.to_owned()));
+        }
+        Err(error) => return Err(files::Error::at("read", &path)(error).into()),
+    };
+    wait_for(&path, &file, File::try_lock_shared, observer).await?;
+    Ok(file)
+}
+
+async fn wait_for(
+    path: &Path,
+    file: &File,
+    try_lock: impl Fn(&File) -> Result<(), TryLockError>,
+    observer: &Observer,
+) -> Result<()> {
     let mut told = false;
     loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
+        match try_lock(file) {
+            Ok(()) => return Ok(()),
             Err(TryLockError::WouldBlock) => {
                 if !told {
-                    (observer)(Event::Waiting { path: path.clone() });
+                    (observer)(Event::Waiting { path: path.to_owned() });
                     told = true;
                 }
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
             Err(TryLockError::Error(error)) => {
-                return Err(files::Error::at("lock", &path)(error).into());
+                return Err(files::Error::at("lock", path)(error).into());
             }
         }
     }
@@ -332,10 +526,10 @@ mod tests {
             let build = self.folder.path().join("build");
             let graph = Graph::open(&build, Arc::new(|_| {}), force).await.expect("opened");
             let spec = Spec {
-                name: "copy",
+                step: Step::Compile,
                 inputs: vec![
                     Input::File("in", self.folder.path().join("in")),
-                    Input::Value("setting", setting.into()),
+                    Input::Option("setting", setting.into()),
                 ],
                 outputs: vec!["out".into()],
             };
@@ -343,7 +537,7 @@ mod tests {
                 .step(spec, || async {
                     self.runs.fetch_add(1, Ordering::SeqCst);
                     files::write_atomic(&build.join("out"), b"made")?;
-                    Ok(Value::from("note"))
+                    Ok("note".to_owned())
                 })
                 .await
                 .expect("built");
@@ -378,12 +572,12 @@ mod tests {
         let build = bench.folder.path().join("build");
         {
             let graph = Graph::open(&build, Arc::new(|_| {}), true).await.expect("opened");
-            let spec = Spec { name: "copy", inputs: vec![], outputs: vec!["out".into()] };
+            let spec = Spec { step: Step::Compile, inputs: vec![], outputs: vec!["out".into()] };
             let failed =
-                graph.step(spec, || async { Err(Error::NoProject(PathBuf::from("x"))) }).await;
+                graph.step(spec, || async { Err::<(), _>(Error::NoProject("x".into())) }).await;
             assert!(failed.is_err());
         }
-        assert!(read_manifest(&build).expect("readable").steps.is_empty());
+        assert!(Manifest::read(&build).expect("readable").steps.is_empty());
         assert!(bench.build(1, false).await);
     }
 
@@ -415,7 +609,7 @@ mod tests {
     fn a_broken_manifest_is_named() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         fs::write(folder.path().join("manifest.json"), "{").expect("written");
-        let error = read_manifest(folder.path()).expect_err("broken").to_string();
+        let error = Manifest::read(folder.path()).expect_err("broken").to_string();
         assert!(error.contains("manifest.json"), "{error}");
         assert!(error.contains("zkvouch clean"), "{error}");
     }

@@ -5,171 +5,58 @@
 //!                       └─ srs ─────┘         │                │
 //!                                   └─ witness┴─ sample proof ─┘
 //! ```
+//!
+//! [`Project`] says what is to be built; [`Project::build`] builds what is out of date; [`Built`] is what
+//! was built, and everything said on chain or in a report comes from there.
 
 pub mod config;
 pub mod graph;
+pub mod steps;
 
 mod build;
-mod onchain;
+mod built;
+mod error;
+mod event;
+mod plan;
+mod report;
+mod requests;
 
-pub use build::{
-    BatchReport, BuildOptions, BuildReport, Comparison, MadeVerifier, VerifierRequest, calibrate,
-    make_verifier, srs_source,
-};
-pub use graph::{Manifest, read_manifest};
+pub use build::BuildOptions;
+pub use built::Built;
+pub use error::{Error, Result};
+pub use event::{Event, Observer};
+pub use report::{BatchReport, BuildReport, Comparison};
 
 use crate::{
-    artifacts::{
-        self, input::InputData, onnx::OnnxFile, proof::ProofFile, run_args::Visibility,
-        settings::Settings, witness::Witness,
-    },
-    chain,
-    engine::{self, Engine, EngineConfig, EnginePool},
+    artifacts::{input::InputData, onnx::OnnxFile, settings::Settings},
+    engine::{EngineConfig, EnginePool},
     files,
-    model::identity::ModelIdentity,
-    srs, toolchain, tune, verifier,
 };
 use config::Config;
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
+use steps::ProvingFiles;
 
-/// Something that a build has to tell while it runs.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Event {
-    /// Another process holds the build folder.
-    Waiting {
-        /// The lock file.
-        path: PathBuf,
-    },
-    /// A step's inputs and outputs are as they were.
-    Skipped {
-        /// The step's name.
-        step: &'static str,
-    },
-    /// A step has begun.
-    Started {
-        /// The step's name.
-        step: &'static str,
-        /// Why it is out of date.
-        reason: String,
-    },
-    /// ezkl says what it is doing.
-    Phase {
-        /// In its own words.
-        message: String,
-    },
-    /// A step has ended well.
-    Finished {
-        /// The step's name.
-        step: &'static str,
-        /// How long it took.
-        elapsed: Duration,
-    },
-    /// A step has failed; its error follows as the build's result.
-    Failed {
-        /// The step's name.
-        step: &'static str,
-    },
+/// What the artefacts are called in the build folder.
+pub(crate) mod names {
+    pub(crate) const RAW_SETTINGS: &str = "settings.raw.json";
+    pub(crate) const SETTINGS: &str = "settings.json";
+    pub(crate) const COMPILED: &str = "model.compiled";
+    pub(crate) const SRS: &str = "kzg.srs";
+    pub(crate) const VK: &str = "vk.key";
+    pub(crate) const PK: &str = "pk.key";
+    pub(crate) const WITNESS: &str = "sample.witness.json";
+    pub(crate) const PROOF: &str = "sample.proof.json";
+    pub(crate) const VERIFIER: &str = "verifier";
 }
-
-/// Receives a build's events, from whichever thread.
-pub type Observer = Arc<dyn Fn(Event) + Send + Sync>;
-
-/// A project could not be read, built or used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// No project file.
-    #[error(
-        "no zkvouch.toml in {} or above it; run `zkvouch init model.onnx --data input.json` to make \
-         one",
-        .0.display()
-    )]
-    NoProject(PathBuf),
-    /// The project file is wrong.
-    #[error("{}: {message}", path.display())]
-    Config {
-        /// The file.
-        path: PathBuf,
-        /// What and where.
-        message: String,
-    },
-    /// The manifest is broken or of another version.
-    #[error("{}: {message}; run `zkvouch clean` and build again", path.display())]
-    Manifest {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        message: String,
-    },
-    /// An artefact that a build makes is not there or out of date.
-    #[error("{} is not there; run `zkvouch build` to make it", .0.display())]
-    NotBuilt(PathBuf),
-    /// The verifier was built without a proof.
-    #[error("the verifier has accepted no proof yet, so its gas is not known; run `zkvouch build`")]
-    NotMeasured,
-    /// The tuner is no calibration of ezkl's.
-    #[error("calibrate takes resources, accuracy or manual; run `zkvouch tune` to tune")]
-    TuneElsewhere,
-    /// Tuning failed.
-    #[error(transparent)]
-    Tune(Box<tune::Error>),
-    /// What was proved does not verify.
-    #[error(
-        "the proof of {} does not verify, although proving went through; the witness does not satisfy \
-         the circuit (run `zkvouch mock` to see which constraint fails)",
-        .0.display()
-    )]
-    ProofRejected(PathBuf),
-    /// A file could not be read or written.
-    #[error(transparent)]
-    File(#[from] files::Error),
-    /// ezkl failed.
-    #[error(transparent)]
-    Engine(#[from] engine::Error),
-    /// An artefact is malformed or does not fit.
-    #[error(transparent)]
-    Artifact(#[from] artifacts::Error),
-    /// No SRS.
-    #[error(transparent)]
-    Srs(#[from] srs::Error),
-    /// The verifier could not be made.
-    #[error(transparent)]
-    Verifier(Box<verifier::Error>),
-    /// The chain refuses, or a proof is not for what is deployed there.
-    #[error(transparent)]
-    Chain(Box<chain::Error>),
-    /// A tool is missing.
-    #[error(transparent)]
-    Toolchain(#[from] toolchain::Error),
-}
-
-macro_rules! boxed {
-    ($($variant:ident($error:ty)),*) => {
-        $(impl From<$error> for Error {
-            fn from(error: $error) -> Self {
-                Self::$variant(Box::new(error))
-            }
-        })*
-    };
-}
-
-// The large ones are boxed, so that a result that is nearly always `Ok` stays small.
-boxed!(Chain(chain::Error), Tune(tune::Error), Verifier(verifier::Error));
-
-/// A result of this module.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A project folder with its `zkvouch.toml`.
 #[derive(Clone, Debug)]
 pub struct Project {
     root: PathBuf,
     config: Config,
-    deployments: PathBuf,
 }
 
 /// Where a project's artefacts lie.
@@ -198,6 +85,35 @@ pub struct Artifacts {
     pub verifier: PathBuf,
 }
 
+impl Artifacts {
+    fn new(folder: PathBuf) -> Self {
+        let file = |name: &str| folder.join(name);
+        Self {
+            raw_settings: file(names::RAW_SETTINGS),
+            settings: file(names::SETTINGS),
+            compiled: file(names::COMPILED),
+            srs: file(names::SRS),
+            vk: file(names::VK),
+            pk: file(names::PK),
+            witness: file(names::WITNESS),
+            proof: file(names::PROOF),
+            verifier: file(names::VERIFIER),
+            folder,
+        }
+    }
+
+    fn proving_files(&self, settings: &Settings) -> ProvingFiles {
+        ProvingFiles {
+            settings: settings.clone(),
+            settings_path: self.settings.clone(),
+            compiled: self.compiled.clone(),
+            srs: self.srs.clone(),
+            vk: self.vk.clone(),
+            pk: self.pk.clone(),
+        }
+    }
+}
+
 impl Project {
     /// Opens a project by its file or its folder.
     pub fn open(path: &Path) -> Result<Self> {
@@ -208,7 +124,7 @@ impl Project {
         let config = Config::read(&file)?;
         let file = std::path::absolute(&file).map_err(files::Error::at("read", &file))?;
         let root = file.parent().map(Path::to_owned).unwrap_or_default();
-        Ok(Self { deployments: root.join("deployments"), root, config })
+        Ok(Self { root, config })
     }
 
     /// Opens the project that `folder` lies in: the nearest `zkvouch.toml` in it or above it.
@@ -247,22 +163,14 @@ impl Project {
         self.config.model.data.iter().map(|path| self.root.join(path)).collect()
     }
 
+    /// The folder of the deployments files, `deployments` in the project's folder.
+    pub fn deployments(&self) -> PathBuf {
+        self.root.join("deployments")
+    }
+
     /// Where the artefacts lie, built or not.
     pub fn artifacts(&self) -> Artifacts {
-        let folder = self.root.join(&self.config.build_dir);
-        let file = |name: &str| folder.join(name);
-        Artifacts {
-            raw_settings: file("settings.raw.json"),
-            settings: file("settings.json"),
-            compiled: file("model.compiled"),
-            srs: file("kzg.srs"),
-            vk: file("vk.key"),
-            pk: file("pk.key"),
-            witness: file("sample.witness.json"),
-            proof: file("sample.proof.json"),
-            verifier: file("verifier"),
-            folder,
-        }
+        Artifacts::new(self.root.join(&self.config.build_dir))
     }
 
     /// The engine's configuration: the environment's, with the version and deadline of this project.
@@ -284,136 +192,15 @@ impl Project {
         Ok(EnginePool::new(config, 2))
     }
 
-    /// The identity of the model as built.
-    ///
-    /// # Errors
-    /// [`Error::NotBuilt`] where an artefact is missing.
-    pub fn identity(&self) -> Result<ModelIdentity> {
-        let artifacts = self.artifacts();
-        let hash = |path: &Path| -> Result<_> {
-            if path.is_file() {
-                Ok(files::sha256_file(path)?)
-            } else {
-                Err(Error::NotBuilt(path.to_owned()))
-            }
-        };
-        Ok(ModelIdentity {
-            onnx_sha256: hash(&self.model())?,
-            settings_sha256: hash(&artifacts.settings)?,
-            srs_sha256: hash(&artifacts.srs)?,
-            vk_sha256: hash(&artifacts.vk)?,
-            engine_version: self.config.engine.version.clone(),
-        })
-    }
-
-    /// Reads the built settings.
-    pub fn settings(&self) -> Result<Settings> {
-        let path = self.artifacts().settings;
-        if path.is_file() { Ok(Settings::read(&path)?) } else { Err(Error::NotBuilt(path)) }
-    }
-
-    /// Checks the input's shape against the model's. The settings know it only of public inputs.
-    pub fn check_input(&self, input: &Path) -> Result<()> {
-        let model = OnnxFile::read(&self.model())?;
-        if let Some(shapes) = model.input_shapes(&self.settings()?.run_args.variables) {
-            InputData::read(input)?.check_shapes(&shapes)?;
-        }
-        Ok(())
-    }
-
-    /// Proves the prediction on `input`, and writes the proof to `output`. The witness is kept in
-    /// the build folder. The input is checked against the circuit before ezkl sees it, and the proof
-    /// is verified before it is written.
-    pub async fn prove(&self, engine: &Engine, input: &Path, output: &Path) -> Result<ProofFile> {
-        let artifacts = self.artifacts();
-        self.check_input(input)?;
-        let settings = self.settings()?;
-        let scratch = tempfile::Builder::new()
-            .prefix(".prove-")
-            .tempdir_in(&artifacts.folder)
-            .map_err(files::Error::at("write", &artifacts.folder))?;
-        let witness = scratch.path().join("witness.json");
-        let files = ProvingFiles {
-            settings: &settings,
-            settings_path: &artifacts.settings,
-            compiled: &artifacts.compiled,
-            srs: &artifacts.srs,
-            vk: &artifacts.vk,
-            pk: &artifacts.pk,
-        };
-        make_witness(engine, &files, input, &witness).await?;
-        prove_witness(engine, &files, &witness, output).await
+    /// Checks an input's shape against the model's. The settings know it only of public inputs.
+    pub fn check_input(&self, input: &Path, settings: &Settings) -> Result<()> {
+        check_input(&self.model(), input, settings)
     }
 }
 
-/// The artefacts that proving needs.
-#[derive(Clone, Copy, Debug)]
-pub struct ProvingFiles<'a> {
-    /// The settings, read.
-    pub settings: &'a Settings,
-    /// Their file.
-    pub settings_path: &'a Path,
-    /// The compiled circuit.
-    pub compiled: &'a Path,
-    /// The SRS.
-    pub srs: &'a Path,
-    /// The verifying key.
-    pub vk: &'a Path,
-    /// The proving key.
-    pub pk: &'a Path,
-}
-
-/// Whether making a witness takes the verifying key and the SRS: only a commitment does.
-pub(crate) fn needs_keys(settings: &Settings) -> bool {
-    let args = &settings.run_args;
-    [&args.input_visibility, &args.output_visibility, &args.param_visibility]
-        .contains(&&Visibility::KzgCommit)
-}
-
-/// Checks an input file against the settings and makes its witness.
-pub async fn make_witness(
-    engine: &Engine,
-    files: &ProvingFiles<'_>,
-    input: &Path,
-    witness: &Path,
-) -> Result<()> {
-    InputData::read(input)?.check(files.settings)?;
-    let keys = needs_keys(files.settings);
-    engine
-        .gen_witness(
-            input,
-            files.compiled,
-            witness,
-            keys.then_some(files.vk),
-            keys.then_some(files.srs),
-        )
-        .await?;
+fn check_input(model: &Path, input: &Path, settings: &Settings) -> Result<()> {
+    if let Some(shapes) = OnnxFile::read(model)?.input_shapes(&settings.run_args.variables) {
+        InputData::read(input)?.check_shapes(&shapes)?;
+    }
     Ok(())
-}
-
-/// Proves a witness and verifies the proof before it is written to `output`.
-///
-/// ezkl proves whatever it is given without complaint and hangs on values outside its lookup tables,
-/// hence a check of the ranges before and a verification after.
-pub async fn prove_witness(
-    engine: &Engine,
-    files: &ProvingFiles<'_>,
-    witness: &Path,
-    output: &Path,
-) -> Result<ProofFile> {
-    for path in [files.compiled, files.srs, files.vk, files.pk] {
-        if !path.is_file() {
-            return Err(Error::NotBuilt(path.to_owned()));
-        }
-    }
-    Witness::read(witness)?.check_ranges(files.settings)?;
-    let pending = files::Pending::new(output)?;
-    engine.prove(witness, files.compiled, files.pk, files.srs, pending.path()).await?;
-    let proof = ProofFile::read(pending.path())?;
-    proof.check(files.settings)?;
-    if !engine.verify(pending.path(), files.settings_path, files.vk, files.srs).await? {
-        return Err(Error::ProofRejected(witness.to_owned()));
-    }
-    pending.commit()?;
-    Ok(proof)
 }

@@ -12,6 +12,8 @@ use std::{collections::BTreeMap, sync::LazyLock};
 pub const EZKL: &str = "ppot-0071";
 /// The ceremony whose files for k from 6 to 14 are in the npm registry.
 pub const NPM: &str = "ppot-challenge-0078";
+/// No ceremony: the SRS of [`dev`](super::dev), whose τ is public.
+pub const DEV: &str = "unsafe-zkvouch-dev";
 
 /// A source of a structured reference string.
 #[derive(Debug, Deserialize)]

@@ -13,6 +13,7 @@ use crate::{
     files::{self, Pending},
     model::provenance::Provenance,
 };
+use alloy::primitives::U256;
 use ark_bn254::{Bn254, Fr, G1Affine, G1Projective, G2Affine};
 use ark_ec::{AffineRepr as _, CurveGroup as _, VariableBaseMSM as _, pairing::Pairing as _};
 use ark_ff::{AdditiveGroup as _, Field as _, One as _, PrimeField as _};
@@ -105,6 +106,15 @@ impl SrsFile {
     /// `[τ]₂`.
     pub fn tau_g2(&self) -> &G2Affine {
         &self.tau_g2
+    }
+
+    /// `−[τ]₂` as a verifier embeds it, in the pairing precompile's order: x imaginary, x real, y
+    /// imaginary, y real.
+    pub fn neg_tau_g2_words(&self) -> [U256; 4] {
+        let point = -self.tau_g2;
+        // τ is not zero, so the point has coordinates.
+        let (x, y) = point.xy().unwrap_or_default();
+        [x.c1, x.c0, y.c1, y.c0].map(|c| U256::from_limbs(c.into_bigint().0))
     }
 
     /// The ceremony that τ is from, if it is a known one. An SRS is that ceremony's only if
@@ -354,7 +364,7 @@ mod tests {
     fn srs(k: u32) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("kzg.srs");
-        dev::generate(k, &path).expect("made");
+        dev::generate_with(random_scalar(), k, &path).expect("made");
         (folder, path)
     }
 

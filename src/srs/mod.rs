@@ -20,7 +20,6 @@ use crate::{
 };
 use alloy::primitives::B256;
 use base64::Engine as _;
-use serde::{Deserialize, Serialize};
 use std::{
     fmt, fs,
     path::{Path, PathBuf},
@@ -139,13 +138,24 @@ pub enum Source {
     },
     /// A file of the user's own, which is never changed or deleted.
     Path(PathBuf),
-    /// Made on this machine: whoever made it could forge proofs. For a local chain only.
+    /// With a public τ: anybody can forge proofs. For a local chain only.
     UnsafeDev,
 }
 
 impl Default for Source {
     fn default() -> Self {
         Self::Ceremony { url: None }
+    }
+}
+
+impl Source {
+    /// The same with a relative path taken from `folder`.
+    #[must_use]
+    pub fn within(&self, folder: &Path) -> Self {
+        match self {
+            Self::Path(path) => Self::Path(folder.join(path)),
+            other => other.clone(),
+        }
     }
 }
 
@@ -225,12 +235,12 @@ pub async fn obtain_with(
             let destination = destination.to_owned();
             blocking(move || {
                 let cached = folder.join(format!("unsafe-dev-k{k}.srs"));
-                if !SrsFile::open(&cached).is_ok_and(|file| file.k() == k) {
-                    tracing::warn!(k, "making an SRS that is safe for nothing but development");
+                // One of an older zkvouch has a τ of its own.
+                let usable = |file: &SrsFile| file.k() == k && file.provenance().is_unsafe();
+                if !SrsFile::open(&cached).is_ok_and(|file| usable(&file)) {
                     dev::generate(k, &cached)?;
                 }
-                let obtained = place(&cached, k, &destination)?;
-                Ok(Obtained { provenance: Provenance::UnsafeDev, ..obtained })
+                place(&cached, k, &destination)
             })
             .await
         }

@@ -327,7 +327,7 @@ async fn a_users_file_is_used_cut_and_left_alone() {
     let folder = tempfile::tempdir().expect("a folder");
     let (own, destination) = (folder.path().join("own.srs"), folder.path().join("p/kzg.srs"));
     let cache = folder.path().join("cache");
-    dev::generate(4, &own).expect("made");
+    dev::generate_with(super::file::random_scalar(), 4, &own).expect("made");
     let before = (files::read(&own).expect("read"), fs::metadata(&own).expect("there").modified());
     let source = Source::Path(own.clone());
     let get = |k| {
@@ -374,8 +374,17 @@ async fn an_unsafe_srs_says_so_and_stays_the_same() {
     assert_eq!(first.sha256, second.sha256);
     SrsFile::open(&one).expect("opens").verify().expect("holds");
     let other = tempfile::tempdir().expect("a folder");
+    // Another machine's is the same, and one of an older zkvouch with a τ of its own gives way.
+    let old = other.path().join("srs/unsafe-dev-k4.srs");
+    fs::create_dir_all(other.path().join("srs")).expect("a folder");
+    dev::generate_with(super::file::random_scalar(), 4, &old).expect("made");
     let third = obtain(&Source::UnsafeDev, 4, other.path(), &two).await.expect("made");
-    assert_ne!(first.sha256, third.sha256, "τ is made anew");
+    assert_eq!(first.sha256, third.sha256);
+    // As anybody's own file it is known for what it is.
+    let own = folder.path().join("own.srs");
+    fs::copy(&one, &own).expect("copied");
+    let fourth = obtain(&Source::Path(own), 3, other.path(), &two).await.expect("cut");
+    assert!(fourth.provenance.is_unsafe());
     let error = obtain(&Source::UnsafeDev, 21, folder.path(), &one).await.expect_err("too large");
     assert!(matches!(error, Error::DevTooLarge { k: 21 }));
     let json = serde_json::to_string(&first.provenance).expect("JSON");

@@ -297,7 +297,7 @@ impl Choice<'_> {
         if !times.0.is_empty() {
             chosen.proof = Some(ProofCheck {
                 prove_seconds: times.seconds(),
-                proof_bytes: trial.proof()?.proof.len() as u64,
+                proof_bytes: trial.proof()?.proof.bytes.len() as u64,
                 pk_bytes: trial.pk_bytes()?,
             });
         }

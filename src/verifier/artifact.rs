@@ -4,12 +4,14 @@ use super::{
     Attempt, CompiledContract, Error, GasReport, Kind, Result, Shape, VerifierSource,
     ceremony_words,
     golden::Verdict,
+    is_made_with,
     solc::{CompilerOptions, Language, Origin, ResolvedSolc, SourceSet},
 };
 use crate::{
     evm::{self, CallResult, Evm, Hardfork},
     field::Felt,
     files,
+    srs::SrsFile,
 };
 use alloy::{
     json_abi::JsonAbi,
@@ -24,7 +26,7 @@ use std::path::{Path, PathBuf};
 pub const METADATA_FILE: &str = "verifier.json";
 
 /// The version of [`VerifierMetadata`]'s JSON.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// How a verifier was compiled: enough to do it again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +44,48 @@ pub struct CompilerRecord {
     pub tried: Vec<Attempt>,
 }
 
+/// What a verifier was made from, by content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeFrom {
+    /// SHA-256 of the ONNX file; none where a verifier was made from keys alone.
+    pub onnx_sha256: Option<B256>,
+    /// SHA-256 of settings.json.
+    pub settings_sha256: B256,
+    /// SHA-256 of the SRS.
+    pub srs_sha256: B256,
+    /// SHA-256 of the verifying key.
+    pub vk_sha256: B256,
+    /// SHA-256 of the file of the proof that it was checked with; none where there was none.
+    pub proof_sha256: Option<B256>,
+    /// The version of ezkl.
+    pub engine_version: String,
+    /// The version of zkvouch.
+    pub zkvouch_version: String,
+}
+
+impl MadeFrom {
+    /// By hashing files, where it is not known which model they are from.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn of_files(
+        settings: &Path,
+        srs: &Path,
+        vk: &Path,
+        engine_version: &str,
+    ) -> files::Result<Self> {
+        Ok(Self {
+            onnx_sha256: None,
+            settings_sha256: files::sha256_file(settings)?,
+            srs_sha256: files::sha256_file(srs)?,
+            vk_sha256: files::sha256_file(vk)?,
+            proof_sha256: None,
+            engine_version: engine_version.to_owned(),
+            zkvouch_version: env!("CARGO_PKG_VERSION").to_owned(),
+        })
+    }
+}
+
 /// What is known of a verifier besides its code; written as JSON beside it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VerifierMetadata {
@@ -57,13 +101,16 @@ pub struct VerifierMetadata {
     pub shape: Shape,
     /// The compiler and its options.
     pub compiler: CompilerRecord,
+    /// What it was made from, where that is known.
+    pub made_from: Option<MadeFrom>,
     /// The SHA-256 of the source's text.
     pub source_sha256: B256,
     /// keccak256 of the init code.
     pub init_code_hash: B256,
     /// keccak256 of the runtime code: what `EXTCODEHASH` says of a deployed one.
     pub runtime_code_hash: B256,
-    /// −[tau]₂ of the trusted setup, as the code has it; `None` if it cannot be read there.
+    /// −[tau]₂ of the trusted setup, as the code has it: x imaginary, x real, y imaginary, y real. `None`
+    /// if it cannot be read there and nobody named the SRS.
     pub neg_s_g2: Option<[U256; 4]>,
     /// Sizes and gas.
     pub gas: GasReport,
@@ -118,6 +165,7 @@ impl VerifierArtifact {
         solc: &ResolvedSolc,
         tried: Vec<Attempt>,
         gas: GasReport,
+        made_from: Option<MadeFrom>,
     ) -> Self {
         let ResolvedSolc { version, sha256, origin, .. } = solc.clone();
         let metadata = VerifierMetadata {
@@ -127,6 +175,7 @@ impl VerifierArtifact {
             language: source.language,
             shape: source.shape,
             compiler: CompilerRecord { version, sha256, origin, options: contract.options, tried },
+            made_from,
             source_sha256: files::sha256(source.text.as_bytes()),
             init_code_hash: keccak256(&contract.init_code),
             runtime_code_hash: keccak256(&runtime_code),
@@ -181,6 +230,20 @@ impl VerifierArtifact {
         let calldata = super::calldata::encode_verify_proof(proof, instances);
         let result = evm.call(address, calldata, evm.gas_limit())?;
         Ok((Verdict::of(&result), result))
+    }
+
+    /// Makes sure that the code was made with this SRS, and keeps `−[tau]₂` in the metadata.
+    ///
+    /// # Errors
+    /// [`Error::OtherSetup`].
+    pub fn confirm_setup(&mut self, srs: &SrsFile) -> Result<()> {
+        let words = srs.neg_tau_g2_words();
+        if !is_made_with(&self.runtime_code, words) {
+            let contract = self.metadata.contract.clone();
+            return Err(Error::OtherSetup { contract, srs: srs.path().to_owned() });
+        }
+        self.metadata.neg_s_g2 = Some(words);
+        Ok(())
     }
 
     /// Writes all files into `folder`, each atomically and the metadata last.

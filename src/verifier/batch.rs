@@ -49,7 +49,7 @@ pub async fn build(
     request: BuildRequest<'_>,
     proven: &CompilerOptions,
 ) -> Result<Option<Batch>> {
-    let BuildRequest { source, options, sample, hardfork, .. } = request;
+    let BuildRequest { source, options, sample, hardfork, made_from, .. } = request;
     let candidates = match options {
         Some(options) => vec![options],
         None => {
@@ -114,8 +114,15 @@ pub async fn build(
     };
     tracing::info!(?report, ?gas, options = %contract.options, "batch verifier built");
     let solc = compiler.solc();
-    let artifact =
-        VerifierArtifact::new(source, contract, deployed.runtime_code, solc, Vec::new(), report);
+    let artifact = VerifierArtifact::new(
+        source,
+        contract,
+        deployed.runtime_code,
+        solc,
+        Vec::new(),
+        report,
+        made_from,
+    );
     Ok(Some(Batch { artifact, gas }))
 }
 

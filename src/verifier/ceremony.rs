@@ -1,5 +1,6 @@
 //! Which trusted setup a verifier was made with, read from its bytecode.
 
+use crate::field::BASE_MODULUS;
 use alloy::primitives::{U256, uint};
 use ark_bn254::{Fq, Fq2, G2Affine};
 use ark_ff::{BigInt, PrimeField};
@@ -11,6 +12,8 @@ pub const G2_GENERATOR: [U256; 4] = uint!([
     0x090689d0585ff075ec9e99ad690c3395bc4b313370b38ef355acdadcd122975b_U256,
     0x12c85ea5db8c6deb4aab71808dcb408fe3d1e7690c43d37b4ce6cc0166fa7daa_U256,
 ]);
+
+const WORD: usize = 32;
 
 /// Constants shorter than this are addresses and the like. A coordinate is shorter only with a
 /// probability of 2^-48.
@@ -29,8 +32,9 @@ pub enum Error {
 }
 
 /// The trusted setup in a verifier's runtime code: −[tau]₂, its second constant point of G2, as
-/// the pairing precompile has it (x imaginary, x real, y imaginary, y real). It stands there as
-/// constants, next to the generator.
+/// the pairing precompile has it (x imaginary, x real, y imaginary, y real). ezkl's verifiers push
+/// its words one after another; the lean ones keep them as data behind the code, at no particular
+/// alignment.
 ///
 /// The words say what an honest build was made with; whether the code is an honest build is for
 /// comparing bytecode.
@@ -38,24 +42,45 @@ pub enum Error {
 /// # Errors
 /// Unless the code holds the generator and exactly one other point of G2.
 pub fn ceremony_words(runtime: &[u8]) -> Result<[U256; 4], Error> {
-    let words = constants(runtime);
     let mut points: Vec<[U256; 4]> = Vec::new();
     let mut generator = false;
-    for window in words.windows(4) {
-        let forward = [window[0], window[1], window[2], window[3]];
-        let backward = [window[3], window[2], window[1], window[0]];
-        for point in [forward, backward] {
+    let mut see = |words: [U256; 4]| {
+        let [a, b, c, d] = words;
+        for point in [words, [d, c, b, a]] {
             generator |= point == G2_GENERATOR;
             if point != G2_GENERATOR && !points.contains(&point) && is_g2_point(&point) {
                 points.push(point);
             }
         }
+    };
+    for words in constants(runtime).windows(4) {
+        see([words[0], words[1], words[2], words[3]]);
+    }
+    for bytes in runtime.windows(4 * WORD) {
+        see(std::array::from_fn(|i| U256::from_be_slice(&bytes[i * WORD..(i + 1) * WORD])));
     }
     match points[..] {
         _ if !generator => Err(Error::NoGenerator),
         [point] => Ok(point),
         _ => Err(Error::Points(points.len())),
     }
+}
+
+/// Whether the code was made with this setup: `−[tau]₂` as [`ceremony_words`] has it. Where a
+/// compiler scattered the words, so that no point can be read, each of them must be there.
+pub fn is_made_with(runtime: &[u8], neg_s_g2: [U256; 4]) -> bool {
+    match ceremony_words(runtime) {
+        Ok(words) => words == neg_s_g2,
+        // Some point is there in one piece, and it is another one.
+        Err(Error::Points(2..)) => false,
+        Err(_) => G2_GENERATOR.iter().chain(&neg_s_g2).all(|word| holds(runtime, *word)),
+    }
+}
+
+/// Whether the word stands anywhere in the code, without its leading zeros.
+fn holds(code: &[u8], word: U256) -> bool {
+    let bytes = word.to_be_bytes_trimmed_vec();
+    !bytes.is_empty() && code.windows(bytes.len()).any(|window| window == bytes)
 }
 
 /// The long constants that the code pushes, in order.
@@ -79,6 +104,10 @@ fn constants(code: &[u8]) -> Vec<U256> {
 }
 
 fn is_g2_point(words: &[U256; 4]) -> bool {
+    // Most windows of code fail here, without any arithmetic.
+    if words.iter().any(|word| *word >= BASE_MODULUS) {
+        return false;
+    }
     let coordinate = |word: U256| Fq::from_bigint(BigInt(word.into_limbs()));
     let [Some(x1), Some(x0), Some(y1), Some(y0)] = words.map(coordinate) else { return false };
     let point = G2Affine::new_unchecked(Fq2::new(x0, x1), Fq2::new(y0, y1));
@@ -125,8 +154,63 @@ mod tests {
         let other = words((G2Affine::generator() * ark_bn254::Fr::from(7u64)).into_affine());
         let three = pushes(&[&G2_GENERATOR[..], &short[..], &other[..]].concat());
         assert_eq!(ceremony_words(&three), Err(Error::Points(2)));
-        // In the middle of another instruction's operand it is no constant.
-        let hidden = [vec![0x61], code].concat();
-        assert_eq!(ceremony_words(&hidden), Err(Error::NoGenerator));
+    }
+
+    #[test]
+    fn data_is_found_at_any_alignment_and_in_either_order() {
+        let tau = words((G2Affine::generator() * ark_bn254::Fr::from(11u64)).into_affine());
+        let data = |words: &[U256]| -> Vec<u8> {
+            words.iter().flat_map(|word| word.to_be_bytes::<32>()).collect()
+        };
+        for offset in 0..33 {
+            let mut code = vec![0x7f; offset];
+            code.extend(data(&G2_GENERATOR));
+            // As the lean verifier has it: the points of G1 between them are filled in later.
+            code.extend([0; 64]);
+            code.extend(data(&tau));
+            assert_eq!(ceremony_words(&code), Ok(tau), "{offset}");
+            let pushed = [vec![0x5b; offset], pushes(&G2_GENERATOR), data(&tau)].concat();
+            assert_eq!(ceremony_words(&pushed), Ok(tau), "{offset}");
+        }
+        let mut reversed = tau;
+        reversed.reverse();
+        let code = [data(&reversed), data(&G2_GENERATOR)].concat();
+        assert_eq!(ceremony_words(&code), Ok(tau));
+    }
+
+    #[test]
+    fn scattered_words_are_confirmed_and_never_another_setup() {
+        let point = |scalar: u64| {
+            words((G2Affine::generator() * ark_bn254::Fr::from(scalar)).into_affine())
+        };
+        let (tau, other) = (point(11), point(12));
+        let mut scattered = Vec::new();
+        for word in G2_GENERATOR.iter().chain(&tau).rev() {
+            scattered.extend(pushes(&[*word]));
+            scattered.extend(pushes(&[U256::MAX]));
+        }
+        assert!(ceremony_words(&scattered).is_err());
+        assert!(is_made_with(&scattered, tau));
+        assert!(!is_made_with(&scattered, other));
+        let whole = pushes(&[&G2_GENERATOR[..], &other[..]].concat());
+        assert!(is_made_with(&whole, other));
+        // Even if the words that are asked for were put beside it.
+        let both = [whole.clone(), scattered].concat();
+        assert!(!is_made_with(&both, tau));
+        assert!(!is_made_with(&[], tau));
+    }
+
+    #[test]
+    fn the_lean_verifiers_in_the_tests_tell_their_setup() {
+        let path = |file: &str| concat!(env!("CARGO_MANIFEST_DIR"), "/").to_owned() + file;
+        let srs = path("tests/fixtures/models/tree/kzg-verify.srs");
+        let srs = crate::srs::SrsFile::open(srs.as_ref()).expect("an SRS");
+        for code in [
+            include_str!("../chain/testdata/lean-verifier-tree.hex"),
+            include_str!("../chain/testdata/lean-batch-verifier-tree.hex"),
+        ] {
+            let code = alloy::hex::decode(code.trim()).expect("hex");
+            assert_eq!(ceremony_words(&code), Ok(srs.neg_tau_g2_words()));
+        }
     }
 }

@@ -16,10 +16,10 @@ pub mod solc;
 
 pub use crate::calldata;
 pub use artifact::{
-    ArtifactFiles, CompilerRecord, METADATA_FILE, VerifierArtifact, VerifierMetadata,
+    ArtifactFiles, CompilerRecord, METADATA_FILE, MadeFrom, VerifierArtifact, VerifierMetadata,
 };
 pub use calldata::Shape;
-pub use ceremony::{Error as CeremonyError, G2_GENERATOR, ceremony_words};
+pub use ceremony::{Error as CeremonyError, G2_GENERATOR, ceremony_words, is_made_with};
 pub use matrix::{Attempt, Matrix};
 pub use report::GasReport;
 pub use solc::CompiledContract;
@@ -67,6 +67,17 @@ pub enum Error {
         limit: usize,
         /// The rule.
         eip: &'static str,
+    },
+    /// The code does not hold the SRS's `[tau]₂`.
+    #[error(
+        "the {contract}'s code was not made with the SRS {}: it does not hold that setup's [tau]_2; run `zkvouch \
+         build --force`", srs.display()
+    )]
+    OtherSetup {
+        /// The contract.
+        contract: String,
+        /// The SRS.
+        srs: PathBuf,
     },
     /// A file could not be read or written.
     #[error(transparent)]
@@ -212,6 +223,8 @@ pub struct BuildRequest<'a> {
     pub hardfork: Hardfork,
     /// Build even what no public chain takes, for measuring or a local chain without the limit.
     pub allow_oversize: bool,
+    /// What the source was made from, for the artifact's metadata.
+    pub made_from: Option<MadeFrom>,
 }
 
 impl BuildRequest<'_> {
@@ -224,6 +237,7 @@ impl BuildRequest<'_> {
             sample: None,
             hardfork: Hardfork::default(),
             allow_oversize: false,
+            made_from: None,
         }
     }
 }
@@ -249,7 +263,7 @@ pub async fn build_among(
 ) -> Result<VerifierArtifact> {
     let matrix::Choice { contract, compiler, attempts } =
         matrix::choose(compilers, &request).await?;
-    let BuildRequest { source, sample, hardfork, allow_oversize, .. } = request;
+    let BuildRequest { source, sample, hardfork, allow_oversize, made_from, .. } = request;
     let shape = source.shape;
     let (runtime_size, init_size) = (contract.runtime_code.len(), contract.init_code.len());
     if !allow_oversize {
@@ -294,7 +308,8 @@ pub async fn build_among(
     };
     tracing::info!(kind = %source.kind, ?gas, options = %contract.options, "verifier built");
     let solc = compiler.solc();
-    Ok(VerifierArtifact::new(source, contract, deployed.runtime_code, solc, attempts, gas))
+    let code = deployed.runtime_code;
+    Ok(VerifierArtifact::new(source, contract, code, solc, attempts, gas, made_from))
 }
 
 #[cfg(test)]

@@ -103,7 +103,7 @@ async fn put(
     folder: &Path,
     contract: &Contract,
     role: Role,
-    model: Option<super::deployments::Model>,
+    model: Option<super::deployments::ModelRecord>,
 ) -> Result<Deployed> {
     let method = Method::default();
     let deployed = deployer.contract(contract, method).await?;

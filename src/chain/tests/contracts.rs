@@ -10,8 +10,8 @@ use crate::{
         Error, Mode,
         contracts::{
             AddModel, AddedModel, Core, CoreRequest, LedgerRequest, ModelInfo, Prediction,
-            Recorded, Status, Submitted, add_model, decoder, default_gas_cap,
-            deploy_core, is_already_recorded, list_models, prediction_id, retire_model, stop_model,
+            Recorded, Status, Submitted, add_model, decoder, default_gas_cap, deploy_core,
+            is_already_recorded, list_models, prediction_id, retire_model, stop_model,
             submit_to_ledger, transfer_ownership,
         },
         deploy::{Deployer, Outcome, VerifierRequest},

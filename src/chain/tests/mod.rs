@@ -14,7 +14,15 @@ use super::{
     },
     tx::{Call, Sender, TxOptions, journal::Run, revert::RevertDecoder},
 };
-use crate::{calldata::Shape, field::Felt};
+use crate::{
+    calldata::Shape,
+    field::Felt,
+    model::{
+        proof::Proof,
+        provenance::Provenance,
+        schema::{Tensor, TensorKind},
+    },
+};
 use alloy::{
     json_abi::JsonAbi,
     primitives::{Address, Bytes, U256},
@@ -110,7 +118,7 @@ fn tree_proof(index: usize) -> Proof {
     let instances: Vec<Vec<String>> =
         serde_json::from_value(proof["instances"].clone()).expect("hex");
     Proof {
-        proof: Bytes::from(bytes),
+        bytes: Bytes::from(bytes),
         instances: instances[0].iter().map(|hex| Felt::from_le_hex(hex).expect("a felt")).collect(),
     }
 }

@@ -1,13 +1,14 @@
 //! What `bench gas` and `bench fuzz` look at: a circuit of a folder's model, built for the purpose.
 
-use crate::cli::Context;
 use crate::{
-    artifacts::{proof::ProofFile, run_args::RunArgs, settings::Settings},
+    artifacts::{proof::ProofFile, run_args::RunArgs},
+    cli::Context,
     engine::Engine,
     files,
     project::{
-        self, BuildOptions, MadeVerifier, Project, VerifierRequest,
+        self, BuildOptions, Built, Project,
         config::{CircuitConfig, FILE_NAME, Target, VerifierConfig},
+        steps::{MadeVerifier, MakeVerifier, make_verifier},
     },
     srs, tune,
     verifier::Kind,
@@ -55,7 +56,7 @@ pub(super) fn name(folder: &Path) -> String {
 /// A built project in a folder of its own, which goes with it.
 pub(super) struct Circuit {
     pub(super) project: Project,
-    pub(super) settings: Settings,
+    pub(super) built: Built,
     /// The sample.
     pub(super) proof: ProofFile,
     pub(super) engine: Engine,
@@ -78,10 +79,10 @@ impl CircuitOptions {
         files::write_atomic(&file, self.project_file(&model, &input)?.as_bytes())?;
         let project = Project::open(&file)?;
         project.build(BuildOptions::default(), context.ui.observer()).await?;
-        let settings = project.settings()?;
-        let proof = ProofFile::read(&project.artifacts().proof)?;
+        let built = project.built(&context.ui.observer()).await?;
+        let proof = ProofFile::read(&built.artifacts().proof)?;
         let engine = context.engine(Some(&project))?;
-        Ok(Circuit { project, settings, proof, engine, input, scratch })
+        Ok(Circuit { project, built, proof, engine, input, scratch })
     }
 
     fn project_file(&self, model: &Path, input: &Path) -> Result<String> {
@@ -108,16 +109,17 @@ impl CircuitOptions {
 impl Circuit {
     /// A verifier that has accepted the sample.
     pub(super) async fn verifier(&self, config: &VerifierConfig) -> Result<MadeVerifier> {
-        let artifacts = self.project.artifacts();
-        let request = VerifierRequest {
-            settings: &self.settings,
+        let artifacts = self.built.artifacts();
+        let request = MakeVerifier {
+            settings: self.built.settings(),
             settings_path: &artifacts.settings,
             vk: &artifacts.vk,
             srs: &artifacts.srs,
             proof: Some(&self.proof),
             config,
+            made_from: self.built.made_from().clone(),
         };
-        Ok(project::make_verifier(&self.engine, &request).await?)
+        Ok(make_verifier(&self.engine, &request).await?)
     }
 
     /// The options of a verifier of this kind.
@@ -128,6 +130,6 @@ impl Circuit {
     /// Another proof of the sample's input.
     pub(super) async fn another_proof(&self) -> Result<ProofFile> {
         let output = self.scratch.path().join("another.proof.json");
-        Ok(self.project.prove(&self.engine, &self.input, &output).await?)
+        Ok(self.built.prove(&self.engine, &self.input, &output).await?)
     }
 }

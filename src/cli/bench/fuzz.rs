@@ -96,7 +96,7 @@ impl BenchFuzz {
         }
         let mut model = Model {
             name: name(folder),
-            k: circuit.settings.run_args.logrows,
+            k: circuit.built.settings().run_args.logrows,
             instances: circuit.proof.proof.instances.len(),
             report: fuzz::Report::default(),
         };

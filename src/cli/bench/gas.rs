@@ -104,7 +104,7 @@ impl BenchGas {
         let over_ezkl = |gas: u64| gas as f64 / ezkl.verify_gas as f64;
         Ok(Model {
             name: name(folder),
-            k: circuit.settings.run_args.logrows,
+            k: circuit.built.settings().run_args.logrows,
             instances: circuit.proof.proof.instances.len(),
             proof_bytes: circuit.proof.proof.bytes.len(),
             ratio: over_ezkl(lean.verify_gas),

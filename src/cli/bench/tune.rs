@@ -10,9 +10,12 @@ use crate::{
     artifacts::{run_args::RunArgs, settings::Settings},
     engine::{Engine, EnginePool},
     files,
-    project::{self, VerifierRequest, config::VerifierConfig},
+    project::{
+        config::VerifierConfig,
+        steps::{MakeVerifier, make_verifier},
+    },
     tune::{self, Candidate, Prove, Trial, TuneReport, trial::Times},
-    verifier::Kind,
+    verifier::{Kind, MadeFrom},
 };
 use clap::Args;
 use eyre::{Result, bail};
@@ -236,15 +239,17 @@ async fn measured(
     let proof = trial.proof()?;
     let config =
         VerifierConfig { kind: Kind::Ezkl, allow_oversize: true, ..VerifierConfig::default() };
-    let request = VerifierRequest {
+    let (settings_path, vk, srs) = (trial.settings_path(), trial.vk(), trial.srs());
+    let request = MakeVerifier {
         settings: &trial.settings,
-        settings_path: &trial.settings_path(),
-        vk: &trial.vk(),
-        srs: &trial.srs(),
+        settings_path: &settings_path,
+        vk: &vk,
+        srs: &srs,
         proof: Some(&proof),
         config: &config,
+        made_from: MadeFrom::of_files(&settings_path, &srs, &vk, &trial.settings.version)?,
     };
-    let verifier = project::make_verifier(engine, &request).await?;
+    let verifier = make_verifier(engine, &request).await?;
     Ok(Measured {
         k: trial.settings.run_args.logrows,
         prove_seconds: times.seconds(),

@@ -1,0 +1,113 @@
+//! What can go wrong in a project.
+
+use super::graph::Change;
+use crate::{artifacts, chain, engine, files, srs, toolchain, tune, verifier};
+use std::path::{Path, PathBuf};
+
+/// A project could not be read, built or used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No project file.
+    #[error(
+        "no zkvouch.toml in {} or above it; run `zkvouch init model.onnx --data input.json` to make \
+         one",
+        .0.display()
+    )]
+    NoProject(PathBuf),
+    /// The project file is wrong.
+    #[error("{}: {message}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What and where.
+        message: String,
+    },
+    /// The manifest is broken or of another version.
+    #[error("{}: {message}; run `zkvouch clean` and build again", path.display())]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// An artefact that a build makes is not there.
+    #[error("{} is not there; run `zkvouch build` to make it", .0.display())]
+    NotBuilt(PathBuf),
+    /// Something is no longer what the build was made from, or what it made.
+    #[error("{change}; what is built no longer stands for it, so run `zkvouch build` first")]
+    OutOfDate {
+        /// The file or the option, and what became of it.
+        change: Change,
+    },
+    /// The verifier's code was made with another trusted setup than the SRS beside it.
+    #[error(
+        "the verifier's code in {} was made with another trusted setup ([tau]_2) than {}; run `zkvouch build \
+         --force`", verifier.display(), srs.display()
+    )]
+    OtherSetup {
+        /// The folder of the verifier.
+        verifier: PathBuf,
+        /// The SRS.
+        srs: PathBuf,
+    },
+    /// The verifier was built without a proof.
+    #[error("the verifier has accepted no proof yet, so its gas is not known; run `zkvouch build`")]
+    NotMeasured,
+    /// The tuner is no calibration of ezkl's.
+    #[error("calibrate takes resources, accuracy or manual; run `zkvouch tune` to tune")]
+    TuneElsewhere,
+    /// Tuning failed.
+    #[error(transparent)]
+    Tune(Box<tune::Error>),
+    /// What was proved does not verify.
+    #[error(
+        "the proof of {} does not verify, although proving went through; the witness does not satisfy \
+         the circuit (run `zkvouch mock` to see which constraint fails)",
+        .0.display()
+    )]
+    ProofRejected(PathBuf),
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] files::Error),
+    /// ezkl failed.
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+    /// An artefact is malformed or does not fit.
+    #[error(transparent)]
+    Artifact(#[from] artifacts::Error),
+    /// No SRS.
+    #[error(transparent)]
+    Srs(#[from] srs::Error),
+    /// The verifier could not be made.
+    #[error(transparent)]
+    Verifier(Box<verifier::Error>),
+    /// The chain refuses, or a proof is not for what is deployed there.
+    #[error(transparent)]
+    Chain(Box<chain::Error>),
+    /// A tool is missing.
+    #[error(transparent)]
+    Toolchain(#[from] toolchain::Error),
+}
+
+impl Error {
+    pub(super) fn broken_manifest(path: &Path, message: impl ToString) -> Self {
+        Self::Manifest { path: path.to_owned(), message: message.to_string() }
+    }
+}
+
+macro_rules! boxed {
+    ($($variant:ident($error:ty)),*) => {
+        $(impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::$variant(Box::new(error))
+            }
+        })*
+    };
+}
+
+// The large ones are boxed, so that a result that is nearly always `Ok` stays small.
+boxed!(Chain(chain::Error), Tune(tune::Error), Verifier(verifier::Error));
+
+/// A result of this module.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

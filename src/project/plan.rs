@@ -1,0 +1,166 @@
+//! What each step of the build reads and writes.
+//!
+//! Both the build and [`built`](super::Project::built) go by these, so that what one calls up to date
+//! is what the other takes for built.
+
+use super::{
+    Project,
+    config::Target,
+    graph::{Input, Spec, Step},
+    names,
+    steps::needs_keys,
+};
+use crate::{
+    artifacts::{run_args::Visibility, settings::Settings},
+    srs, verifier,
+};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// The names under which inputs are looked up again.
+pub(super) const MODEL: &str = "model";
+
+/// Whether the keys hold the inputs, which setup then takes from the witness.
+pub(super) fn fixes_input(settings: &Settings) -> bool {
+    settings.run_args.input_visibility == Visibility::Fixed
+}
+
+impl Project {
+    fn engine_version(&self) -> Input {
+        Input::Option("the engine version", self.config.engine.version.clone().into())
+    }
+
+    /// The steps whose outputs decide the settings, in order.
+    pub(super) fn first_steps(&self) -> [Spec; 2] {
+        [self.settings_step(), self.calibrate_step()]
+    }
+
+    /// The other steps, in an order in which each follows those that it needs.
+    pub(super) fn later_steps(&self, settings: &Settings) -> [Spec; 6] {
+        [
+            self.compile_step(),
+            self.srs_step(settings),
+            self.setup_step(settings),
+            self.witness_step(settings),
+            self.proof_step(),
+            self.verifier_step(),
+        ]
+    }
+
+    pub(super) fn settings_step(&self) -> Spec {
+        let args = self.config.circuit.run_args().to_engine();
+        Spec {
+            step: Step::Settings,
+            inputs: vec![
+                Input::File(MODEL, self.model()),
+                Input::Option("the circuit options", args.into()),
+                self.engine_version(),
+            ],
+            outputs: vec![names::RAW_SETTINGS.into()],
+        }
+    }
+
+    pub(super) fn calibrate_step(&self) -> Spec {
+        let options = &self.config.calibration;
+        let mut inputs = vec![
+            Input::File(MODEL, self.model()),
+            Input::File("settings before calibration", self.artifacts().raw_settings),
+            Input::Option("the calibration options", json!(options)),
+            self.engine_version(),
+        ];
+        if options.target != Target::Manual {
+            inputs.push(Input::Samples("data", self.data()));
+        }
+        Spec { step: Step::Calibrate, inputs, outputs: vec![names::SETTINGS.into()] }
+    }
+
+    pub(super) fn compile_step(&self) -> Spec {
+        Spec {
+            step: Step::Compile,
+            inputs: vec![
+                Input::File(MODEL, self.model()),
+                Input::File("settings", self.artifacts().settings),
+                self.engine_version(),
+            ],
+            outputs: vec![names::COMPILED.into()],
+        }
+    }
+
+    pub(super) fn srs_step(&self, settings: &Settings) -> Spec {
+        let config = &self.config.srs;
+        let mut inputs = vec![
+            Input::Option("logrows", settings.run_args.logrows.into()),
+            Input::Option("the SRS options", json!(config)),
+        ];
+        if let srs::Source::Path(path) = config.source.within(&self.root) {
+            inputs.push(Input::File("SRS", path));
+        }
+        Spec { step: Step::Srs, inputs, outputs: vec![names::SRS.into()] }
+    }
+
+    pub(super) fn setup_step(&self, settings: &Settings) -> Spec {
+        let artifacts = self.artifacts();
+        let mut inputs = vec![
+            Input::File("circuit", artifacts.compiled),
+            Input::File("SRS", artifacts.srs),
+            self.engine_version(),
+        ];
+        if fixes_input(settings) {
+            inputs.push(Input::File("witness", artifacts.witness));
+        }
+        Spec { step: Step::Setup, inputs, outputs: vec![names::VK.into(), names::PK.into()] }
+    }
+
+    pub(super) fn witness_step(&self, settings: &Settings) -> Spec {
+        let artifacts = self.artifacts();
+        let mut inputs = vec![
+            Input::File("circuit", artifacts.compiled),
+            Input::Samples("sample input", vec![self.sample()]),
+            self.engine_version(),
+        ];
+        if needs_keys(settings) {
+            inputs.push(Input::File("verifying key", artifacts.vk));
+        }
+        Spec { step: Step::Witness, inputs, outputs: vec![names::WITNESS.into()] }
+    }
+
+    pub(super) fn proof_step(&self) -> Spec {
+        let artifacts = self.artifacts();
+        Spec {
+            step: Step::Proof,
+            inputs: vec![
+                Input::File("witness", artifacts.witness),
+                Input::File("circuit", artifacts.compiled),
+                Input::File("proving key", artifacts.pk),
+                self.engine_version(),
+            ],
+            outputs: vec![names::PROOF.into()],
+        }
+    }
+
+    pub(super) fn verifier_step(&self) -> Spec {
+        let artifacts = self.artifacts();
+        Spec {
+            step: Step::Verifier,
+            inputs: vec![
+                Input::File("verifying key", artifacts.vk),
+                Input::File("settings", artifacts.settings),
+                Input::File("SRS", artifacts.srs),
+                Input::File("sample proof", artifacts.proof),
+                Input::File(MODEL, self.model()),
+                Input::Option("the verifier options", json!(self.config.verifier)),
+                Input::Option("zkvouch's version", env!("CARGO_PKG_VERSION").into()),
+                self.engine_version(),
+            ],
+            outputs: [verifier::METADATA_FILE, verifier::batch::METADATA_FILE]
+                .map(|file| Path::new(names::VERIFIER).join(file))
+                .to_vec(),
+        }
+    }
+
+    /// The input that the sample proof is of: the first of the calibration inputs.
+    pub fn sample(&self) -> PathBuf {
+        // A configuration without data is refused when it is read.
+        self.data().swap_remove(0)
+    }
+}

@@ -1,0 +1,70 @@
+//! What a build has to say when it is done.
+
+use super::Artifacts;
+use crate::{
+    model::{
+        identity::{ModelId, ModelIdentity},
+        provenance::Provenance,
+    },
+    verifier::{
+        GasReport,
+        batch::{Batch, BatchGas},
+        lean::Breakdown,
+    },
+};
+use serde::{Deserialize, Serialize};
+
+/// What a build made.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct BuildReport {
+    /// The project's name.
+    pub name: String,
+    /// [`ModelIdentity::model_id`].
+    pub model_id: ModelId,
+    /// What the identity is made of.
+    pub identity: ModelIdentity,
+    /// log2 of the circuit's rows.
+    pub logrows: u32,
+    /// The number of public values in a proof.
+    pub num_instances: usize,
+    /// Who may know the SRS's secret.
+    pub srs: Provenance,
+    /// Sizes and gas of the verifier.
+    pub verifier: GasReport,
+    /// The lean verifier beside ezkl's.
+    pub comparison: Option<Comparison>,
+    /// The verifier of many proofs at once, if there is one.
+    pub batch: Option<BatchReport>,
+    /// Where everything lies.
+    pub artifacts: Artifacts,
+    /// Steps that ran, in the order of their end.
+    pub ran: Vec<&'static str>,
+    /// Steps that were up to date.
+    pub skipped: Vec<&'static str>,
+}
+
+/// What a build says of the verifier of many proofs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BatchReport {
+    /// Sizes, and the gas of a batch of one.
+    pub verifier: GasReport,
+    /// What batches of some sizes cost.
+    pub gas: Vec<BatchGas>,
+}
+
+impl BatchReport {
+    /// The report on a batch verifier.
+    pub fn of(batch: &Batch) -> Self {
+        Self { verifier: batch.artifact.metadata().gas.clone(), gas: batch.gas.clone() }
+    }
+}
+
+/// A lean verifier beside ezkl's for the same proof.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Comparison {
+    /// ezkl's verifier with the guard, measured under the same rules.
+    pub ezkl: GasReport,
+    /// Where the lean verifier's gas goes.
+    pub breakdown: Breakdown,
+}

@@ -1,0 +1,148 @@
+//! What is built, as the chain module wants it.
+
+use super::{Built, Error, Result};
+use crate::{
+    artifacts::proof::ProofFile,
+    chain::{
+        contracts::{AddModel, Core, LedgerRequest, default_gas_cap},
+        deploy::{Contract, Method, VerifierRequest},
+        deployments::{Compiler, Deployments, Entry, ModelRecord},
+        submit::{Function, SubmitRequest},
+    },
+    model::proof::Proof,
+    verifier::VerifierArtifact,
+};
+use alloy::primitives::{Address, B256};
+use serde_json::json;
+
+impl Built {
+    /// The model as a deployments file records it.
+    pub fn model_record(&self) -> ModelRecord {
+        let identity = self.identity();
+        let hashes = [
+            identity.onnx_sha256,
+            identity.settings_sha256,
+            identity.srs_sha256,
+            identity.vk_sha256,
+        ];
+        let engine = identity.engine_version.clone();
+        ModelRecord::new(self.name(), hashes, engine, self.provenance().clone())
+    }
+
+    /// What it takes to deploy the verifier. `local`: the chain is a local one whatever its id.
+    pub fn verifier_request(&self, method: Method, local: bool) -> VerifierRequest {
+        self.request_of(self.verifier(), Function::One, method, local)
+    }
+
+    /// What it takes to deploy the batch verifier, if there is one.
+    pub fn batch_verifier_request(&self, method: Method, local: bool) -> Option<VerifierRequest> {
+        Some(self.request_of(self.batch_verifier()?, Function::Many, method, local))
+    }
+
+    fn request_of(
+        &self,
+        verifier: &VerifierArtifact,
+        function: Function,
+        method: Method,
+        local: bool,
+    ) -> VerifierRequest {
+        let metadata = verifier.metadata();
+        VerifierRequest {
+            contract: Contract {
+                name: metadata.contract.clone(),
+                init_code: verifier.init_code().clone(),
+                runtime_code: Some(verifier.runtime_code().clone()),
+                arguments: None,
+            },
+            function,
+            compiler: Some(Compiler {
+                language: format!("{:?}", metadata.language),
+                version: metadata.compiler.version.to_string(),
+                settings: json!(metadata.compiler.options),
+                source_sha256: metadata.source_sha256,
+            }),
+            model: self.model_record(),
+            method,
+            golden: self.golden().clone(),
+            deployments: self.deployments().to_owned(),
+            local,
+        }
+    }
+
+    /// What it takes to give the deployed verifier, and the batch verifier if that is deployed too,
+    /// its model's name in the router.
+    ///
+    /// # Errors
+    /// [`Error::NotMeasured`] where the build measured no gas, from which the cap follows.
+    pub fn add_model_request(
+        &self,
+        core: Core,
+        verifier: Address,
+        batch_verifier: Option<(Address, B256)>,
+        guardian: Option<Address>,
+        local: bool,
+    ) -> Result<AddModel> {
+        let metadata = self.verifier().metadata();
+        let mut verify_gas = metadata.gas.verify_gas.ok_or(Error::NotMeasured)?;
+        if batch_verifier.is_some()
+            && let Some(batch) = self.batch_verifier()
+        {
+            // A batch of one takes a little more, and the cap is for each proof of either.
+            verify_gas = verify_gas.max(batch.metadata().gas.verify_gas.unwrap_or_default());
+        }
+        Ok(AddModel {
+            core,
+            model: self.model_record(),
+            verifier,
+            verifier_code_hash: metadata.runtime_code_hash,
+            batch_verifier,
+            proof_length: metadata.shape.proof_len,
+            gas_cap: default_gas_cap(verify_gas),
+            tensors: self.tensors(),
+            guardian,
+            golden: self.golden().clone(),
+            deployments: self.deployments().to_owned(),
+            local,
+        })
+    }
+
+    /// What it takes to record predictions in the ledger, in one transaction.
+    ///
+    /// # Errors
+    /// A proof is of another circuit, or the deployments file does not have the model.
+    pub fn ledger_request(
+        &self,
+        proofs: &[ProofFile],
+        deployments: &Deployments,
+        context: B256,
+        local: bool,
+    ) -> Result<LedgerRequest> {
+        let (claims, shape) = (self.claims(proofs)?, self.verifier().metadata().shape);
+        let model = self.model_id();
+        Ok(LedgerRequest::for_model(deployments, model, context, local, claims, shape)?)
+    }
+
+    /// What it takes to submit proofs to a deployed verifier, in one transaction.
+    ///
+    /// # Errors
+    /// A proof is of another circuit, or the verifier is another model's.
+    pub fn submit_request(
+        &self,
+        proofs: &[ProofFile],
+        entry: &Entry,
+        chain_id: u64,
+        local: bool,
+    ) -> Result<SubmitRequest> {
+        let (claims, shape) = (self.claims(proofs)?, self.verifier().metadata().shape);
+        let model = self.model_id();
+        Ok(SubmitRequest::for_entry(entry, model, chain_id, local, claims, shape)?)
+    }
+
+    fn claims(&self, proofs: &[ProofFile]) -> Result<Vec<Proof>> {
+        let checked = |proof: &ProofFile| {
+            proof.check(self.settings())?;
+            Ok(proof.proof.clone())
+        };
+        proofs.iter().map(checked).collect()
+    }
+}

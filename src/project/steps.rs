@@ -1,0 +1,245 @@
+//! Steps that need no build graph: they take files and leave files.
+
+use super::{
+    Error, Result,
+    config::{CalibrationConfig, Target, VerifierConfig},
+    report::Comparison,
+};
+use crate::{
+    artifacts::{
+        input::InputData,
+        proof::ProofFile,
+        run_args::{DEFAULT_MAX_LOGROWS, Visibility},
+        settings::Settings,
+        vk::VkHeader,
+        witness::Witness,
+    },
+    engine::{self, CalibrateRequest, Engine},
+    files,
+    srs::SrsFile,
+    verifier::{
+        self, BuildRequest, MadeFrom, Sample, VerifierArtifact, VerifierSource,
+        batch::{self, Batch},
+        lean::{self, Expected, LeanVerifier},
+    },
+};
+use std::path::{Path, PathBuf};
+
+/// The artefacts that proving needs.
+#[derive(Clone, Debug)]
+pub struct ProvingFiles {
+    /// The settings, read.
+    pub settings: Settings,
+    /// Their file.
+    pub settings_path: PathBuf,
+    /// The compiled circuit.
+    pub compiled: PathBuf,
+    /// The SRS.
+    pub srs: PathBuf,
+    /// The verifying key.
+    pub vk: PathBuf,
+    /// The proving key.
+    pub pk: PathBuf,
+}
+
+/// Whether making a witness takes the verifying key and the SRS: only a commitment does.
+pub(crate) fn needs_keys(settings: &Settings) -> bool {
+    let args = &settings.run_args;
+    [&args.input_visibility, &args.output_visibility, &args.param_visibility]
+        .contains(&&Visibility::KzgCommit)
+}
+
+/// Checks an input file against the settings and makes its witness.
+pub async fn make_witness(
+    engine: &Engine,
+    files: &ProvingFiles,
+    input: &Path,
+    witness: &Path,
+) -> Result<()> {
+    InputData::read(input)?.check(&files.settings)?;
+    let keys = needs_keys(&files.settings);
+    engine
+        .gen_witness(
+            input,
+            &files.compiled,
+            witness,
+            keys.then_some(&*files.vk),
+            keys.then_some(&*files.srs),
+        )
+        .await?;
+    Ok(())
+}
+
+/// Proves a witness and verifies the proof before it is written to `output`.
+///
+/// ezkl proves whatever it is given without complaint and hangs on values outside its lookup tables,
+/// hence a check of the ranges before and a verification after.
+pub async fn prove_witness(
+    engine: &Engine,
+    files: &ProvingFiles,
+    witness: &Path,
+    output: &Path,
+) -> Result<ProofFile> {
+    for path in [&files.compiled, &files.srs, &files.vk, &files.pk] {
+        if !path.is_file() {
+            return Err(Error::NotBuilt(path.clone()));
+        }
+    }
+    Witness::read(witness)?.check_ranges(&files.settings)?;
+    let pending = files::Pending::new(output)?;
+    engine.prove(witness, &files.compiled, &files.pk, &files.srs, pending.path()).await?;
+    let proof = ProofFile::read(pending.path())?;
+    proof.check(&files.settings)?;
+    if !engine.verify(pending.path(), &files.settings_path, &files.vk, &files.srs).await? {
+        return Err(Error::ProofRejected(witness.to_owned()));
+    }
+    pending.commit()?;
+    Ok(proof)
+}
+
+/// Fits `settings_in` to the data and writes `settings_out`. Several input files are taken one after
+/// another. Returns ezkl's report.
+pub async fn calibrate(
+    engine: &Engine,
+    model: &Path,
+    data: &[PathBuf],
+    (settings_in, settings_out): (&Path, &Path),
+    options: &CalibrationConfig,
+) -> Result<String> {
+    let target = match options.target {
+        Target::Tune => return Err(Error::TuneElsewhere),
+        Target::Resources => engine::Target::Resources,
+        Target::Accuracy => engine::Target::Accuracy,
+        Target::Manual => {
+            files::write_atomic(settings_out, &files::read(settings_in)?)?;
+            return Ok(String::new());
+        }
+    };
+    let settings = Settings::read(settings_in)?;
+    let inputs = data.iter().map(|path| InputData::read(path)).collect::<Result<Vec<_>, _>>()?;
+    for input in &inputs {
+        input.check_observations(&settings)?;
+    }
+    let scratch = scratch()?;
+    let together = scratch.path().join("data.json");
+    InputData::concat(&inputs)?.write(&together)?;
+    let mut request = CalibrateRequest::new(&together, model, settings_in);
+    request.settings_out = settings_out.to_owned();
+    request.target = target;
+    request.margin = options.lookup_safety_margin;
+    request.scales.clone_from(&options.scales);
+    request.scale_rebase_multipliers.clone_from(&options.scale_rebase_multipliers);
+    // Beyond this no ceremony's file can be had without the internet.
+    request.max_logrows = options.max_logrows.or(Some(DEFAULT_MAX_LOGROWS));
+    let report = engine.calibrate(&request).await?;
+    Settings::read(settings_out)?;
+    Ok(report.text)
+}
+
+/// A folder for files that nobody keeps.
+fn scratch() -> Result<tempfile::TempDir> {
+    let folder = std::env::temp_dir();
+    Ok(tempfile::tempdir().map_err(files::Error::at("write", folder))?)
+}
+
+/// A verifier to make.
+#[derive(Clone, Debug)]
+pub struct MakeVerifier<'a> {
+    /// The settings, read.
+    pub settings: &'a Settings,
+    /// Their file.
+    pub settings_path: &'a Path,
+    /// The verifying key.
+    pub vk: &'a Path,
+    /// The SRS.
+    pub srs: &'a Path,
+    /// A proof of the circuit, which the verifier must accept. Without one nothing is measured.
+    pub proof: Option<&'a ProofFile>,
+    /// Whose Solidity, the compiler and its options.
+    pub config: &'a VerifierConfig,
+    /// The hashes of all this, which the verifier's metadata keeps.
+    pub made_from: MadeFrom,
+}
+
+/// A verifier, and for a lean one what it is compared with.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct MadeVerifier {
+    /// The verifier.
+    pub artifact: VerifierArtifact,
+    /// What a lean verifier was compiled from; its batch contract comes from here, too.
+    pub lean: Option<LeanVerifier>,
+    /// For a lean verifier that has verified a proof.
+    pub comparison: Option<Comparison>,
+    /// The lean verifier of many proofs, where the circuit has one that a chain takes.
+    pub batch: Option<Batch>,
+}
+
+/// Has ezkl write its Solidity, puts the guard into it or generates the lean verifier from it, and
+/// compiles. The unguarded source is not kept.
+pub async fn make_verifier(engine: &Engine, request: &MakeVerifier<'_>) -> Result<MadeVerifier> {
+    VkHeader::read(request.vk)?.check(request.settings)?;
+    let scratch = scratch()?;
+    let raw = scratch.path().join("raw.sol");
+    engine.create_evm_verifier(request.vk, request.settings_path, request.srs, &raw).await?;
+    let raw = files::read_to_string(&raw)?;
+    let srs = SrsFile::open(request.srs)?;
+    let config = request.config;
+    let num_instances = request.settings.instance_layout().len;
+    let proof_len = request.proof.map(|proof| proof.proof.bytes.len());
+    let guarded = VerifierSource::from_ezkl(&raw, proof_len, Some(num_instances))?;
+    let compilers = config.matrix.compilers(&config.solc).await?;
+    let build = |source| BuildRequest {
+        options: config.compiler.clone(),
+        matrix: Some(config.matrix.clone()),
+        sample: request
+            .proof
+            .map(|proof| Sample { proof: &proof.proof.bytes, instances: &proof.proof.instances }),
+        hardfork: config.hardfork,
+        allow_oversize: config.allow_oversize,
+        made_from: Some(request.made_from.clone()),
+        ..BuildRequest::new(source)
+    };
+    if config.kind != verifier::Kind::Lean {
+        let mut artifact = verifier::build_among(&compilers, build(guarded)).await?;
+        artifact.confirm_setup(&srs)?;
+        return Ok(MadeVerifier { artifact, lean: None, comparison: None, batch: None });
+    }
+    let vk = files::read(request.vk)?;
+    let k = request.settings.run_args.logrows;
+    // The comparison with ezkl's verifier at random points takes a second or two of one CPU.
+    let generated = tokio::task::spawn_blocking(move || {
+        lean::generate(&raw, &Expected { num_instances, k, vk: Some(&vk) })
+    });
+    let generated = generated
+        .await
+        .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+        .map_err(verifier::Error::from)?;
+    let mut artifact = verifier::build_among(&compilers, build(generated.source())).await?;
+    artifact.confirm_setup(&srs)?;
+    let mut batch = match generated.batch_source() {
+        Some(source) => {
+            let proven = &artifact.metadata().compiler;
+            let chosen = compilers.iter().find(|it| it.solc().sha256 == proven.sha256);
+            let chosen = chosen.unwrap_or(&compilers[0]);
+            batch::build(chosen, build(source), &proven.options).await?
+        }
+        None => None,
+    };
+    if let Some(batch) = &mut batch {
+        batch.artifact.confirm_setup(&srs)?;
+    }
+    let comparison = match request.proof {
+        None => None,
+        Some(proof) => {
+            // For its gas only: its size does not matter, and the first settings that do are good.
+            let beside = BuildRequest { matrix: None, allow_oversize: true, ..build(guarded) };
+            let ezkl = verifier::build_among(&compilers, beside).await?;
+            let breakdown = generated
+                .breakdown(&proof.proof.bytes, &proof.proof.instances)
+                .map_err(verifier::Error::from)?;
+            Some(Comparison { ezkl: ezkl.metadata().gas.clone(), breakdown })
+        }
+    };
+    Ok(MadeVerifier { artifact, lean: Some(generated), comparison, batch })
+}
