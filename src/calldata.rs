@@ -39,6 +39,25 @@ pub const SIGNATURE: &str = IHalo2Verifier::verifyProofCall::SIGNATURE;
 /// `verifyMany` as ABIs write it.
 pub const MANY_SIGNATURE: &str = IHalo2Verifier::verifyManyCall::SIGNATURE;
 
+/// The function of a bare verifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Function {
+    /// `verifyProof`, which takes one proof.
+    One,
+    /// `verifyMany`, which takes several of the same circuit.
+    Many,
+}
+
+impl Function {
+    /// As ABIs write it.
+    pub fn signature(self) -> &'static str {
+        match self {
+            Self::One => SIGNATURE,
+            Self::Many => MANY_SIGNATURE,
+        }
+    }
+}
+
 /// What a verifier takes. It follows from the circuit, and every proof of the circuit has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Shape {

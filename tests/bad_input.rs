@@ -265,7 +265,7 @@ fn an_interrupted_build_leaves_nothing_behind() {
         }
     }
     let report = sandbox.data(&["build"]);
-    assert!(report["report"]["verify_gas"].as_u64().is_some());
+    assert!(report["verifier"]["verify_gas"].as_u64().is_some());
     assert_eq!(sandbox.data(&["build"])["ran"], json!([]));
 }
 

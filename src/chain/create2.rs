@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn the_address_is_the_one_that_forge_predicts() {
-        let run: super::super::tx::journal::Run =
+        let run: super::super::tx::run_file::Run =
             serde_json::from_str(include_str!("testdata/forge-run-latest.json")).expect("a run");
         let deployed = &run.transactions[0];
         let (salt, init_code) = deployed.transaction.input.split_at(32);

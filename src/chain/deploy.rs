@@ -2,22 +2,13 @@
 //! code does what it is meant to do.
 
 use super::{
-    Error, Mode, Result, create2,
+    ChainClass, Error, Mode, Result, create2,
     deployments::{self, Compiler, Deployments, Entry, ModelRecord, Role},
-    policy,
-    submit::{self, Function},
-    tx::{self, Call, Receipt, Sender, Simulation, journal::About},
+    golden::{Golden, check_golden},
+    tx::{self, Call, Receipt, Sender, Simulation, run_file::About},
 };
-use crate::{calldata, model::proof::Proof};
-use alloy::{
-    eips::BlockId,
-    network::TransactionBuilder,
-    primitives::{Address, B256, Bytes, keccak256},
-    rpc::types::{
-        TransactionRequest,
-        state::{AccountOverride, StateOverride},
-    },
-};
+use crate::{calldata::Function, model::proof::Proof};
+use alloy::primitives::{Address, B256, Bytes, keccak256};
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -74,6 +65,12 @@ pub struct Deployed {
     pub outcome: Outcome,
 }
 
+impl Deployed {
+    fn after<T>(&self, result: Result<T>) -> Result<T> {
+        self.outcome.after(result)
+    }
+}
+
 /// How a step on chain ended.
 #[derive(Clone, Debug)]
 pub enum Outcome {
@@ -93,6 +90,17 @@ impl Outcome {
         match self {
             Self::Mined(receipt) => Some(receipt),
             _ => None,
+        }
+    }
+
+    /// An error with the hash of the transaction that was mined before it, if one was.
+    pub(crate) fn after<T>(&self, result: Result<T>) -> Result<T> {
+        match self.receipt() {
+            Some(receipt) => result.map_err(|error| Error::AfterMining {
+                hash: receipt.hash,
+                source: Box::new(error),
+            }),
+            None => result,
         }
     }
 
@@ -203,7 +211,8 @@ impl<'a> Deployer<'a> {
         };
         let address = address.or(outcome.receipt().and_then(|receipt| receipt.contract_address));
         if let (Outcome::Mined(_), Some(address)) = (&outcome, address) {
-            await_code(sender, contract, address, expected).await?;
+            let there = await_code(sender, contract, address, expected).await;
+            outcome.after(there)?;
         }
         Ok(deployed(address, expected, outcome))
     }
@@ -211,16 +220,22 @@ impl<'a> Deployer<'a> {
     /// Deploys a verifier and puts it into the deployments file.
     ///
     /// # Errors
-    /// A development SRS off a local chain, code that fails the golden proof, and all of
+    /// An SRS that somebody may know off a local chain, code that fails the golden proof, and all of
     /// [`contract`](Self::contract).
     pub async fn verifier(&mut self, request: &VerifierRequest) -> Result<Deployed> {
         let sender = self.sender;
         let chain_id = sender.rpc().chain_id();
-        policy::check_srs(&request.model.srs, chain_id, request.local)?;
+        request.class.check_srs(&request.model.srs, chain_id)?;
         // A malformed file is found before money is spent.
         let known = Deployments::read(&request.deployments, chain_id)?;
-        if let Some(code) = &request.contract.runtime_code {
-            check_golden(sender, TRIAL, Some(code), request).await?;
+        let code = request.contract.runtime_code.as_ref();
+        let golden = Golden {
+            function: request.function,
+            proof: &request.golden,
+            code: code.map(|code| &code[..]).unwrap_or_default(),
+        };
+        if code.is_some() {
+            check_golden(sender, TRIAL, code, &golden).await?;
         }
         let before = match request.method {
             Method::Create => created_before(sender, request, &known).await?,
@@ -231,7 +246,7 @@ impl<'a> Deployer<'a> {
             None => self.contract(&request.contract, request.method).await?,
         };
         if let (Some(address), false) = (deployed.address, deployed.outcome.is_dry()) {
-            check_golden(sender, address, None, request).await?;
+            deployed.after(check_golden(sender, address, None, &golden).await)?;
         }
         let kind = Kind {
             role: match request.function {
@@ -279,8 +294,8 @@ impl<'a> Deployer<'a> {
             }),
         };
         let chain_id = self.sender.rpc().chain_id();
-        Deployments::update(folder, chain_id, move |file| file.put(entry)).await?;
-        Ok(())
+        let updated = Deployments::update(folder, chain_id, move |file| file.put(entry)).await;
+        deployed.after(updated.map(drop).map_err(Error::from))
     }
 }
 
@@ -403,8 +418,8 @@ pub struct VerifierRequest {
     pub golden: Proof,
     /// The folder of the deployments files.
     pub deployments: PathBuf,
-    /// The user says that the chain is local although its id is not Anvil's.
-    pub local: bool,
+    /// Whose chain it is.
+    pub class: ChainClass,
 }
 
 /// A plain creation is no no-op by itself, so the deployments file is asked whether the same was
@@ -428,64 +443,4 @@ async fn created_before(
         }
     }
     Ok(None)
-}
-
-/// Nothing is deployed or used unless its code accepts a proof and rejects mutants of it. With
-/// `code` the node runs that code as if it were at the address.
-pub(crate) async fn check_golden(
-    sender: &Sender,
-    address: Address,
-    code: Option<&Bytes>,
-    request: &VerifierRequest,
-) -> Result<()> {
-    let overrides = code.map(|code| {
-        let account = AccountOverride { code: Some(code.clone()), ..Default::default() };
-        StateOverride::from_iter([(address, account)])
-    });
-    let run = async |input: Bytes| {
-        let request = TransactionRequest::default().with_to(address).with_input(input);
-        let answer = sender.rpc().call_at(&request, BlockId::latest(), overrides.as_ref()).await;
-        match answer {
-            Ok(output) => Ok(calldata::is_true(&output)),
-            Err(error) if submit::is_revert(&error) => Ok(false),
-            Err(error) => Err(error),
-        }
-    };
-    let (golden, mutants) = golden_calls(request);
-    match run(golden).await {
-        Ok(true) => {}
-        Ok(false) => return Err(Error::GoldenRejected { address }),
-        // Few nodes lack state overrides; the check after deployment remains.
-        Err(error @ super::node::rpc::Error::Refused { .. }) if code.is_some() => {
-            tracing::warn!(%error, "the verifier can't be tried before it is deployed");
-            return Ok(());
-        }
-        Err(error) => return Err(error.into()),
-    }
-    for mutant in mutants {
-        if run(mutant).await? {
-            return Err(Error::MutantAccepted { address });
-        }
-    }
-    Ok(())
-}
-
-/// A call that must be accepted, and those that must not: of a batch verifier, the golden proof
-/// twice, and a mutant before and behind it.
-fn golden_calls(request: &VerifierRequest) -> (Bytes, Vec<Bytes>) {
-    let golden = &request.golden;
-    let mutants = golden.mutants();
-    match request.function {
-        Function::One => {
-            let encode = |it: &Proof| calldata::encode_verify_proof(&it.bytes, &it.instances);
-            (encode(golden), mutants.iter().map(encode).collect())
-        }
-        Function::Many => {
-            let encode = |pair: [&Proof; 2]| {
-                calldata::encode_verify_many(pair.map(|it| (&it.bytes[..], &it.instances[..])))
-            };
-            let mutants = mutants.iter().flat_map(|it| [[it, golden], [golden, it]]).map(encode);
-            (encode([golden, golden]), mutants.collect())
-        }
-    }
 }

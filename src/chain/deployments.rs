@@ -4,6 +4,7 @@
 //! once without losing each other's entries, and a file that cannot be read is never overwritten.
 
 use crate::{
+    calldata::Function,
     files,
     model::{
         identity::{ModelId, ModelIdentity},
@@ -130,6 +131,17 @@ pub enum Role {
     Timelock,
     /// Anything else.
     Other,
+}
+
+impl Role {
+    /// The function of a bare verifier; nothing else of ours has one.
+    pub fn function(self) -> Option<Function> {
+        match self {
+            Self::Verifier => Some(Function::One),
+            Self::BatchVerifier => Some(Function::Many),
+            _ => None,
+        }
+    }
 }
 
 /// A deployed contract.

@@ -68,12 +68,56 @@ pub enum Error {
     },
     /// The SRS is not for chains that others use.
     #[error(
-        "the SRS was made locally for development, so its maker can forge proofs; it is refused on \
-         chain {chain_id}: build again with `srs = \"ceremony\"`, or declare the chain local"
+        "the SRS is for development: its secret is public, so anybody can forge proofs; it is refused on \
+         chain {chain_id}: build again with `source = \"ceremony\"` under [srs] in zkvouch.toml, or declare the chain \
+         local with --local"
     )]
     UnsafeSrs {
         /// The chain.
         chain_id: u64,
+    },
+    /// Nobody is known to have made the SRS.
+    #[error(
+        "the SRS belongs to no ceremony that zkvouch knows, so whoever made it may forge proofs; it is refused on \
+         chain {chain_id}: build again with `source = \"ceremony\"` under [srs] in zkvouch.toml, or, if you trust its \
+         maker, pass --allow-unknown-srs"
+    )]
+    UnknownSrs {
+        /// The chain.
+        chain_id: u64,
+    },
+    /// The account is nobody's own.
+    #[error(
+        "{account} can't be the {role} on chain {chain_id}: {}", whose(*account)
+    )]
+    PublicAccount {
+        /// The account.
+        account: Address,
+        /// The power that it was to have.
+        role: &'static str,
+        /// The chain.
+        chain_id: u64,
+    },
+    /// The chain lacks what the verifier needs.
+    #[error(
+        "chain {chain_id} lacks {missing}, without which the verifier can't work there; use a chain with newer rules, \
+         or set an older `evm_version` under [verifier.compiler] in zkvouch.toml and build again"
+    )]
+    OldRules {
+        /// The chain.
+        chain_id: u64,
+        /// What is missing.
+        missing: String,
+    },
+    /// Something went wrong after a transaction was mined.
+    #[error(
+        "the transaction {hash} was mined, and then: {source}. Repeat the command: what is done is not done again"
+    )]
+    AfterMining {
+        /// The transaction.
+        hash: alloy::primitives::TxHash,
+        /// What went wrong.
+        source: Box<Error>,
     },
     /// The verifier does not accept a proof of its model.
     #[error(
@@ -290,6 +334,14 @@ pub enum Error {
 impl From<tx::Error> for Error {
     fn from(error: tx::Error) -> Self {
         Self::Transaction(Box::new(error))
+    }
+}
+
+fn whose(account: Address) -> &'static str {
+    if account.is_zero() {
+        "nobody has its key; name another with --owner, --guardian or --account"
+    } else {
+        "it is one of Anvil's, whose keys everybody has; name another with --owner, --guardian or --account"
     }
 }
 

@@ -6,7 +6,7 @@
 
 use super::{
     account::Secret,
-    node::{anvil::ANVIL_CHAIN_ID, endpoint::Endpoint, rpc::install_tls},
+    node::{anvil::ANVIL_CHAIN_ID, endpoint::Endpoint, http::install_tls},
 };
 use alloy::primitives::{Address, Bytes, TxHash};
 use reqwest::{Client, Method, StatusCode};

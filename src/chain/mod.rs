@@ -27,12 +27,14 @@ pub mod deployments;
 mod error;
 pub mod explorer;
 pub mod flags;
+mod golden;
 pub mod node;
 pub mod policy;
 pub mod submit;
 pub mod tx;
 
 pub use error::{Error, Result};
+pub use policy::ChainClass;
 
 /// Whether transactions are sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

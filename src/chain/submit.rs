@@ -4,15 +4,14 @@
 //! never sent.
 
 use super::{
-    Error, Mode, Result,
+    ChainClass, Error, Mode, Result,
     deploy::Outcome,
-    deployments::{Entry, Role},
-    node::rpc,
-    policy,
+    deployments::Entry,
+    golden::check_rules,
     tx::{self, Call, Sender, journal::About, revert::RevertDecoder},
 };
 use crate::{
-    calldata::{self, Shape, is_true},
+    calldata::{self, Function, Shape, is_true},
     field::Felt,
     model::{identity::ModelId, proof::Proof},
 };
@@ -48,38 +47,13 @@ impl Proof {
     }
 }
 
-/// The function of a bare verifier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Function {
-    /// `verifyProof`, which takes one proof.
-    One,
-    /// `verifyMany` of a batch verifier.
-    Many,
-}
-
-impl Function {
-    /// The function of the contract in that role; none of ours but verifiers has one.
-    pub fn of(role: Role) -> Option<Self> {
-        match role {
-            Role::Verifier => Some(Self::One),
-            Role::BatchVerifier => Some(Self::Many),
-            _ => None,
-        }
-    }
-
-    fn signature(self) -> &'static str {
-        match self {
-            Self::One => calldata::SIGNATURE,
-            Self::Many => calldata::MANY_SIGNATURE,
-        }
-    }
-}
-
 /// Proofs of one model for a bare verifier.
 #[derive(Clone, Debug)]
 pub struct SubmitRequest {
     /// The verifier.
     pub verifier: Address,
+    /// The contract's name in its source.
+    pub contract: String,
     /// keccak256 of the code that must be there.
     pub code_hash: B256,
     /// Its function.
@@ -100,7 +74,7 @@ impl SubmitRequest {
         entry: &Entry,
         model: ModelId,
         chain_id: u64,
-        local: bool,
+        class: ChainClass,
         claims: Vec<Proof>,
         shape: Shape,
     ) -> Result<Self> {
@@ -112,9 +86,9 @@ impl SubmitRequest {
                     proved: model,
                 });
             }
-            policy::check_srs(&deployed.srs, chain_id, local)?;
+            class.check_srs(&deployed.srs, chain_id)?;
         }
-        let function = match Function::of(entry.role) {
+        let function = match entry.role.function() {
             Some(Function::One) if claims.len() == 1 => Function::One,
             Some(Function::Many) if !claims.is_empty() => Function::Many,
             _ => {
@@ -124,6 +98,7 @@ impl SubmitRequest {
         };
         Ok(Self {
             verifier: entry.address,
+            contract: entry.name.clone(),
             code_hash: entry.runtime_code_hash,
             function,
             claims,
@@ -147,8 +122,9 @@ impl SubmitRequest {
 }
 
 /// The errors of the lean verifiers; ezkl's has none but an empty revert.
-const ERRORS: [&str; 5] = [
+const ERRORS: [&str; 6] = [
     "CalldataNotCanonical",
+    "EmptyBatch",
     "InputNotCanonical",
     "DegenerateChallenge",
     "InvalidPoint",
@@ -169,9 +145,21 @@ pub fn decoder() -> RevertDecoder {
 /// [`decoder`]'s errors.
 pub async fn submit_proof(sender: &Sender, request: &SubmitRequest, mode: Mode) -> Result<Outcome> {
     request.check()?;
-    check_code(sender, request.verifier, request.code_hash).await?;
     let call = call(request);
-    let simulation = sender.simulate(&call).await?;
+    if mode == Mode::Broadcast
+        && let Some(receipt) = sender.earlier(&call).await?
+    {
+        return Ok(Outcome::Mined(Box::new(receipt)));
+    }
+    check_code(sender, request.verifier, request.code_hash).await?;
+    let simulation = match sender.simulate(&call).await {
+        Err(error @ tx::Error::WouldRevert { .. }) => {
+            let code = sender.rpc().code(request.verifier).await?;
+            check_rules(sender.rpc(), &code).await?;
+            return Err(error.into());
+        }
+        other => other?,
+    };
     if !is_true(&simulation.output) {
         return Err(Error::NotTrue { address: request.verifier, output: simulation.output });
     }
@@ -185,19 +173,16 @@ fn call(request: &SubmitRequest) -> Call {
     let proofs: Vec<_> = request.claims.iter().map(|claim| claim.bytes.to_string()).collect();
     let instances: Vec<_> =
         request.claims.iter().map(|claim| words_text(&claim.instances)).collect();
-    let (contract, label, proofs, instances) = match request.function {
-        Function::One => {
-            ("Halo2Verifier", "the submission of the proof", proofs.concat(), instances.concat())
-        }
+    let (label, proofs, instances) = match request.function {
+        Function::One => ("the submission of the proof", proofs.concat(), instances.concat()),
         Function::Many => (
-            "LeanBatchVerifier",
             "the submission of the proofs",
             format!("[{}]", proofs.join(", ")),
             format!("[{}]", instances.join(", ")),
         ),
     };
     Call::new(request.verifier, request.calldata(), label).about(About {
-        contract_name: Some(contract.into()),
+        contract_name: Some(request.contract.clone()),
         contract_address: Some(request.verifier),
         function: Some(request.function.signature().into()),
         arguments: Some(vec![proofs, instances]),
@@ -220,30 +205,5 @@ pub async fn check_code(sender: &Sender, address: Address, expected: B256) -> Re
     match keccak256(&code) {
         found if found == expected => Ok(()),
         found => Err(Error::OtherCode { address, expected, found }),
-    }
-}
-
-pub(crate) fn is_revert(error: &rpc::Error) -> bool {
-    match error {
-        rpc::Error::Refused { code, message, data, .. } => {
-            let message = message.to_lowercase();
-            *code == 3
-                || data.is_some()
-                || ["revert", "out of gas", "outofgas", "invalid opcode", "invalidfeopcode"]
-                    .iter()
-                    .any(|word| message.contains(word))
-        }
-        _ => false,
-    }
-}
-
-/// Whether an error is the contract's own refusal.
-pub fn is_rejection(error: &Error) -> bool {
-    match error {
-        Error::NotTrue { .. } => true,
-        Error::Transaction(error) => {
-            matches!(**error, tx::Error::WouldRevert { .. } | tx::Error::Failed { .. })
-        }
-        _ => false,
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     accuracy::FloatModel,
     artifacts::{input::InputData, proof::ProofFile, settings::Settings},
     chain::{
-        Mode,
+        ChainClass, Mode,
         account::{SignerOptions, terminal_prompt},
         deploy::Deployer,
         node::anvil::{AnvilNode, AnvilOptions},
@@ -64,9 +64,11 @@ impl Demo {
         )?;
         let built = built.with_deployments(records.path());
         let mut deployer = Deployer::new(&sender, Mode::Broadcast);
-        let deployed = DeployOptions::default().run(&built, &mut deployer, false).await?;
-        let (submitted, submission) =
-            SubmitOptions::default().run(&built, &[proof], &sender, Mode::Broadcast, false).await?;
+        let deployed =
+            DeployOptions::default().run(&built, &mut deployer, ChainClass::Local).await?;
+        let (submitted, submission) = SubmitOptions::default()
+            .run(&built, &[proof], &sender, Mode::Broadcast, ChainClass::Local)
+            .await?;
         node.stop().await;
 
         let float_text = float

@@ -3,6 +3,7 @@
 use super::{Context, opts::Network};
 use crate::{
     chain::{
+        ChainClass,
         contracts::{AddedModel, CoreRequest, DeployedCore, add_model, deploy_core},
         deploy::{Deployed, Deployer, Method, Outcome},
         tx::Sender,
@@ -53,9 +54,10 @@ impl Deploy {
         // What is not built is told before anybody waits for a node.
         let built = project.built(&context.ui.observer()).await?;
         let rpc = self.network.connect(&project).await?;
+        let class = self.network.class(&rpc);
         let sender = self.network.sender(context, &project, rpc, "deploy").await?;
         let mut deployer = Deployer::new(&sender, self.network.mode());
-        let deployed = self.options.run(&built, &mut deployer, self.network.local()).await?;
+        let deployed = self.options.run(&built, &mut deployer, class).await?;
         if self.network.is_dry() {
             context.ui.warn("nothing was sent; pass --broadcast to deploy");
         }
@@ -69,11 +71,11 @@ impl DeployOptions {
         &self,
         built: &Built,
         deployer: &mut Deployer<'_>,
-        local: bool,
+        class: ChainClass,
     ) -> Result<Everything> {
         let method = if self.create { Method::Create } else { Method::default() };
-        let batch = if self.no_batch { None } else { built.batch_verifier_request(method, local) };
-        let verifier = deployer.verifier(&built.verifier_request(method, local)).await?;
+        let batch = if self.no_batch { None } else { built.batch_verifier_request(method, class) };
+        let verifier = deployer.verifier(&built.verifier_request(method, class)).await?;
         let batch = match batch {
             Some(request) => Some(deployer.verifier(&request).await?),
             None => None,
@@ -86,12 +88,13 @@ impl DeployOptions {
                 owner,
                 timelock_delay: self.timelock_delay,
                 deployments: built.deployments().to_owned(),
+                class,
             };
             let core = deploy_core(deployer, &request).await?;
             let address = verifier.address.ok_or_else(|| eyre!("the verifier has no address"))?;
             let batch = batch.as_ref().and_then(|it| it.address.zip(it.runtime_code_hash));
             let request =
-                built.add_model_request(core.core, address, batch, self.guardian, local)?;
+                built.add_model_request(core.core, address, batch, self.guardian, class)?;
             Some((core, add_model(deployer, &request).await?))
         };
         Ok(Everything { verifier, batch, core })

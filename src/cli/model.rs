@@ -121,9 +121,10 @@ impl Model {
             Action::Add { network, options } => {
                 let built = project.built(&context.ui.observer()).await?;
                 let rpc = network.connect(&project).await?;
+                let class = network.class(&rpc);
                 let sender = network.sender(context, &project, rpc, "model-add").await?;
                 let mut deployer = Deployer::new(&sender, network.mode());
-                let deployed = options.run(&built, &mut deployer, network.local()).await?;
+                let deployed = options.run(&built, &mut deployer, class).await?;
                 warn_dry(context, &network);
                 (deployed.text(), deployed.data(&sender))
             }
@@ -156,8 +157,10 @@ impl Model {
             Action::TransferOwnership { to, accept: _, router, network } => {
                 let rpc = network.connect(&project).await?;
                 let router = router.address(&project, rpc.chain_id())?;
+                let class = network.class(&rpc);
                 let sender = network.sender(context, &project, rpc, "transfer-ownership").await?;
-                let outcome = transfer_ownership(&sender, router, to, network.mode()).await?;
+                let outcome =
+                    transfer_ownership(&sender, router, to, class, network.mode()).await?;
                 warn_dry(context, &network);
                 let data = json!({ "router": router, "outcome": outcome_data(&outcome) });
                 (format!("router       {router}  {}", outcome_text(&outcome)), data)

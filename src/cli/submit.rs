@@ -10,7 +10,7 @@ use super::{
 use crate::{
     artifacts::proof::ProofFile,
     chain::{
-        Error, Mode,
+        ChainClass, Error, Mode,
         contracts::{Recorded, submit_to_ledger},
         deploy::Outcome,
         deployments::{Deployments, Role},
@@ -63,9 +63,10 @@ impl Submit {
             })
             .collect::<Result<Vec<_>>>()?;
         let rpc = self.network.connect(&project).await?;
+        let class = self.network.class(&rpc);
         let sender = self.network.sender(context, &project, rpc, "submit").await?;
-        let (mode, local) = (self.network.mode(), self.network.local());
-        let (text, data) = self.options.run(&built, &proofs, &sender, mode, local).await?;
+        let mode = self.network.mode();
+        let (text, data) = self.options.run(&built, &proofs, &sender, mode, class).await?;
         if self.network.is_dry() {
             context.ui.warn("nothing was sent; pass --broadcast to submit");
         }
@@ -81,7 +82,7 @@ impl SubmitOptions {
         proofs: &[ProofFile],
         sender: &Sender,
         mode: Mode,
-        local: bool,
+        class: ChainClass,
     ) -> Result<(String, Value)> {
         let chain_id = sender.rpc().chain_id();
         let deployments = Deployments::read(built.deployments(), chain_id)?;
@@ -105,11 +106,11 @@ impl SubmitOptions {
             }
             let missing = Error::NotDeployed { what, model, chain_id };
             let entry = deployments.of_model(role, model).ok_or(missing)?;
-            let request = built.submit_request(proofs, entry, chain_id, local)?;
+            let request = built.submit_request(proofs, entry, chain_id, class)?;
             let outcome = submit_proof(sender, &request, mode).await?;
             ("verifier", "verified", request.verifier, outcome)
         } else {
-            let request = built.ledger_request(proofs, &deployments, self.context, local)?;
+            let request = built.ledger_request(proofs, &deployments, self.context, class)?;
             let submitted = submit_to_ledger(sender, &request, mode).await?;
             for ((_, id, data), submitted) in predictions.iter_mut().zip(submitted.predictions) {
                 *id = format!("\nprediction   {}", submitted.id);

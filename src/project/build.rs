@@ -89,7 +89,7 @@ impl Project {
 #[serde(rename_all = "snake_case")]
 enum Calibrated {
     /// zkvouch's own search.
-    Tuned { reasons: Vec<String>, run_args: RunArgs },
+    Tuned { reasons: Vec<String>, run_args: Box<RunArgs> },
     /// ezkl's calibration, with its report.
     Calibrated { report: String },
 }
@@ -202,7 +202,7 @@ impl Build<'_> {
         let progress =
             move |step: tune::Progress| observer(Event::Phase { message: step.to_string() });
         let report = tune::run(&request, &self.engines, &AtomicBool::new(false), &progress).await?;
-        Ok(Calibrated::Tuned { reasons: report.reasons, run_args: report.choice.run_args })
+        Ok(Calibrated::Tuned { reasons: report.reasons, run_args: Box::new(report.choice.run_args) })
     }
 
     async fn compile(&self) -> Result<()> {

@@ -3,11 +3,13 @@
 use super::{Built, Error, Result};
 use crate::{
     artifacts::proof::ProofFile,
+    calldata::Function,
     chain::{
+        ChainClass,
         contracts::{AddModel, Core, LedgerRequest, default_gas_cap},
         deploy::{Contract, Method, VerifierRequest},
         deployments::{Compiler, Deployments, Entry, ModelRecord},
-        submit::{Function, SubmitRequest},
+        submit::SubmitRequest,
     },
     model::proof::Proof,
     verifier::VerifierArtifact,
@@ -29,14 +31,18 @@ impl Built {
         ModelRecord::new(self.name(), hashes, engine, self.provenance().clone())
     }
 
-    /// What it takes to deploy the verifier. `local`: the chain is a local one whatever its id.
-    pub fn verifier_request(&self, method: Method, local: bool) -> VerifierRequest {
-        self.request_of(self.verifier(), Function::One, method, local)
+    /// What it takes to deploy the verifier.
+    pub fn verifier_request(&self, method: Method, class: ChainClass) -> VerifierRequest {
+        self.request_of(self.verifier(), Function::One, method, class)
     }
 
     /// What it takes to deploy the batch verifier, if there is one.
-    pub fn batch_verifier_request(&self, method: Method, local: bool) -> Option<VerifierRequest> {
-        Some(self.request_of(self.batch_verifier()?, Function::Many, method, local))
+    pub fn batch_verifier_request(
+        &self,
+        method: Method,
+        class: ChainClass,
+    ) -> Option<VerifierRequest> {
+        Some(self.request_of(self.batch_verifier()?, Function::Many, method, class))
     }
 
     fn request_of(
@@ -44,7 +50,7 @@ impl Built {
         verifier: &VerifierArtifact,
         function: Function,
         method: Method,
-        local: bool,
+        class: ChainClass,
     ) -> VerifierRequest {
         let metadata = verifier.metadata();
         VerifierRequest {
@@ -65,7 +71,7 @@ impl Built {
             method,
             golden: self.golden().clone(),
             deployments: self.deployments().to_owned(),
-            local,
+            class,
         }
     }
 
@@ -80,7 +86,7 @@ impl Built {
         verifier: Address,
         batch_verifier: Option<(Address, B256)>,
         guardian: Option<Address>,
-        local: bool,
+        class: ChainClass,
     ) -> Result<AddModel> {
         let metadata = self.verifier().metadata();
         let mut verify_gas = metadata.gas.verify_gas.ok_or(Error::NotMeasured)?;
@@ -102,7 +108,7 @@ impl Built {
             guardian,
             golden: self.golden().clone(),
             deployments: self.deployments().to_owned(),
-            local,
+            class,
         })
     }
 
@@ -115,11 +121,11 @@ impl Built {
         proofs: &[ProofFile],
         deployments: &Deployments,
         context: B256,
-        local: bool,
+        class: ChainClass,
     ) -> Result<LedgerRequest> {
         let (claims, shape) = (self.claims(proofs)?, self.verifier().metadata().shape);
         let model = self.model_id();
-        Ok(LedgerRequest::for_model(deployments, model, context, local, claims, shape)?)
+        Ok(LedgerRequest::for_model(deployments, model, context, class, claims, shape)?)
     }
 
     /// What it takes to submit proofs to a deployed verifier, in one transaction.
@@ -131,11 +137,11 @@ impl Built {
         proofs: &[ProofFile],
         entry: &Entry,
         chain_id: u64,
-        local: bool,
+        class: ChainClass,
     ) -> Result<SubmitRequest> {
         let (claims, shape) = (self.claims(proofs)?, self.verifier().metadata().shape);
         let model = self.model_id();
-        Ok(SubmitRequest::for_entry(entry, model, chain_id, local, claims, shape)?)
+        Ok(SubmitRequest::for_entry(entry, model, chain_id, class, claims, shape)?)
     }
 
     fn claims(&self, proofs: &[ProofFile]) -> Result<Vec<Proof>> {

@@ -2,15 +2,14 @@
 
 use super::{
     ask,
-    bindings::{ModelRouter, PredictionLedger},
+    bindings::{ModelRouter, ModelVerifier, PredictionLedger},
 };
 use crate::{
     calldata::Shape,
     chain::{
-        Error, Mode, Result,
+        ChainClass, Error, Mode, Result,
         deploy::Outcome,
         deployments::{Deployments, Role},
-        policy,
         submit::{check_code, words_text},
         tx::{self, Call, Receipt, Sender, Simulation, journal::About},
     },
@@ -58,7 +57,7 @@ impl LedgerRequest {
         deployments: &Deployments,
         model: ModelId,
         context: B256,
-        local: bool,
+        class: ChainClass,
         claims: Vec<Proof>,
         shape: Shape,
     ) -> Result<Self> {
@@ -71,7 +70,7 @@ impl LedgerRequest {
             .or_else(|| deployments.of_model(Role::ModelVerifier, model))
             .ok_or_else(|| missing("model"))?;
         if let Some(model) = &route.model {
-            policy::check_srs(&model.srs, chain_id, local)?;
+            class.check_srs(&model.srs, chain_id)?;
         }
         Ok(Self {
             ledger: ledger.address,
@@ -147,26 +146,45 @@ pub async fn submit_to_ledger(
 ) -> Result<Submitted> {
     request.claims.iter().try_for_each(|claim| claim.check(request.shape))?;
     let ids = ids(sender, request)?;
+    let call = call(request);
+    if mode == Mode::Broadcast
+        && let Some(receipt) = sender.earlier(&call).await?
+    {
+        // What the state says now would be this very transaction's doing: recorded already.
+        let schema = ask(sender.rpc(), request.route, &ModelVerifier::schemaCall {}).await;
+        let schema = schema.ok().and_then(|bytes| Schema::read(&bytes)).unwrap_or_default();
+        let predictions = request.claims.iter().zip(ids).map(|(claim, id)| {
+            let decoded = schema.decode(&claim.instances).unwrap_or_default();
+            Prediction { id, decoded, recorded: None }
+        });
+        return recorded(request, predictions.collect(), receipt);
+    }
     check_code(sender, request.ledger, request.ledger_code_hash).await?;
     check_code(sender, request.route, request.route_code_hash).await?;
     check_routes(sender, request).await?;
-    let call = call(request);
     let simulation = sender.simulate(&call).await?;
-    let mut predictions = answer(request, &ids, &simulation)?;
-    let outcome = match mode {
-        Mode::DryRun => Outcome::Simulated(Box::new(simulation)),
-        Mode::Broadcast => {
-            let receipt = sender.send(&call).await?;
-            let events = events(request, &receipt);
-            for prediction in &mut predictions {
-                let event = events.iter().find(|event| event.id == prediction.id).cloned();
-                let missing = Error::NoEvent { ledger: request.ledger, hash: receipt.hash };
-                prediction.recorded = Some(event.ok_or(missing)?);
-            }
-            Outcome::Mined(Box::new(receipt))
+    let predictions = answer(request, &ids, &simulation)?;
+    match mode {
+        Mode::DryRun => {
+            Ok(Submitted { predictions, outcome: Outcome::Simulated(Box::new(simulation)) })
         }
-    };
-    Ok(Submitted { predictions, outcome })
+        Mode::Broadcast => recorded(request, predictions, sender.send(&call).await?),
+    }
+}
+
+/// The predictions with the ledger's event of each.
+fn recorded(
+    request: &LedgerRequest,
+    mut predictions: Vec<Prediction>,
+    receipt: Receipt,
+) -> Result<Submitted> {
+    let events = events(request, &receipt);
+    for prediction in &mut predictions {
+        let event = events.iter().find(|event| event.id == prediction.id).cloned();
+        let missing = Error::NoEvent { ledger: request.ledger, hash: receipt.hash };
+        prediction.recorded = Some(event.ok_or(missing)?);
+    }
+    Ok(Submitted { predictions, outcome: Outcome::Mined(Box::new(receipt)) })
 }
 
 /// The ids that the predictions will have. The ledger would refuse twins as recorded before.

@@ -19,7 +19,7 @@ pub use models::{
 };
 
 use super::{
-    Error, Result,
+    ChainClass, Error, Result,
     create2::{self, SALT},
     deploy::{Contract, Deployed, Deployer, Kind, Method},
     deployments::Role,
@@ -62,6 +62,8 @@ pub struct CoreRequest {
     pub timelock_delay: Option<u64>,
     /// The folder of the deployments files.
     pub deployments: PathBuf,
+    /// Whose chain it is.
+    pub class: ChainClass,
 }
 
 /// What became of the core.
@@ -83,6 +85,9 @@ pub async fn deploy_core(
     request: &CoreRequest,
 ) -> Result<DeployedCore> {
     let folder = &request.deployments;
+    // With a delay it is the owner who proposes to the timelock and executes.
+    let chain_id = deployer.sender().rpc().chain_id();
+    request.class.check_power(request.owner, "owner", chain_id)?;
     let (owner, timelock) = match request.timelock_delay {
         None => (request.owner, None),
         Some(delay) => {

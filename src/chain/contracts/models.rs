@@ -7,12 +7,11 @@ use super::{
 };
 use crate::{
     chain::{
-        Error, Mode, Result, create2,
+        ChainClass, Error, Mode, Result, create2,
         deploy::{Deployed, Deployer, Outcome},
         deployments::{ModelRecord, Role},
         node::rpc::Rpc,
-        policy,
-        submit::{self, words_text},
+        submit::words_text,
         tx::{Call, Sender, journal::About},
     },
     model::{
@@ -60,8 +59,8 @@ pub struct AddModel {
     pub golden: Proof,
     /// The folder of the deployments files.
     pub deployments: PathBuf,
-    /// The user says that the chain is local.
-    pub local: bool,
+    /// Whose chain it is.
+    pub class: ChainClass,
 }
 
 /// What became of a model.
@@ -86,7 +85,11 @@ pub struct AddedModel {
 /// the owner, a timelock perhaps, has to make.
 pub async fn add_model(deployer: &mut Deployer<'_>, request: &AddModel) -> Result<AddedModel> {
     let sender = deployer.sender();
-    policy::check_srs(&request.model.srs, sender.rpc().chain_id(), request.local)?;
+    let chain_id = sender.rpc().chain_id();
+    request.class.check_srs(&request.model.srs, chain_id)?;
+    if let Some(guardian) = request.guardian {
+        request.class.check_power(guardian, "guardian", chain_id)?;
+    }
     let (init, text) = adapter_arguments(request)?;
     let adapter = artifact(Name::ModelVerifier).contract(init, text);
     let (folder, model) = (&request.deployments, Some(request.model.clone()));
@@ -324,7 +327,7 @@ pub async fn model_info(rpc: &Rpc, router: Address, id: ModelId) -> Result<Model
             info.stopped = Some(paused);
             ask(rpc, route, &EmergencyStop::VERIFIERCall {}).await?
         }
-        Err(Error::Rpc(error)) if !submit::is_revert(&error) => return Err(error.into()),
+        Err(Error::Rpc(error)) if !error.is_revert() => return Err(error.into()),
         Err(_) => route,
     };
     let number = |number: U256| u64::try_from(number).ok();
@@ -384,10 +387,12 @@ pub async fn transfer_ownership(
     sender: &Sender,
     router: Address,
     to: Option<Address>,
+    class: ChainClass,
     mode: Mode,
 ) -> Result<Outcome> {
     let call = match to {
         Some(to) => {
+            class.check_power(to, "new owner", sender.rpc().chain_id())?;
             let call = ModelRouter::transferOwnershipCall { newOwner: to };
             let label = format!("offering the router to {to}");
             let call = owner_call(router, "ModelRouter", &call, label, vec![to.to_string()]);

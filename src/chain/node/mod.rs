@@ -2,4 +2,5 @@
 
 pub mod anvil;
 pub mod endpoint;
+pub(crate) mod http;
 pub mod rpc;

@@ -1,19 +1,20 @@
 //! A connection to a node over HTTP: typed requests, typed failures, retries for reads.
 
-use super::endpoint::Endpoint;
+use super::{
+    endpoint::Endpoint,
+    http::{Http, TooLong},
+};
 use alloy::{
     eips::{BlockId, BlockNumberOrTag},
+    network::AnyTransactionReceipt,
     primitives::{Address, B256, Bytes, TxHash, U64, U256},
     providers::RootProvider,
     rpc::{
         client::RpcClient,
         json_rpc::{RpcError, RpcRecv, RpcSend},
-        types::{
-            Block, FeeHistory, Transaction, TransactionReceipt, TransactionRequest,
-            state::StateOverride,
-        },
+        types::{Block, FeeHistory, Transaction, TransactionRequest, state::StateOverride},
     },
-    transports::{TransportError, TransportErrorKind, http::Http},
+    transports::{TransportError, TransportErrorKind},
 };
 use std::{fmt, time::Duration};
 
@@ -56,6 +57,8 @@ pub enum Error {
         status: u16,
         /// The beginning of the body.
         body: String,
+        /// How long the node wants to be left alone.
+        retry_after: Option<Duration>,
     },
     /// Something that is no JSON-RPC answer to the request.
     #[error(
@@ -125,15 +128,51 @@ impl Error {
         }
     }
 
-    /// Whether the request may have reached the node although no answer came back.
-    pub(crate) fn may_have_arrived(&self) -> bool {
+    /// Whether the call itself failed: it reverted, ran out of gas or met what is no instruction.
+    pub(crate) fn is_revert(&self) -> bool {
+        let Self::Refused { code, message, data, .. } = self else { return false };
+        let message = message.to_lowercase();
+        *code == 3
+            || data.is_some()
+            || ["revert", "out of gas", "outofgas", "invalid opcode", "invalidfeopcode"]
+                .iter()
+                .any(|word| message.contains(word))
+    }
+
+    /// Whether the node does not know, or does not offer, the method.
+    pub(crate) fn is_missing_method(&self) -> bool {
         match self {
-            Self::Timeout { .. } | Self::Garbage { .. } | Self::Unreachable { .. } => true,
-            Self::Http { status, .. } => *status >= 500,
+            Self::Refused { code, message, .. } => {
+                let message = message.to_lowercase();
+                matches!(code, -32601 | -32004)
+                    || [
+                        "not found",
+                        "not supported",
+                        "unsupported",
+                        "does not exist",
+                        "not available",
+                    ]
+                    .iter()
+                    .any(|word| message.contains(word))
+            }
+            Self::Http { status, .. } => matches!(status, 404 | 405 | 501),
+            // An answer of another shape than the method's.
+            Self::Garbage { .. } => true,
             _ => false,
         }
     }
+
+    /// How long the node wants to be left alone, as far as that is reasonable.
+    pub(crate) fn pause(&self) -> Option<Duration> {
+        match self {
+            Self::Http { retry_after, .. } => retry_after.map(|wanted| wanted.min(MAX_PAUSE)),
+            _ => None,
+        }
+    }
 }
+
+/// The longest that a node's `Retry-After` is obeyed.
+const MAX_PAUSE: Duration = Duration::from_secs(30);
 
 /// A result of this module.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -174,12 +213,15 @@ impl fmt::Debug for Rpc {
 impl Rpc {
     /// Connects, asks for the chain id and checks it.
     pub async fn connect(endpoint: Endpoint, options: RpcOptions) -> Result<Self> {
-        let http = http_client(&endpoint, options.timeout)?;
-        let transport = Http::with_client(http, endpoint.url().clone());
+        let transport = Http::new(endpoint.clone(), options.timeout)
+            .map_err(|error| Error::Client(deepest(&error)))?;
         let client = RpcClient::new(transport, endpoint.is_loopback());
         let mut rpc = Self { client, endpoint, options, chain_id: 0 };
         let found: U64 = rpc.read("eth_chainId", ()).await?;
         rpc.chain_id = found.to();
+        if rpc.chain_id == 0 {
+            return Err(rpc.garbage("eth_chainId", "the chain 0".into()));
+        }
         match rpc.options.chain_id {
             Some(expected) if expected != rpc.chain_id => Err(Error::WrongChain {
                 endpoint: rpc.endpoint.to_string(),
@@ -201,7 +243,7 @@ impl Rpc {
     }
 
     /// An alloy provider on the same connection, for what this type has no method for. Its errors
-    /// are not redacted.
+    /// may repeat what a node or the network said of the URL.
     pub fn provider(&self) -> RootProvider {
         RootProvider::new(self.client.clone())
     }
@@ -232,7 +274,7 @@ impl Rpc {
                     let hung = matches!(error, Error::Timeout { .. });
                     left = if hung { left.min(1) - 1 } else { left - 1 };
                     tracing::debug!(%error, method, "repeating the request");
-                    tokio::time::sleep(pause).await;
+                    tokio::time::sleep(error.pause().unwrap_or(pause)).await;
                     pause *= 2;
                 }
                 other => return other,
@@ -311,14 +353,73 @@ impl Rpc {
         Ok(self.read::<_, U256>("eth_gasPrice", ()).await?.saturating_to())
     }
 
-    /// The receipt of a mined transaction.
-    pub async fn receipt(&self, hash: TxHash) -> Result<Option<TransactionReceipt>> {
-        self.read("eth_getTransactionReceipt", (hash,)).await
+    /// The receipt of a mined transaction, of whatever type the chain calls it.
+    ///
+    /// # Errors
+    /// [`Error::Garbage`] where the node answers with another transaction's.
+    pub async fn receipt(&self, hash: TxHash) -> Result<Option<AnyTransactionReceipt>> {
+        const METHOD: &str = "eth_getTransactionReceipt";
+        let receipt: Option<AnyTransactionReceipt> = self.read(METHOD, (hash,)).await?;
+        match &receipt {
+            Some(other) if other.transaction_hash != hash => {
+                let other = other.transaction_hash;
+                Err(self.garbage(METHOD, format!("the receipt of {other} for {hash}")))
+            }
+            _ => Ok(receipt),
+        }
     }
 
     /// A transaction that is mined or waits in the node's pool.
     pub async fn transaction(&self, hash: TxHash) -> Result<Option<Transaction>> {
         self.read("eth_getTransactionByHash", (hash,)).await
+    }
+
+    /// Whether the node knows a transaction, mined or waiting, of whatever type.
+    pub async fn knows(&self, hash: TxHash) -> Result<bool> {
+        #[derive(Debug, serde::Deserialize)]
+        struct Brief {
+            hash: TxHash,
+        }
+        let found: Option<Brief> = self.read("eth_getTransactionByHash", (hash,)).await?;
+        Ok(found.is_some_and(|found| found.hash == hash))
+    }
+
+    /// The hash of the account's transaction with this nonce, if the block has it.
+    pub async fn transaction_in(
+        &self,
+        block: u64,
+        account: Address,
+        nonce: u64,
+    ) -> Result<Option<TxHash>> {
+        /// What is needed of a transaction, of whatever type.
+        #[derive(Debug, serde::Deserialize)]
+        struct Brief {
+            hash: TxHash,
+            from: Address,
+            nonce: U64,
+        }
+        #[derive(Debug, serde::Deserialize)]
+        struct Full {
+            transactions: Vec<Brief>,
+        }
+        let params = (BlockNumberOrTag::Number(block), true);
+        let block: Option<Full> = self.read("eth_getBlockByNumber", params).await?;
+        let transactions = block.into_iter().flat_map(|block| block.transactions);
+        let mut ours =
+            transactions.filter(|it| it.from == account && it.nonce.to::<u64>() == nonce);
+        Ok(ours.next().map(|it| it.hash))
+    }
+
+    /// The number of transactions that an account had sent when a block was mined. Nodes forget old
+    /// states, and then this is an error.
+    pub async fn transaction_count_at(&self, address: Address, block: u64) -> Result<u64> {
+        let at = BlockNumberOrTag::Number(block);
+        Ok(self.request::<_, U64>("eth_getTransactionCount", (address, at)).await?.to())
+    }
+
+    /// The tip that the node suggests, in wei per gas.
+    pub async fn max_priority_fee(&self) -> Result<u128> {
+        Ok(self.read::<_, U256>("eth_maxPriorityFeePerGas", ()).await?.saturating_to())
     }
 
     /// Hands a signed transaction to the node.
@@ -350,17 +451,24 @@ impl Rpc {
                 message: tidy(&payload.message),
                 data: payload.data.as_deref().and_then(|raw| revert_data(raw.get())),
             },
-            RpcError::Transport(TransportErrorKind::HttpError(http))
-            | RpcError::Transport(TransportErrorKind::HttpErrorWithRetryAfter {
+            RpcError::Transport(TransportErrorKind::HttpError(http)) => {
+                let (status, body) = (http.status, tidy(&http.body));
+                Error::Http { endpoint, method: method.into(), status, body, retry_after: None }
+            }
+            RpcError::Transport(TransportErrorKind::HttpErrorWithRetryAfter {
                 error: http,
-                ..
+                retry_after,
             }) => Error::Http {
                 endpoint,
                 method: method.into(),
                 status: http.status,
                 body: tidy(&http.body),
+                retry_after: Some(retry_after),
             },
             RpcError::Transport(TransportErrorKind::Custom(cause)) => {
+                if let Some(error) = cause.downcast_ref::<TooLong>() {
+                    return self.garbage(method, error.to_string());
+                }
                 let Some(http) = cause.downcast_ref::<reqwest::Error>() else {
                     return Error::Unreachable { endpoint, message: tidy(&cause.to_string()) };
                 };
@@ -411,23 +519,4 @@ fn shorten(text: &str) -> String {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
     }
-}
-
-/// An HTTP client for one endpoint. Redirects are not followed: a POST would become a GET.
-fn http_client(endpoint: &Endpoint, timeout: Duration) -> Result<reqwest::Client> {
-    install_tls();
-    let mut builder = reqwest::Client::builder()
-        .timeout(timeout)
-        .connect_timeout(timeout.min(Duration::from_secs(15)))
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("zkvouch/", env!("CARGO_PKG_VERSION")));
-    if endpoint.is_loopback() {
-        builder = builder.no_proxy();
-    }
-    builder.build().map_err(|error| Error::Client(deepest(&error)))
-}
-
-/// TLS by `ring`; installing it twice is harmless.
-pub(crate) fn install_tls() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
 }

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     calldata::encode_verify_proof,
     chain::{
-        Error, Mode,
+        ChainClass, Error, Mode,
         contracts::{
             AddModel, AddedModel, Core, CoreRequest, LedgerRequest, ModelInfo, Prediction,
             Recorded, Status, Submitted, add_model, decoder, default_gas_cap, deploy_core,
@@ -67,6 +67,7 @@ async fn deploy_all(
         owner: sender.address(),
         timelock_delay: None,
         deployments: folder.to_owned(),
+        class: ChainClass::Local,
     };
     let deployed = deploy_core(&mut deployer, &request).await?;
     let add = AddModel {
@@ -81,7 +82,7 @@ async fn deploy_all(
         guardian,
         golden: tree_proof(0),
         deployments: folder.to_owned(),
-        local: false,
+        class: ChainClass::Local,
     };
     Ok((deployed.core, add_model(&mut deployer, &add).await?))
 }
@@ -108,7 +109,8 @@ async fn submit_many(
 ) -> Result<Submitted, Error> {
     let deployments = Deployments::read(folder, 31337).expect("written");
     let id = tree_model().id;
-    let request = LedgerRequest::for_model(&deployments, id, context, false, claims, TREE_SHAPE)?;
+    let request =
+        LedgerRequest::for_model(&deployments, id, context, ChainClass::Local, claims, TREE_SHAPE)?;
     submit_to_ledger(sender, &request, mode).await
 }
 
@@ -357,15 +359,20 @@ async fn routes_are_the_owners_and_are_never_repointed() {
 
     let heir = core_sender(&node, 2);
     let router = core.router;
-    let error = transfer_ownership(&heir, router, Some(heir.address()), Mode::Broadcast).await;
+    let error =
+        transfer_ownership(&heir, router, Some(heir.address()), ChainClass::Local, Mode::Broadcast)
+            .await;
     assert!(matches!(error, Err(Error::NotOwner { .. })), "{error:?}");
-    transfer_ownership(&owner, router, Some(heir.address()), Mode::Broadcast)
+    transfer_ownership(&owner, router, Some(heir.address()), ChainClass::Local, Mode::Broadcast)
         .await
         .expect("offered");
-    let error =
-        transfer_ownership(&owner, router, None, Mode::Broadcast).await.expect_err("not it");
+    let error = transfer_ownership(&owner, router, None, ChainClass::Local, Mode::Broadcast)
+        .await
+        .expect_err("not it");
     assert!(error.to_string().contains("OwnableUnauthorizedAccount"), "{error}");
-    transfer_ownership(&heir, router, None, Mode::Broadcast).await.expect("accepted");
+    transfer_ownership(&heir, router, None, ChainClass::Local, Mode::Broadcast)
+        .await
+        .expect("accepted");
     retire_model(&heir, router, tree_model().id, Mode::Broadcast).await.expect("its owner now");
 }
 
@@ -382,6 +389,7 @@ async fn behind_a_timelock_the_owner_gets_the_call_to_make() {
         owner: sender.address(),
         timelock_delay: Some(3600),
         deployments: folder.to_owned(),
+        class: ChainClass::Local,
     };
     let deployed = deploy_core(&mut deployer, &request).await.expect("deployed");
     let timelock = deployed.timelock.expect("wanted").address.expect("by CREATE2");
@@ -398,7 +406,7 @@ async fn behind_a_timelock_the_owner_gets_the_call_to_make() {
         guardian: None,
         golden: tree_proof(0),
         deployments: folder.to_owned(),
-        local: false,
+        class: ChainClass::Local,
     };
     let error = add_model(&mut deployer, &add).await.expect_err("not the owner");
     let Error::NotOwner { owner, contract, call, .. } = error else { panic!("{error:?}") };

@@ -1,12 +1,13 @@
 //! Deploying and submitting.
 
 use super::*;
+use crate::calldata::Function;
 use crate::chain::{
-    Error, Mode, create2,
+    ChainClass, Error, Mode, create2,
     deploy::{Method, Outcome, VerifierRequest, deploy_contract, deploy_verifier},
     deployments::{Deployments, ModelRecord, Role},
     node::rpc,
-    submit::{self, Function, SubmitRequest, submit_proof},
+    submit::{self, SubmitRequest, submit_proof},
     tx,
 };
 use alloy::primitives::{B256, address, keccak256};
@@ -48,7 +49,7 @@ async fn request_of(
         method: Method::default(),
         golden: tree_proof(0),
         deployments: folder.to_owned(),
-        local: false,
+        class: ChainClass::of(sender.rpc().chain_id(), false, false),
     }
 }
 
@@ -132,7 +133,8 @@ async fn a_verifier_is_deployed_recorded_and_takes_proofs() {
 
     let submit = async |claim: Proof, mode| {
         let id = request.model.id;
-        let request = SubmitRequest::for_entry(entry, id, 31337, false, vec![claim], TREE_SHAPE)?;
+        let request =
+            SubmitRequest::for_entry(entry, id, 31337, ChainClass::Local, vec![claim], TREE_SHAPE)?;
         submit_proof(&sender, &request, mode).await
     };
     for index in 0..3 {
@@ -146,7 +148,10 @@ async fn a_verifier_is_deployed_recorded_and_takes_proofs() {
     let before = node.rpc().block_number().await.expect("answered");
     for mutant in tree_proof(2).mutants() {
         let error = submit(mutant, Mode::Broadcast).await.expect_err("a changed proof");
-        assert!(submit::is_rejection(&error), "{error:?}");
+        assert!(
+            matches!(&error, Error::Transaction(it) if matches!(**it, tx::Error::WouldRevert { .. })),
+            "{error:?}"
+        );
         assert!(error.to_string().contains("the verifier rejects the proof"), "{error}");
     }
     let Proof { bytes: proof, mut instances } = tree_proof(0);
@@ -171,7 +176,8 @@ async fn a_batch_verifier_is_deployed_recorded_and_takes_several_proofs() {
     assert_eq!(file.of_model(Role::Verifier, request.model.id), None);
     let submit = async |claims: Vec<Proof>, mode| {
         let id = request.model.id;
-        let request = SubmitRequest::for_entry(entry, id, 31337, false, claims, TREE_SHAPE)?;
+        let request =
+            SubmitRequest::for_entry(entry, id, 31337, ChainClass::Local, claims, TREE_SHAPE)?;
         submit_proof(&sender, &request, mode).await
     };
     let mut gas = Vec::new();
@@ -185,7 +191,10 @@ async fn a_batch_verifier_is_deployed_recorded_and_takes_several_proofs() {
     for mutant in tree_proof(2).mutants() {
         let claims = vec![tree_proof(0), mutant, tree_proof(1)];
         let error = submit(claims, Mode::Broadcast).await.expect_err("a changed proof");
-        assert!(submit::is_rejection(&error), "{error:?}");
+        assert!(
+            matches!(&error, Error::Transaction(it) if matches!(**it, tx::Error::WouldRevert { .. })),
+            "{error:?}"
+        );
         assert!(error.to_string().contains("the verifier rejects the proof"), "{error}");
     }
     let error = submit(Vec::new(), Mode::DryRun).await;
@@ -215,7 +224,14 @@ async fn a_proof_of_another_model_or_another_contract_is_not_sent() {
     let claims = |count| vec![tree_proof(0); count];
     let other = ModelRecord::new("x", [B256::ZERO; 4], "23.0.5", Provenance::UnsafeDev).id;
     let of = |id, chain, count| {
-        SubmitRequest::for_entry(entry, id, chain, false, claims(count), TREE_SHAPE)
+        SubmitRequest::for_entry(
+            entry,
+            id,
+            chain,
+            ChainClass::of(chain, false, false),
+            claims(count),
+            TREE_SHAPE,
+        )
     };
     assert!(matches!(of(other, 31337, 1), Err(Error::OtherModel { .. })));
     assert!(matches!(of(request.model.id, 1, 1), Err(Error::UnsafeSrs { chain_id: 1 })));
@@ -289,7 +305,7 @@ async fn a_development_srs_stays_local() {
     let ceremony = Provenance::Ceremony("ppot-0078".into());
     let genuine = VerifierRequest { model: tree_model(ceremony), ..request.clone() };
     deploy_verifier(&sender, &genuine, Mode::Broadcast).await.expect("a ceremony's");
-    let declared = VerifierRequest { local: true, ..request };
+    let declared = VerifierRequest { class: ChainClass::Local, ..request };
     deploy_verifier(&sender, &declared, Mode::Broadcast).await.expect("declared local");
 }
 

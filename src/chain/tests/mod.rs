@@ -3,6 +3,8 @@
 mod contracts;
 mod deploying;
 mod failing_rpc;
+mod once;
+mod proxy;
 mod sending;
 
 use super::{
@@ -12,7 +14,7 @@ use super::{
         anvil::{AnvilNode, AnvilOptions},
         rpc::Rpc,
     },
-    tx::{Call, Sender, TxOptions, journal::Run, revert::RevertDecoder},
+    tx::{Call, Sender, TxOptions, revert::RevertDecoder, run_file::Run},
 };
 use crate::{
     calldata::Shape,

@@ -9,6 +9,7 @@ use crate::chain::{
         revert::Revert,
     },
 };
+use crate::toolchain;
 use alloy::primitives::{Address, TxHash, U256, utils::format_ether};
 use std::time::Duration;
 
@@ -138,14 +139,107 @@ pub enum Error {
         /// What happened.
         source: Box<rpc::Error>,
     },
-    /// The node refused it.
-    #[error("the node refused {label}: {message}")]
+    /// No node takes it as it is.
+    #[error(
+        "the node refused {label}: {message} (transaction {hash}); correct that and repeat the command"
+    )]
     Refused {
         /// What the transaction is for.
         label: String,
         /// The node's words.
         message: String,
+        /// Its hash.
+        hash: TxHash,
     },
+    /// Its owner replaced or cancelled it.
+    #[error(
+        "{label} was replaced by {by}, which has its nonce {nonce} of {account}; it was not sent again: repeat \
+         the command without --resume if it still is to be done"
+    )]
+    Replaced {
+        /// What the transaction is for.
+        label: String,
+        /// The account.
+        account: Address,
+        /// The nonce.
+        nonce: u64,
+        /// The transaction that was mined in its place.
+        by: TxHash,
+    },
+    /// Its nonce is used, and the node does not say by what.
+    #[error(
+        "{label}: nonce {nonce} of {account} is used, but the node has no receipt of {hash} nor tells which \
+         transaction it was; it was not sent again: look the account up in an explorer, or repeat the command with \
+         --resume and another --rpc-url"
+    )]
+    NonceUsed {
+        /// What the transaction is for.
+        label: String,
+        /// The account.
+        account: Address,
+        /// The nonce.
+        nonce: u64,
+        /// The last hash.
+        hash: TxHash,
+    },
+    /// It is in a block, and the node has no receipt of it.
+    #[error(
+        "{label}: transaction {hash} is in block {block}, but the node has no receipt of it; repeat the command with \
+         --resume when it has, or with another --rpc-url"
+    )]
+    NoReceipt {
+        /// What the transaction is for.
+        label: String,
+        /// Its hash.
+        hash: TxHash,
+        /// Its block.
+        block: u64,
+    },
+    /// Transactions before it are missing.
+    #[error(
+        "{label}: transaction {hash} has the nonce {nonce} of {account}, but those from {next} on are missing; send \
+         them first, then repeat the command with --resume"
+    )]
+    Waiting {
+        /// What the transaction is for.
+        label: String,
+        /// The account.
+        account: Address,
+        /// Its nonce.
+        nonce: u64,
+        /// The account's next one.
+        next: u64,
+        /// Its hash.
+        hash: TxHash,
+    },
+    /// It would cost more than the user allows.
+    #[error(
+        "{label} may cost up to {} ETH, more than --max-cost allows ({} ETH); raise it, or wait for lower fees",
+        format_ether(*cost), format_ether(*ceiling)
+    )]
+    TooExpensive {
+        /// What the transaction is for.
+        label: String,
+        /// Value and gas limit times the highest fee, in wei.
+        cost: U256,
+        /// `--max-cost`, in wei.
+        ceiling: U256,
+    },
+    /// Something went wrong after it was handed over.
+    #[error(
+        "{label}: transaction {hash} was sent, and then: {source}. Repeat the command with --resume"
+    )]
+    AfterSending {
+        /// What the transaction is for.
+        label: String,
+        /// Its hash.
+        hash: TxHash,
+        /// What went wrong.
+        source: Box<Error>,
+    },
+    /// Two runs must not send at once.
+    #[error("cannot keep other runs from sending meanwhile: {0}")]
+    Lock(Box<toolchain::Error>),
     /// Only an address is known.
     #[error(
         "{0} can't sign: --from alone is for a dry run; give --account, --ledger or --private-key to \
@@ -169,12 +263,33 @@ pub enum Error {
     Broadcast(#[from] journal::Error),
 }
 
+impl Error {
+    /// The same, naming the transaction that was handed over before.
+    pub(crate) fn after_sending(self, label: &str, hash: TxHash) -> Self {
+        match self {
+            Self::Failed { .. }
+            | Self::NotMined(_)
+            | Self::Unconfirmed { .. }
+            | Self::MaybeSent { .. }
+            | Self::Refused { .. }
+            | Self::Replaced { .. }
+            | Self::NonceUsed { .. }
+            | Self::NoReceipt { .. }
+            | Self::Waiting { .. }
+            // Nothing of it is left: another transaction has the nonce.
+            | Self::NonceTaken { .. }
+            | Self::AfterSending { .. } => self,
+            source => Self::AfterSending { label: label.to_owned(), hash, source: Box::new(source) },
+        }
+    }
+}
+
 /// A transaction that was sent and may still be mined.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{label} was not mined within {} s (nonce {nonce}, last transaction {hash}, {fees}{}); it may \
+    "{label} was not mined within {} s (nonce {nonce}, last transaction {hash}{}{}); it may \
      still be: repeat the command with --resume, or with a higher --gas-price",
-    after.as_secs(), base_fee_text(*base_fee)
+    after.as_secs(), fees_text(*fees), base_fee_text(*base_fee)
 )]
 pub struct NotMined {
     /// What the transaction is for.
@@ -183,12 +298,16 @@ pub struct NotMined {
     pub hash: TxHash,
     /// The nonce.
     pub nonce: u64,
-    /// What the last one offered.
-    pub fees: Fees,
+    /// What the last one offered; none where an earlier run signed it and the node does not know it.
+    pub fees: Option<Fees>,
     /// The newest block's base fee, in wei.
     pub base_fee: Option<u128>,
     /// How long we waited.
     pub after: Duration,
+}
+
+fn fees_text(fees: Option<Fees>) -> String {
+    fees.map(|fees| format!(", {fees}")).unwrap_or_default()
 }
 
 fn base_fee_text(base_fee: Option<u128>) -> String {

@@ -80,16 +80,18 @@ impl Fees {
             }
             return Ok(Self::Eip1559 { max: price, priority });
         }
-        let history = rpc
-            .fee_history(
-                EIP1559_FEE_ESTIMATION_PAST_BLOCKS,
-                EIP1559_FEE_ESTIMATION_REWARD_PERCENTILE,
-            )
-            .await?;
-        let suggested =
-            eip1559_default_estimator(base_fee, history.reward.as_deref().unwrap_or_default());
-        let priority = options.priority_gas_price.unwrap_or(suggested.max_priority_fee_per_gas);
-        let max = options.gas_price.unwrap_or(2 * base_fee + priority);
+        let priority = match options.priority_gas_price {
+            Some(priority) => priority,
+            None => match tip(rpc, base_fee).await? {
+                Some(tip) => tip,
+                // A node that speaks of no tips may take none.
+                None if options.gas_price.is_none() => {
+                    return Ok(Self::Legacy { price: rpc.gas_price().await? });
+                }
+                None => 0,
+            },
+        };
+        let max = options.gas_price.unwrap_or(base_fee.saturating_mul(2).saturating_add(priority));
         if max < base_fee {
             tracing::warn!("--gas-price is below the base fee of {}", gwei(base_fee));
         }
@@ -112,15 +114,19 @@ impl Fees {
         }
     }
 
-    /// An eighth more, rounded up. Nodes replace a waiting transaction for a tenth more, of tip and
-    /// price both.
+    /// An eighth more, rounded up, but for a tip that the user fixed. Nodes replace a waiting
+    /// transaction for a tenth more, of tip and price both.
     #[must_use]
-    pub fn bumped(self) -> Self {
+    pub fn bumped(self, options: &TxOptions) -> Self {
         let more = |fee: u128| fee.saturating_add(fee.div_ceil(8)).saturating_add(1);
         match self {
             Self::Legacy { price } => Self::Legacy { price: more(price) },
             Self::Eip1559 { max, priority } => {
-                Self::Eip1559 { max: more(max), priority: more(priority) }
+                let fixed = options.priority_gas_price.is_some();
+                Self::Eip1559 {
+                    max: more(max),
+                    priority: if fixed { priority } else { more(priority) },
+                }
             }
         }
     }
@@ -157,6 +163,33 @@ impl fmt::Display for Fees {
                 write!(f, "at most {} per gas, {} of it tip", gwei(max), gwei(priority))
             }
         }
+    }
+}
+
+/// The usual tip of the last blocks; where the node has no such history, what it suggests, or what its
+/// gas price has over the base fee. Nothing where it says none of this.
+async fn tip(rpc: &Rpc, base_fee: u128) -> Result<Option<u128>, rpc::Error> {
+    let history = rpc
+        .fee_history(EIP1559_FEE_ESTIMATION_PAST_BLOCKS, EIP1559_FEE_ESTIMATION_REWARD_PERCENTILE)
+        .await;
+    match history {
+        Ok(history) => {
+            let rewards = history.reward.as_deref().unwrap_or_default();
+            return Ok(Some(eip1559_default_estimator(base_fee, rewards).max_priority_fee_per_gas));
+        }
+        Err(error) if error.is_missing_method() => {
+            tracing::debug!(%error, "no history of fees; asking for a tip");
+        }
+        Err(error) => return Err(error),
+    }
+    match rpc.max_priority_fee().await {
+        Ok(tip) => Ok(Some(tip)),
+        Err(error) if error.is_missing_method() => match rpc.gas_price().await {
+            Ok(price) => Ok(price.checked_sub(base_fee)),
+            Err(error) if error.is_missing_method() => Ok(None),
+            Err(error) => Err(error),
+        },
+        Err(error) => Err(error),
     }
 }
 
@@ -206,7 +239,7 @@ mod tests {
     fn a_replacement_offers_a_tenth_more_even_of_nothing() {
         for fee in [0u128, 1, 7, 8, 9, 10, 11, 1_000_000_007] {
             let Fees::Eip1559 { max, priority } =
-                (Fees::Eip1559 { max: fee, priority: fee }).bumped()
+                (Fees::Eip1559 { max: fee, priority: fee }).bumped(&TxOptions::default())
             else {
                 panic!("another kind")
             };

@@ -1,386 +1,282 @@
-//! `broadcast/<name>/<chain id>/run-latest.json`, in the shape that `forge script` writes and that
-//! wagmi's CLI and others read; also what `--resume` goes on from.
+//! What was handed over to a chain, kept until the chain has answered for it.
+//!
+//! `broadcast/journal/<chain id>.json` has an entry for each call, with its nonce and every
+//! transaction that was ever signed for it. It is written before anything is handed over, and it
+//! outlives the run: whichever command comes to the same call next goes on with the entry. Beside it
+//! each run has a file in the shape of `forge script`'s.
 
-use super::Call;
+use super::{
+    Call,
+    run_file::{Result, Run, RunFile},
+};
 use crate::files;
 use alloy::{
-    primitives::{Address, Bytes, TxHash, U256},
-    rpc::types::{TransactionReceipt, TransactionRequest},
+    network::AnyTransactionReceipt,
+    primitives::{Address, B256, Bytes, TxHash, U256, keccak256},
+    rpc::types::TransactionRequest,
 };
 use serde::{Deserialize, Serialize};
 use std::{
+    fs::File,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
-/// The broadcast file could not be read or written.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// It is not what Foundry or zkvouch writes.
-    #[error(
-        "{}: {field}: {message}; correct it, or move it away to start afresh", path.display()
-    )]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// The field concerned.
-        field: String,
-        /// What is wrong.
-        message: String,
-    },
-    /// It belongs to another chain.
-    #[error("{} is of chain {found}, not of chain {expected}", path.display())]
-    Chain {
-        /// The file.
-        path: PathBuf,
-        /// The chain in use.
-        expected: u64,
-        /// The chain in the file.
-        found: u64,
-    },
-    /// It could not be read or written.
-    #[error(transparent)]
-    File(#[from] files::Error),
-}
+pub use super::run_file::{About, Error};
 
-/// A result of this module.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
+const SCHEMA_VERSION: u32 = 1;
 
-/// What the file says about a transaction beyond its bytes.
-#[derive(Clone, Debug, Default)]
-pub struct About {
-    /// The contract's name.
-    pub contract_name: Option<String>,
-    /// The contract that is made or called.
-    pub contract_address: Option<Address>,
-    /// The signature of the function that is called.
-    pub function: Option<String>,
-    /// The arguments as text.
-    pub arguments: Option<Vec<String>>,
-    /// Whether it deploys through the CREATE2 proxy.
-    pub create2: bool,
-}
-
-/// The file's content.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Run {
-    /// The transactions in the order of sending.
-    pub transactions: Vec<RunTransaction>,
-    /// The receipts of those that are mined, as the node gave them.
-    pub receipts: Vec<serde_json::Value>,
-    /// Linked libraries; none of ours.
-    pub libraries: Vec<String>,
-    /// Hashes of transactions that were sent and are not mined.
-    pub pending: Vec<TxHash>,
-    /// What a script returns; empty.
-    pub returns: serde_json::Map<String, serde_json::Value>,
-    /// Milliseconds since 1970.
-    pub timestamp: u64,
-    /// The chain id.
-    pub chain: u64,
-    /// The commit of the project, if known.
-    pub commit: Option<String>,
-}
-
-/// One transaction of a run.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RunTransaction {
-    /// The hash of what was sent last.
-    pub hash: Option<TxHash>,
-    /// `CREATE`, `CREATE2` or `CALL`.
-    pub transaction_type: String,
-    /// The contract's name.
-    pub contract_name: Option<String>,
-    /// The contract that is made or called.
-    pub contract_address: Option<Address>,
-    /// The function's signature.
-    pub function: Option<String>,
-    /// The arguments as text.
-    pub arguments: Option<Vec<String>>,
-    /// What was signed.
-    pub transaction: RunRequest,
-    /// Contracts that the transaction makes by itself.
-    pub additional_contracts: Vec<serde_json::Value>,
-    /// Whether the gas limit was given by the user.
-    pub is_fixed_gas_limit: bool,
-}
-
-/// The part of a transaction that the file keeps.
+/// A call that was signed for, and what became of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RunRequest {
-    /// The sender.
+pub struct Entry {
+    /// The command whose run it was.
+    pub command: String,
+    /// The account.
     pub from: Address,
     /// The receiver; none for a creation.
     pub to: Option<Address>,
-    /// The gas limit.
-    #[serde(with = "alloy::serde::quantity")]
-    pub gas: u64,
     /// In wei.
     pub value: U256,
-    /// The calldata or init code.
-    pub input: Bytes,
-    /// The nonce.
-    #[serde(with = "alloy::serde::quantity")]
+    /// keccak256 of the calldata or init code.
+    pub input_hash: B256,
+    /// The nonce of all that was signed for it.
     pub nonce: u64,
-    /// The chain id.
-    #[serde(with = "alloy::serde::quantity")]
-    pub chain_id: u64,
+    /// The newest block before the first was handed over.
+    pub since: u64,
+    /// The hash of the chain's first block, where the node told it.
+    pub genesis: Option<B256>,
+    /// Everything that was signed, oldest first.
+    pub sent: Vec<Sent>,
+    /// What the chain said.
+    pub answer: Answer,
 }
 
-/// A transaction that an earlier run left behind.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Unfinished {
-    /// Its nonce.
-    pub nonce: u64,
-    /// Its hashes, those of replaced transactions too; the last is the newest.
-    pub hashes: Vec<TxHash>,
+/// A transaction that was signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sent {
+    /// Its hash.
+    pub hash: TxHash,
+    /// Its bytes, to hand over again.
+    pub raw: Bytes,
 }
 
-/// Keeps a run's transactions in the broadcast file, each before it is sent.
+/// The chain's answer for a nonce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Answer {
+    /// None yet.
+    Pending,
+    /// One of ours was mined.
+    Mined {
+        /// Which.
+        hash: TxHash,
+    },
+    /// Another transaction of the account has the nonce.
+    Replaced {
+        /// Which.
+        by: TxHash,
+    },
+}
+
+impl Entry {
+    /// The hashes of all that was signed, oldest first.
+    pub fn hashes(&self) -> Vec<TxHash> {
+        self.sent.iter().map(|sent| sent.hash).collect()
+    }
+
+    fn is_of(&self, from: Address, call: &Call) -> bool {
+        (self.from, self.to, self.value) == (from, call.to, call.value)
+            && self.input_hash == keccak256(&call.input)
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Entries {
+    schema_version: u32,
+    entries: Vec<Entry>,
+}
+
+/// The journal of one chain, and the file of one run.
 #[derive(Debug)]
 pub struct Journal {
-    latest: PathBuf,
-    dated: PathBuf,
+    path: PathBuf,
+    command: String,
+    resume: bool,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    run: Run,
-    /// Hashes of the resumed run's transactions that this run has not come to yet.
-    left: Vec<TxHash>,
+    file: RunFile,
+    /// Nonces of entries that this run has come to: each is handed out once.
+    seen: Vec<(Address, u64)>,
 }
 
 impl Journal {
-    /// Starts a run in `<root>/broadcast/<name>/<chain id>/`. With `resume` the transactions of
-    /// the latest run there are gone on with.
+    /// Opens `<root>/broadcast/journal/<chain>.json` and starts a run of the command `name` in
+    /// `<root>/broadcast/<name>/<chain>/`. With `resume` what the command's latest run finished
+    /// counts, too.
     ///
     /// # Errors
-    /// Only with `resume`: the file is malformed or of another chain.
+    /// A file is malformed or of another chain.
     pub fn start(root: &Path, name: &str, chain: u64, resume: bool) -> Result<Self> {
-        let folder = root.join("broadcast").join(name).join(chain.to_string());
-        let latest = folder.join("run-latest.json");
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let timestamp = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-        let earlier = match resume && latest.is_file() {
-            true => Some(Run::read(&latest)?),
-            false => None,
+        let file = RunFile::start(root, name, chain, resume)?;
+        let path = root.join("broadcast/journal").join(format!("{chain}.json"));
+        let journal = Self {
+            path,
+            command: name.to_owned(),
+            resume,
+            state: Mutex::new(State { file, seen: Vec::new() }),
         };
-        if let Some(found) = earlier.as_ref().map(|run| run.chain)
-            && found != chain
-        {
-            return Err(Error::Chain { path: latest, expected: chain, found });
+        // What is settled and not to be gone on with has no more to say.
+        let old = |entry: &Entry| entry.command == name && entry.answer != Answer::Pending;
+        if !resume && journal.read()?.iter().any(old) {
+            journal.change(|entries| entries.retain(|entry| !old(entry)))?;
         }
-        let left = earlier.iter().flat_map(|run| &run.transactions);
-        let left = left.filter_map(|transaction| transaction.hash).collect();
-        let run = earlier.unwrap_or_else(|| Run {
-            transactions: Vec::new(),
-            receipts: Vec::new(),
-            libraries: Vec::new(),
-            pending: Vec::new(),
-            returns: serde_json::Map::new(),
-            timestamp,
-            chain,
-            commit: commit(root),
-        });
-        let dated = folder.join(format!("run-{}.json", run.timestamp));
-        Ok(Self { latest, dated, state: Mutex::new(State { run, left }) })
+        Ok(journal)
     }
 
-    /// The file that tools read.
-    pub fn path(&self) -> &Path {
-        &self.latest
+    /// The run's file, which tools read.
+    pub fn path(&self) -> PathBuf {
+        self.guard().file.path().to_owned()
     }
 
-    /// What the file holds now.
+    /// What the run's file holds now.
     pub fn run(&self) -> Run {
-        self.guard().run.clone()
+        self.guard().file.run().clone()
     }
 
-    /// The resumed run's next transaction that does the same as `call`. Each is handed out once.
-    pub fn take(&self, from: Address, call: &Call) -> Option<Unfinished> {
+    /// All entries of the chain.
+    pub fn entries(&self) -> Result<Vec<Entry>> {
+        self.read()
+    }
+
+    /// The entry of a call that the chain has not answered for; when resuming, also one that it has,
+    /// each once.
+    pub(super) fn find(
+        &self,
+        from: Address,
+        call: &Call,
+        genesis: Option<B256>,
+    ) -> Result<Option<Entry>> {
         let mut state = self.guard();
-        let State { run, left } = &mut *state;
-        let found = run.transactions.iter().find(|transaction| {
-            let request = &transaction.transaction;
-            transaction.hash.is_some_and(|hash| left.contains(&hash))
-                && request.from == from
-                && request.to == call.to
-                && request.value == call.value
-                && request.input == call.input
-        })?;
-        let hash = found.hash?;
-        left.retain(|other| *other != hash);
-        // `pending` has the hashes of what was replaced too. Only one transaction is under way at
-        // a time, so those that are nobody's newest hash are this one's.
-        let newest: Vec<_> = run.transactions.iter().filter_map(|other| other.hash).collect();
-        let mut hashes = run.pending.clone();
-        hashes.retain(|pending| !newest.contains(pending));
-        hashes.push(hash);
-        Some(Unfinished { nonce: found.transaction.nonce, hashes })
+        let found = self.read()?.into_iter().find(|entry| {
+            let answered = entry.answer != Answer::Pending;
+            let seen = state.seen.contains(&(from, entry.nonce));
+            let ours = !answered || (self.resume && entry.command == self.command && !seen);
+            // A local chain that was started afresh knows nothing of the old one's.
+            let chain = entry.genesis.is_none() || genesis.is_none() || entry.genesis == genesis;
+            ours && chain && entry.is_of(from, call)
+        });
+        if let Some(entry) = &found {
+            state.seen.push((from, entry.nonce));
+        }
+        Ok(found)
     }
 
-    /// Writes down what is about to be sent; `replaced` are the hashes sent before with its nonce.
-    pub(crate) fn sending(
+    /// Writes down what is about to be handed over.
+    pub(super) fn sending(
         &self,
         call: &Call,
         request: &TransactionRequest,
-        hash: TxHash,
-        replaced: &[TxHash],
+        (since, genesis): (u64, Option<B256>),
+        sent: &Sent,
     ) -> Result<()> {
-        let mut state = self.guard();
-        let run = &mut state.run;
-        let chain = run.chain;
-        let request = RunRequest {
-            from: request.from.unwrap_or_default(),
-            to: call.to,
-            gas: request.gas.unwrap_or_default(),
-            value: call.value,
-            input: call.input.clone(),
-            nonce: request.nonce.unwrap_or_default(),
-            chain_id: chain,
-        };
-        let kind = match (call.to, call.about.create2) {
-            (None, _) => "CREATE",
-            (Some(_), true) => "CREATE2",
-            (Some(_), false) => "CALL",
-        };
-        let created = || request.from.create(request.nonce);
-        let transaction = RunTransaction {
-            hash: Some(hash),
-            transaction_type: kind.into(),
-            contract_name: call.about.contract_name.clone(),
-            contract_address: if call.to.is_none() {
-                Some(created())
-            } else {
-                call.about.contract_address
-            },
-            function: call.about.function.clone(),
-            arguments: call.about.arguments.clone(),
-            transaction: request,
-            additional_contracts: Vec::new(),
-            is_fixed_gas_limit: false,
-        };
-        let same = |other: &RunTransaction| {
-            other.transaction.nonce == transaction.transaction.nonce
-                && other.transaction.input == transaction.transaction.input
-        };
-        match run.transactions.iter().position(same) {
-            Some(index) => run.transactions[index] = transaction,
-            None => run.transactions.push(transaction),
-        }
-        for hash in replaced.iter().chain([&hash]) {
-            if !run.pending.contains(hash) {
-                run.pending.push(*hash);
+        let (from, nonce) = (request.from.unwrap_or_default(), request.nonce.unwrap_or_default());
+        self.change(|entries| {
+            let known = entries.iter_mut().find(|entry| {
+                (entry.nonce, entry.answer, entry.genesis) == (nonce, Answer::Pending, genesis)
+                    && entry.is_of(from, call)
+            });
+            match known {
+                Some(entry) => entry.sent.push(sent.clone()),
+                None => entries.push(Entry {
+                    command: self.command.clone(),
+                    from,
+                    to: call.to,
+                    value: call.value,
+                    input_hash: keccak256(&call.input),
+                    nonce,
+                    since,
+                    genesis,
+                    sent: vec![sent.clone()],
+                    answer: Answer::Pending,
+                }),
             }
+        })?;
+        let mut state = self.guard();
+        state.seen.push((from, nonce));
+        state.file.sending(call, request, sent.hash)
+    }
+
+    /// The chain has one of these hashes, of one call.
+    pub(super) fn mined(&self, receipt: &AnyTransactionReceipt, hashes: &[TxHash]) -> Result<()> {
+        self.settle(hashes, Answer::Mined { hash: receipt.transaction_hash })?;
+        self.guard().file.mined(receipt, hashes)
+    }
+
+    /// The chain has another transaction in the place of these, of one call.
+    pub(super) fn replaced(&self, hashes: &[TxHash], by: TxHash) -> Result<()> {
+        self.settle(hashes, Answer::Replaced { by })?;
+        self.guard().file.gone(hashes)
+    }
+
+    fn settle(&self, hashes: &[TxHash], answer: Answer) -> Result<()> {
+        self.change(|entries| {
+            for entry in entries.iter_mut() {
+                if entry.sent.iter().any(|sent| hashes.contains(&sent.hash)) {
+                    entry.answer = answer;
+                }
+            }
+        })
+    }
+
+    fn read(&self) -> Result<Vec<Entry>> {
+        if !self.path.is_file() {
+            return Ok(Vec::new());
         }
-        self.write(run)
-    }
-
-    /// These hashes, of one transaction, will never be mined.
-    pub(crate) fn forget(&self, hashes: &[TxHash]) -> Result<()> {
-        let run = &mut self.guard().run;
-        let gone = |hash: &TxHash| hashes.contains(hash);
-        run.pending.retain(|pending| !gone(pending));
-        run.transactions.retain(|transaction| !transaction.hash.as_ref().is_some_and(gone));
-        self.write(run)
-    }
-
-    /// One of these hashes, of one transaction, is mined; the others never will be.
-    pub(crate) fn mined(&self, receipt: &TransactionReceipt, hashes: &[TxHash]) -> Result<()> {
-        let run = &mut self.guard().run;
-        let mined = receipt.transaction_hash;
-        let ours = |hash: TxHash| hash == mined || hashes.contains(&hash);
-        if let Some(transaction) =
-            run.transactions.iter_mut().find(|transaction| transaction.hash.is_some_and(ours))
-        {
-            transaction.hash = Some(mined);
+        let text = files::read_to_string(&self.path)?;
+        let reader = &mut serde_json::Deserializer::from_str(&text);
+        let bad = |field: String, message: String| Error::Malformed {
+            path: self.path.clone(),
+            field,
+            message,
+        };
+        let read: Entries = serde_path_to_error::deserialize(reader)
+            .map_err(|error| bad(error.path().to_string(), error.inner().to_string()))?;
+        if read.schema_version != SCHEMA_VERSION {
+            let message = format!(
+                "expected {SCHEMA_VERSION}, found {}; use the zkvouch that wrote it",
+                read.schema_version
+            );
+            return Err(bad("schema_version".into(), message));
         }
-        run.pending.retain(|pending| !ours(*pending));
-        let value = serde_json::to_value(receipt).unwrap_or_default();
-        run.receipts.retain(|other| other["transactionHash"] != value["transactionHash"]);
-        run.receipts.push(value);
-        self.write(run)
+        Ok(read.entries)
     }
 
-    fn write(&self, run: &Run) -> Result<()> {
-        let text = serde_json::to_string_pretty(run).unwrap_or_default();
-        files::write_atomic(&self.dated, text.as_bytes())?;
-        Ok(files::write_atomic(&self.latest, text.as_bytes())?)
+    /// Applies a change to what other processes wrote meanwhile.
+    fn change(&self, change: impl FnOnce(&mut Vec<Entry>)) -> Result<()> {
+        let lock = self.path.with_extension("lock");
+        if let Some(folder) = lock.parent() {
+            files::create_dir_all(folder)?;
+        }
+        let file = File::create(&lock).map_err(files::Error::at("write", &lock))?;
+        // Held for a read and a write of a small file only.
+        file.lock().map_err(files::Error::at("lock", &lock))?;
+        let mut entries = self.read()?;
+        change(&mut entries);
+        let entries = Entries { schema_version: SCHEMA_VERSION, entries };
+        let text = serde_json::to_string_pretty(&entries).unwrap_or_default();
+        Ok(files::write_atomic(&self.path, text.as_bytes())?)
+    }
+
+    /// The lock that one run of an account holds from the simulation until a transaction is handed
+    /// over.
+    pub(super) fn lock_path(&self, from: Address) -> PathBuf {
+        self.path.with_extension(format!("{from}.lock"))
     }
 
     fn guard(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Run {
-    /// Reads a broadcast file.
-    pub fn read(path: &Path) -> Result<Self> {
-        let text = files::read_to_string(path)?;
-        let reader = &mut serde_json::Deserializer::from_str(&text);
-        serde_path_to_error::deserialize(reader).map_err(|error| Error::Malformed {
-            path: path.to_owned(),
-            field: error.path().to_string(),
-            message: error.inner().to_string(),
-        })
-    }
-}
-
-/// The short hash of the project's commit, read from `.git` without running git.
-fn commit(root: &Path) -> Option<String> {
-    let absolute = std::path::absolute(root).ok()?;
-    let git = absolute.ancestors().map(|folder| folder.join(".git")).find(|git| git.is_dir())?;
-    let head = std::fs::read_to_string(git.join("HEAD")).ok()?;
-    let hash = match head.trim().strip_prefix("ref: ") {
-        Some(reference) => std::fs::read_to_string(git.join(reference)).ok()?,
-        None => head,
-    };
-    let hash = hash.trim();
-    (hash.len() >= 40 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
-        .then(|| hash[..7].to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FORGE: &str = include_str!("../testdata/forge-run-latest.json");
-
-    #[test]
-    fn the_shape_is_the_one_that_forge_writes() {
-        let run: Run = serde_json::from_str(FORGE).expect("forge's own file");
-        let theirs: serde_json::Value = serde_json::from_str(FORGE).expect("JSON");
-        let ours = serde_json::to_value(&run).expect("JSON");
-        let keys = |value: &serde_json::Value| {
-            value.as_object().expect("an object").keys().cloned().collect::<Vec<_>>()
-        };
-        assert_eq!(keys(&ours), keys(&theirs));
-        assert_eq!(ours["transactions"], theirs["transactions"]);
-        assert_eq!(keys(&ours["transactions"][0]), keys(&theirs["transactions"][0]));
-        let receipt: TransactionReceipt =
-            serde_json::from_value(theirs["receipts"][1].clone()).expect("a receipt");
-        let receipt = serde_json::to_value(receipt).expect("JSON");
-        for (key, value) in theirs["receipts"][1].as_object().expect("an object") {
-            assert_eq!(&receipt[key], value, "{key}");
-        }
-    }
-
-    #[test]
-    fn a_malformed_file_is_named_with_its_field() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("broadcast/Deploy/5/run-latest.json");
-        files::write_atomic(&path, FORGE.replace("0x3d608", "lots").as_bytes()).expect("written");
-        let error = Journal::start(folder.path(), "Deploy", 5, true).expect_err("malformed");
-        let text = error.to_string();
-        assert!(text.contains("transactions[0].transaction.gas"), "{text}");
-        files::write_atomic(&path, FORGE.as_bytes()).expect("written");
-        let error = Journal::start(folder.path(), "Deploy", 5, true).expect_err("another chain");
-        assert!(matches!(error, Error::Chain { found: 31337, .. }), "{error}");
-        assert!(Journal::start(folder.path(), "Deploy", 5, false).is_ok());
     }
 }

@@ -1,20 +1,19 @@
-//! From a signed transaction to its confirmed receipt.
+//! From a call to a transaction that was handed over.
 
-use super::{Call, Error, NotMined, Receipt, Result, Sender, Simulation};
+use super::{Call, Error, Receipt, Result, Sender, Simulation, fees::Fees, journal};
 use crate::{
     chain::{
         account::{Account, Wallet},
         node::rpc,
-        tx::fees::Fees,
     },
     toolchain,
 };
 use alloy::{
     consensus::TxEnvelope,
-    eips::{BlockId, BlockNumberOrTag, eip2718::Encodable2718},
+    eips::{BlockNumberOrTag, eip2718::Encodable2718},
     network::{Ethereum, NetworkTransactionBuilder, NetworkWallet, TransactionBuilder},
-    primitives::{Bytes, TxHash, U256},
-    rpc::types::{TransactionReceipt, TransactionRequest},
+    primitives::{B256, Bytes, TxHash},
+    rpc::types::TransactionRequest,
 };
 use std::{
     fs::File,
@@ -22,27 +21,27 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often a transaction whose nonce somebody else took is sent with another one.
+/// How often another nonce is tried where somebody else's transaction was quicker.
 const NONCE_ATTEMPTS: u32 = 5;
-/// How often a stuck transaction is replaced.
-const MAX_BUMPS: u32 = 8;
+/// How often the same bytes are handed over while no answer says what became of them.
+const HAND_OVERS: u32 = 3;
 
 impl Sender {
-    /// Simulates, sends, waits for the confirmations and returns the receipt of a success.
+    /// Simulates, sends, waits for the confirmations and returns the receipt of a success. A call
+    /// that the journal knows as sent, by this run or an earlier one, is gone on with instead.
+    ///
+    /// # Errors
+    /// What is wrong with the call before anything is sent; and after that errors that name the
+    /// transaction and the way on.
     pub async fn send(&self, call: &Call) -> Result<Receipt> {
-        let Account::Signer(wallet) = &self.account else {
-            return Err(Error::CannotSign(self.address()));
-        };
-        if let Some(receipt) = self.resume(call, wallet).await? {
-            return Ok(receipt);
-        }
+        let wallet = self.wallet()?;
         for _ in 1..NONCE_ATTEMPTS {
             match self.send_once(call, wallet).await {
-                // Somebody else used our nonce, so ours can't be mined any more.
                 Err(Error::NonceTaken { nonce, .. }) if self.options.nonce.is_none() => {
-                    tracing::debug!(nonce, "the nonce was taken; trying the next one");
-                    let mut own = lock_mutex(&self.next_nonce);
-                    *own = Some(own.unwrap_or_default().max(nonce + 1));
+                    tracing::debug!(
+                        nonce,
+                        "another transaction was quicker; trying the next nonce"
+                    );
                 }
                 other => return other,
             }
@@ -50,91 +49,146 @@ impl Sender {
         self.send_once(call, wallet).await
     }
 
+    /// What has become of a call that an earlier run handed over, waiting for it if it must; nothing
+    /// if none did. For those who look at the chain's state before they send: it may be the call's
+    /// own doing.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn earlier(&self, call: &Call) -> Result<Option<Receipt>> {
+        let Account::Signer(wallet) = &self.account else { return Ok(None) };
+        let lock = self.lock().await?;
+        match self.left(call).await? {
+            Some(left) => self.go_on(call, left, wallet, lock).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn wallet(&self) -> Result<&Wallet> {
+        match &self.account {
+            Account::Signer(wallet) => Ok(wallet),
+            Account::Watched(address) => Err(Error::CannotSign(*address)),
+        }
+    }
+
+    async fn left(&self, call: &Call) -> Result<Option<journal::Entry>> {
+        match &self.journal {
+            Some(journal) => Ok(journal.find(self.address(), call, self.genesis().await)?),
+            None => Ok(None),
+        }
+    }
+
+    /// The hash of the chain's first block: a local chain that was started afresh has the old one's
+    /// id and none of its transactions. `None` where the node does not tell.
+    async fn genesis(&self) -> Option<B256> {
+        let block = self.rpc.block(BlockNumberOrTag::Earliest).await.ok()?;
+        Some(block.header.hash)
+    }
+
     async fn send_once(&self, call: &Call, wallet: &Wallet) -> Result<Receipt> {
+        // From here until the transaction is handed over no other run of this account may look.
+        let lock = self.lock().await?;
+        if let Some(left) = self.left(call).await? {
+            return self.go_on(call, left, wallet, lock).await;
+        }
         let simulation = self.simulate(call).await?;
         if !simulation.affordable() {
             return Err(self.insufficient(call, &simulation));
         }
-        let lock = self.lock().await;
         let nonce = self.nonce().await?;
-        let request = call
-            .request(self.address())
-            .with_nonce(nonce)
-            .with_gas_limit(simulation.gas_limit)
-            .with_chain_id(self.rpc.chain_id());
-        let mut pending = Pending::new(call, request, nonce, simulation.fees);
-        self.submit(&mut pending, wallet, true).await?;
+        let since = self.rpc.block_number().await?;
+        let request = self.request(call, nonce, &simulation);
+        let mut pending = Pending::new(call, request, nonce, since, simulation.fees);
+        pending.genesis = self.genesis().await;
+        self.submit(&mut pending, wallet).await?;
         *lock_mutex(&self.next_nonce) = Some(nonce + 1);
         drop(lock);
         self.wait(pending, wallet).await
     }
 
-    /// Goes on with a transaction that an earlier run left in the broadcast file.
-    async fn resume(&self, call: &Call, wallet: &Wallet) -> Result<Option<Receipt>> {
-        let Some(journal) = &self.journal else { return Ok(None) };
-        let Some(left) = journal.take(self.address(), call) else { return Ok(None) };
-        for hash in &left.hashes {
-            if let Some(receipt) = self.rpc.receipt(*hash).await?
-                && receipt.status()
-            {
-                tracing::info!(%hash, "{} was mined in an earlier run", call.label);
-                if let Some(receipt) = self.confirm(receipt, call, &left.hashes).await? {
-                    return Ok(Some(receipt));
-                }
-            }
-        }
-        let mined = self.rpc.transaction_count(self.address(), BlockNumberOrTag::Latest).await?;
-        if left.nonce < mined {
-            journal.forget(&left.hashes)?;
-            return Ok(None);
-        }
-        // The nonce is free, so whatever was sent with it can only be mined once.
-        tracing::info!(nonce = left.nonce, "going on with {}", call.label);
-        let simulation = self.simulate(call).await?;
-        let mut fees = simulation.fees;
-        for hash in &left.hashes {
-            if let Some(waiting) = self.rpc.transaction(*hash).await? {
-                fees = fees.at_least(Fees::of(&waiting).bumped());
-            }
-        }
-        if simulation.balance
-            < call.value + U256::from(simulation.gas_limit) * U256::from(fees.max())
-        {
-            return Err(self.insufficient(call, &simulation));
-        }
-        let request = call
-            .request(self.address())
-            .with_nonce(left.nonce)
+    fn request(&self, call: &Call, nonce: u64, simulation: &Simulation) -> TransactionRequest {
+        call.request(self.address())
+            .with_nonce(nonce)
             .with_gas_limit(simulation.gas_limit)
-            .with_chain_id(self.rpc.chain_id());
-        let mut pending = Pending::new(call, request, left.nonce, fees);
-        pending.hashes = left.hashes;
-        match self.submit(&mut pending, wallet, true).await {
-            Ok(()) => {}
-            Err(Error::NonceTaken { .. }) => {
-                journal.forget(&pending.hashes)?;
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
-        }
-        *lock_mutex(&self.next_nonce) = Some(left.nonce + 1);
-        self.wait(pending, wallet).await.map(Some)
+            .with_chain_id(self.rpc.chain_id())
     }
 
-    /// Completes the broadcast file by what has become of the transactions that an earlier run left
-    /// waiting, for those that need not be sent again.
-    pub async fn settle(&self) -> Result<()> {
-        let Some(journal) = &self.journal else { return Ok(()) };
-        for hash in journal.run().pending {
-            if let Some(receipt) = self.rpc.receipt(hash).await? {
-                journal.mined(&receipt, &[hash])?;
+    /// Goes on with what was signed for a call before: finds out what became of it, hands the same
+    /// bytes over again where the chain never heard of them, and waits. Nothing else is signed but a
+    /// replacement with the same nonce.
+    async fn go_on(
+        &self,
+        call: &Call,
+        left: journal::Entry,
+        wallet: &Wallet,
+        lock: Option<File>,
+    ) -> Result<Receipt> {
+        tracing::info!(nonce = left.nonce, "going on with {}", call.label);
+        if let journal::Answer::Replaced { by } = left.answer {
+            let (label, nonce) = (call.label.clone(), left.nonce);
+            return Err(Error::Replaced { label, account: self.address(), nonce, by });
+        }
+        let hashes = left.hashes();
+        let hash = hashes.last().copied().unwrap_or_default();
+        let look = async {
+            let mined = self.count(BlockNumberOrTag::Latest).await?;
+            // Only where the nonce is the next one can handing over help: before it something is
+            // missing, and behind it everything is decided.
+            let free = mined == left.nonce && !self.knows_any(&hashes).await;
+            if mined < left.nonce && self.count(BlockNumberOrTag::Pending).await? < left.nonce {
+                let (account, nonce, next) = (self.address(), left.nonce, mined);
+                return Err(Error::Waiting {
+                    label: call.label.clone(),
+                    account,
+                    nonce,
+                    next,
+                    hash,
+                });
+            }
+            Ok::<_, Error>(free)
+        };
+        let free = look.await.map_err(|error| error.after_sending(&call.label, hash))?;
+        // What it offers is read back from the node when it has to be replaced.
+        let fees = Fees::Eip1559 { max: 0, priority: 0 };
+        let request = call.request(self.address()).with_nonce(left.nonce);
+        let mut pending = Pending::new(call, request, left.nonce, left.since, fees);
+        pending.hashes = hashes;
+        pending.genesis = left.genesis;
+        pending.signed_before = true;
+        if free && let Some(sent) = left.sent.last() {
+            match self.hand_over(&mut pending, &sent.raw, sent.hash).await {
+                Ok(()) => {}
+                // It can't be mined as it is: with today's fees and gas, and the same nonce, then.
+                Err(Error::Refused { message, .. }) => {
+                    tracing::info!(message, "the node does not take it as it was; signing anew");
+                    self.renew(&mut pending).await?;
+                    self.submit(&mut pending, wallet).await?;
+                }
+                Err(error) => return Err(error),
             }
         }
+        *lock_mutex(&self.next_nonce) = Some(left.nonce + 1);
+        drop(lock);
+        self.wait(pending, wallet).await
+    }
+
+    /// Simulates anew for a transaction that is to be signed anew with its old nonce.
+    pub(super) async fn renew(&self, pending: &mut Pending<'_>) -> Result<()> {
+        let simulation = self.simulate(pending.call).await?;
+        let mut fees = simulation.fees;
+        for hash in &pending.hashes {
+            if let Some(waiting) = self.rpc.transaction(*hash).await? {
+                fees = Fees::of(&waiting).bumped(&self.options).at_least(fees);
+            }
+        }
+        pending.request = self.request(pending.call, pending.nonce, &simulation);
+        pending.fees = fees;
+        pending.signed_before = false;
         Ok(())
     }
 
-    /// Signs with the current fees, keeps the transaction in the broadcast file and hands it over.
-    async fn submit(&self, pending: &mut Pending<'_>, wallet: &Wallet, first: bool) -> Result<()> {
+    /// Signs with the current fees, keeps the transaction in the journal and hands it over.
+    pub(super) async fn submit(&self, pending: &mut Pending<'_>, wallet: &Wallet) -> Result<()> {
         let request = pending.fees.apply(pending.request.clone());
         let unsigned = request
             .clone()
@@ -147,211 +201,76 @@ impl Sender {
         )
         .await
         .map_err(|error| Error::Sign(error.to_string()))?;
-        let hash = *signed.tx_hash();
-        let raw = Bytes::from(signed.encoded_2718());
+        let sent = journal::Sent { hash: *signed.tx_hash(), raw: signed.encoded_2718().into() };
         if let Some(journal) = &self.journal {
-            journal.sending(pending.call, &request, hash, &pending.hashes)?;
+            let Pending { call, since, genesis, .. } = *pending;
+            journal.sending(call, &request, (since, genesis), &sent)?;
         }
-        pending.hashes.push(hash);
+        pending.hashes.push(sent.hash);
         pending.sent = Instant::now();
-        match self.hand_over(pending, &raw, hash).await {
-            Ok(()) => {
-                tracing::info!(%hash, nonce = pending.nonce, "sent {}", pending.call.label);
-                Ok(())
-            }
-            // It may have arrived, so it stays in the file for --resume.
-            Err(error @ Error::MaybeSent { .. }) => Err(error),
-            Err(error) => {
-                pending.hashes.pop();
-                if first && let Some(journal) = &self.journal {
-                    journal.forget(&[hash])?;
-                }
-                Err(error)
-            }
-        }
+        self.hand_over(pending, &sent.raw, sent.hash).await?;
+        tracing::info!(hash = %sent.hash, nonce = pending.nonce, "sent {}", pending.call.label);
+        Ok(())
     }
 
-    async fn hand_over(&self, pending: &Pending<'_>, raw: &Bytes, hash: TxHash) -> Result<()> {
+    /// Hands bytes over until the node has them, or what became of them is the chain's to say.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] only for what no node would take; [`Error::MaybeSent`] where every answer
+    /// was lost.
+    async fn hand_over(&self, pending: &mut Pending<'_>, raw: &Bytes, hash: TxHash) -> Result<()> {
         let label = || pending.call.label.clone();
-        let mut lost = 0;
-        loop {
+        let mut pause = Duration::from_millis(200);
+        for attempt in 1.. {
             let error = match self.rpc.send_raw(raw).await {
                 Ok(_) => return Ok(()),
                 Err(error) => error,
             };
-            if let rpc::Error::Refused { message, .. } = &error {
-                return match Refusal::of(message) {
-                    Refusal::Known => Ok(()),
-                    // Perhaps by ourselves: this transaction, or one that it was to replace.
-                    Refusal::Nonce if self.knows_any(&pending.hashes).await => Ok(()),
-                    Refusal::Nonce => {
-                        Err(Error::NonceTaken { account: self.address(), nonce: pending.nonce })
-                    }
-                    Refusal::Other => {
-                        Err(Error::Refused { label: label(), message: message.clone() })
-                    }
-                };
+            let answer = match &error {
+                rpc::Error::Refused { message, .. } => Refusal::of(message),
+                _ => Refusal::Unclear,
+            };
+            match answer {
+                Refusal::Known => return Ok(()),
+                // By which transaction, perhaps this very one, the chain has to say.
+                Refusal::Nonce => {
+                    pending.contested = true;
+                    return Ok(());
+                }
+                Refusal::Final => {
+                    let message = error.to_string();
+                    return Err(Error::Refused { label: label(), message, hash });
+                }
+                // Sending the same bytes twice is harmless.
+                Refusal::Unclear if self.knows_any(&[hash]).await => return Ok(()),
+                Refusal::Unclear if attempt == HAND_OVERS => {
+                    let (nonce, source) = (pending.nonce, Box::new(error));
+                    return Err(Error::MaybeSent { label: label(), hash, nonce, source });
+                }
+                Refusal::Unclear => {
+                    tokio::time::sleep(error.pause().unwrap_or(pause)).await;
+                    pause *= 2;
+                }
             }
-            if !error.may_have_arrived() {
-                return Err(error.into());
-            }
-            // The answer was lost; the transaction may not be. Sending the same bytes twice is
-            // harmless.
-            if self.knows_any(&[hash]).await {
-                return Ok(());
-            }
-            if lost == 2 {
-                let source = Box::new(error);
-                return Err(Error::MaybeSent {
-                    label: label(),
-                    hash,
-                    nonce: pending.nonce,
-                    source,
-                });
-            }
-            lost += 1;
         }
+        Ok(())
     }
 
     /// Whether the node knows one of these transactions, mined or waiting.
-    async fn knows_any(&self, hashes: &[TxHash]) -> bool {
-        for hash in hashes {
-            if matches!(self.rpc.transaction(*hash).await, Ok(Some(_))) {
+    pub(super) async fn knows_any(&self, hashes: &[TxHash]) -> bool {
+        for hash in hashes.iter().rev() {
+            if matches!(self.rpc.knows(*hash).await, Ok(true)) {
                 return true;
             }
         }
         false
     }
 
-    async fn wait(&self, mut pending: Pending<'_>, wallet: &Wallet) -> Result<Receipt> {
-        let limit = Duration::from_secs(self.options.timeout);
-        let patience = Duration::from_secs(self.options.bump_after.max(1));
-        let start = Instant::now();
-        // Nodes behind one public address lag behind each other: one may know that the nonce is
-        // used before another has the receipt.
-        let (mut pause, lag) = match self.rpc.endpoint().is_loopback() {
-            true => (Duration::from_millis(50), Duration::from_millis(300)),
-            false => (Duration::from_millis(500), Duration::from_secs(20)),
-        };
-        let mut bumps = 0;
-        let mut taken: Option<Instant> = None;
-        loop {
-            match self.mined(&pending).await {
-                Ok(Some(receipt)) => {
-                    if let Some(receipt) =
-                        self.confirm(receipt, pending.call, &pending.hashes).await?
-                    {
-                        return Ok(receipt);
-                    }
-                }
-                Ok(None) => {
-                    let at = BlockNumberOrTag::Latest;
-                    let count = self.rpc.transaction_count(self.address(), at).await;
-                    taken = match count {
-                        Ok(count) if count > pending.nonce => taken.or(Some(Instant::now())),
-                        _ => None,
-                    };
-                    if taken.is_some_and(|since| since.elapsed() > lag) {
-                        let (account, nonce) = (self.address(), pending.nonce);
-                        if let Some(journal) = &self.journal {
-                            journal.forget(&pending.hashes)?;
-                        }
-                        return Err(Error::NonceTaken { account, nonce });
-                    }
-                }
-                Err(error) => tracing::debug!(%error, "asking for the receipt failed"),
-            }
-            if start.elapsed() >= limit {
-                return Err(self.not_mined(&pending, limit).await);
-            }
-            if pending.sent.elapsed() >= patience && bumps < MAX_BUMPS && self.may_bump() {
-                bumps += 1;
-                self.bump(&mut pending, wallet).await;
-            }
-            tokio::time::sleep(pause.min(limit.saturating_sub(start.elapsed()))).await;
-            pause = (pause * 5 / 4).min(Duration::from_secs(2));
-        }
-    }
-
-    /// A price that the user fixed is not exceeded.
-    fn may_bump(&self) -> bool {
-        self.options.gas_price.is_none()
-    }
-
-    async fn mined(&self, pending: &Pending<'_>) -> Result<Option<TransactionReceipt>> {
-        for hash in pending.hashes.iter().rev() {
-            if let Some(receipt) = self.rpc.receipt(*hash).await? {
-                return Ok(Some(receipt));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Waits for the confirmations. Nothing if the block is gone meanwhile (a reorganisation).
-    async fn confirm(
-        &self,
-        receipt: TransactionReceipt,
-        call: &Call,
-        hashes: &[TxHash],
-    ) -> Result<Option<Receipt>> {
-        let limit = Duration::from_secs(self.options.timeout);
-        let start = Instant::now();
-        let mut receipt = receipt;
-        let block = loop {
-            let block = receipt.block_number.unwrap_or_default();
-            if self.rpc.block_number().await? >= block + self.options.confirmations.max(1) - 1 {
-                break block;
-            }
-            if start.elapsed() >= limit {
-                let label = format!("{} (confirmation {})", call.label, self.options.confirmations);
-                return Err(Error::Unconfirmed {
-                    label,
-                    hash: receipt.transaction_hash,
-                    block,
-                    after: limit,
-                });
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            // A reorganisation may have put it into another block, or into none.
-            match self.rpc.receipt(receipt.transaction_hash).await? {
-                Some(found) => receipt = found,
-                None => return Ok(None),
-            }
-        };
-        let header = self.rpc.block(BlockNumberOrTag::Number(block)).await?.header;
-        if let Some(journal) = &self.journal {
-            journal.mined(&receipt, hashes)?;
-        }
-        if !receipt.status() {
-            return Err(self.failed(&receipt, call).await);
-        }
-        Ok(Some(Receipt::new(&receipt, header.timestamp)))
-    }
-
-    /// Offers more. Failures are only logged: the earlier transactions still count.
-    async fn bump(&self, pending: &mut Pending<'_>, wallet: &Wallet) {
-        let previous = pending.fees;
-        let suggested = async {
-            let base_fee = self.rpc.latest_block().await?.header.base_fee_per_gas;
-            Ok::<_, Error>(Fees::suggest(&self.rpc, &self.options, base_fee).await?)
-        };
-        match suggested.await {
-            Ok(suggested) => pending.fees = previous.bumped().at_least(suggested),
-            Err(error) => return tracing::warn!(%error, "no fees to replace the transaction with"),
-        }
-        tracing::info!(nonce = pending.nonce, fees = %pending.fees, "replacing a stuck transaction");
-        if let Err(error) = self.submit(pending, wallet, false).await {
-            tracing::warn!(%error, "the replacement was not accepted");
-            pending.fees = previous;
-            pending.sent = Instant::now();
-        }
-    }
-
     /// The nonce to use: the user's, else the next one after what is mined, what waits in the
     /// node's pool and what this sender sent.
     async fn nonce(&self) -> Result<u64> {
         let account = self.address();
-        let next = self.rpc.transaction_count(account, BlockNumberOrTag::Pending).await?;
+        let next = self.count(BlockNumberOrTag::Pending).await?;
         let own = *lock_mutex(&self.next_nonce);
         if self.options.nonce.is_none() {
             return Ok(own.map_or(next, |own| own.max(next)));
@@ -360,18 +279,30 @@ impl Sender {
         if nonce > next {
             return Err(Error::NonceGap { account, nonce, next });
         }
+        if nonce < self.count(BlockNumberOrTag::Latest).await? {
+            return Err(Error::NonceTaken { account, nonce });
+        }
         Ok(nonce)
     }
 
-    /// Keeps other zkvouch processes of this machine from taking the same nonce meanwhile.
-    async fn lock(&self) -> Option<File> {
+    pub(super) async fn count(&self, at: BlockNumberOrTag) -> Result<u64> {
+        Ok(self.rpc.transaction_count(self.address(), at).await?)
+    }
+
+    /// Keeps other runs of this account from looking and sending meanwhile. With a journal the lock
+    /// lies beside it and is not to be done without; otherwise in the cache, where there is one.
+    async fn lock(&self) -> Result<Option<File>> {
+        if let Some(journal) = &self.journal {
+            let lock = toolchain::lock(journal.lock_path(self.address())).await;
+            return lock.map(Some).map_err(|error| Error::Lock(Box::new(error)));
+        }
         let name = format!("nonce-{}-{}.lock", self.rpc.chain_id(), self.address());
-        let path = toolchain::cache_dir().ok()?.join("locks").join(name);
-        match toolchain::lock(path).await {
-            Ok(lock) => Some(lock),
+        let Ok(cache) = toolchain::cache_dir() else { return Ok(None) };
+        match toolchain::lock(cache.join("locks").join(name)).await {
+            Ok(lock) => Ok(Some(lock)),
             Err(error) => {
                 tracing::debug!(%error, "sending without a lock on the nonce");
-                None
+                Ok(None)
             }
         }
     }
@@ -385,82 +316,72 @@ impl Sender {
             needed: simulation.max_cost,
         }
     }
-
-    async fn failed(&self, receipt: &TransactionReceipt, call: &Call) -> Error {
-        let block = receipt.block_number.unwrap_or_default();
-        let gas = self.rpc.transaction(receipt.transaction_hash).await.ok().flatten();
-        let gas = gas.map(|transaction| alloy::consensus::Transaction::gas_limit(&transaction));
-        let request = call.request(self.address());
-        // What came before it in its own block is in neither state for certain, so both are tried.
-        let mut revert = None;
-        for state in [block.saturating_sub(1), block] {
-            if let Err(error) = self.rpc.call_at(&request, BlockId::number(state), None).await
-                && let Error::WouldRevert { revert: found, .. } = self.would_revert(call, error)
-            {
-                revert = Some(found);
-                break;
-            }
-        }
-        let reason = match (&revert, gas) {
-            (Some(revert), _) => revert.to_string(),
-            (None, Some(limit)) if receipt.gas_used >= limit => {
-                format!("it ran out of its {limit} gas; raise --gas-limit")
-            }
-            _ => {
-                "it reverted, though a repetition succeeds; another transaction came before".into()
-            }
-        };
-        let (label, hash) = (call.label.clone(), receipt.transaction_hash);
-        Error::Failed { label, hash, block, reason, revert }
-    }
-
-    async fn not_mined(&self, pending: &Pending<'_>, after: Duration) -> Error {
-        let block = self.rpc.latest_block().await.ok();
-        Error::NotMined(Box::new(NotMined {
-            label: pending.call.label.clone(),
-            hash: pending.hashes.last().copied().unwrap_or_default(),
-            nonce: pending.nonce,
-            fees: pending.fees,
-            base_fee: block.and_then(|block| block.header.base_fee_per_gas).map(u128::from),
-            after,
-        }))
-    }
 }
 
 /// A transaction on its way; replacements share its nonce.
-struct Pending<'a> {
-    call: &'a Call,
-    request: TransactionRequest,
-    nonce: u64,
-    fees: Fees,
-    hashes: Vec<TxHash>,
-    sent: Instant,
+pub(super) struct Pending<'a> {
+    pub(super) call: &'a Call,
+    pub(super) request: TransactionRequest,
+    pub(super) nonce: u64,
+    /// The newest block before anything was handed over.
+    pub(super) since: u64,
+    pub(super) genesis: Option<B256>,
+    pub(super) fees: Fees,
+    pub(super) hashes: Vec<TxHash>,
+    pub(super) sent: Instant,
+    /// It was signed by an earlier run: `request` lacks gas, and `fees` are not known.
+    pub(super) signed_before: bool,
+    /// The node refused it for its nonce.
+    pub(super) contested: bool,
 }
 
 impl<'a> Pending<'a> {
-    fn new(call: &'a Call, request: TransactionRequest, nonce: u64, fees: Fees) -> Self {
-        Self { call, request, nonce, fees, hashes: Vec::new(), sent: Instant::now() }
+    fn new(
+        call: &'a Call,
+        request: TransactionRequest,
+        nonce: u64,
+        since: u64,
+        fees: Fees,
+    ) -> Self {
+        let (hashes, sent) = (Vec::new(), Instant::now());
+        Self {
+            call,
+            request,
+            nonce,
+            since,
+            genesis: None,
+            fees,
+            hashes,
+            sent,
+            signed_before: false,
+            contested: false,
+        }
+    }
+
+    /// The newest hash.
+    pub(super) fn hash(&self) -> TxHash {
+        self.hashes.last().copied().unwrap_or_default()
     }
 }
 
-/// What a node's refusal means. There are no codes for it, only words, which differ.
+/// What an error answer to handing over means. There are no codes for it, only words, which differ.
 #[derive(Debug, PartialEq)]
 enum Refusal {
-    /// It has the transaction already.
+    /// The node has the transaction already.
     Known,
-    /// Another transaction has the nonce.
+    /// A transaction of the account has the nonce: this one, or another.
     Nonce,
-    /// Something else.
-    Other,
+    /// No node takes it as it is: this is about its content, and not about the moment.
+    Final,
+    /// Anything else: it may have been taken.
+    Unclear,
 }
 
 impl Refusal {
     fn of(message: &str) -> Self {
-        let message = message.to_lowercase();
-        let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
-        if says(&["already known", "already imported", "known transaction", "alreadyknown"]) {
-            Self::Known
-        } else if says(&[
+        const KNOWN: [&str; 4] =
+            ["already known", "already imported", "known transaction", "alreadyknown"];
+        const NONCE: [&str; 7] = [
             "nonce too low",
             "nonce is too low",
             "replacement transaction underpriced",
@@ -468,14 +389,39 @@ impl Refusal {
             "nonce has already been used",
             "oldnonce",
             "invalid nonce",
-        ]) {
+        ];
+        const FINAL: [&str; 16] = [
+            "insufficient funds",
+            "intrinsic gas too low",
+            "exceeds block gas limit",
+            "gas limit too high",
+            "gas limit is too high",
+            "exceeds the cap",
+            "transaction gas limit",
+            "invalid sender",
+            "invalid signature",
+            "invalid chain id",
+            "incorrect chain id",
+            "only replay-protected",
+            "transaction type not supported",
+            "max initcode size exceeded",
+            "oversized data",
+            "max priority fee per gas higher than max fee per gas",
+        ];
+        let message = message.to_lowercase();
+        let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+        if says(&KNOWN) {
+            Self::Known
+        } else if says(&NONCE) {
             Self::Nonce
+        } else if says(&FINAL) {
+            Self::Final
         } else {
-            Self::Other
+            Self::Unclear
         }
     }
 }
 
-fn lock_mutex<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock_mutex<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -9,7 +9,10 @@ use crate::chain::{
 use alloy::{
     eips::BlockNumberOrTag,
     primitives::{Address, Bytes, U256},
-    rpc::types::simulate::{SimBlock, SimCallResult, SimulatePayload},
+    rpc::types::{
+        TransactionRequest,
+        simulate::{SimBlock, SimCallResult, SimulatePayload},
+    },
 };
 use std::sync::Mutex;
 
@@ -81,7 +84,7 @@ impl Sender {
         let (gas, block, balance) = (gas.map_err(refused)?, block?, balance?);
         let gas_limit = self.gas_limit(call, gas, block.header.gas_limit)?;
         let fees = Fees::suggest(&self.rpc, &self.options, block.header.base_fee_per_gas).await?;
-        let max_cost = call.value + U256::from(gas_limit) * U256::from(fees.max());
+        let max_cost = self.cost(call, gas_limit, fees)?;
         Ok(Simulation { output, gas, gas_limit, fees, balance, max_cost })
     }
 
@@ -116,9 +119,30 @@ impl Sender {
         let gas = result.gas_used;
         let gas_limit = self.gas_limit(call, gas, header.gas_limit)?;
         let fees = Fees::suggest(&self.rpc, &self.options, header.base_fee_per_gas).await?;
-        let max_cost = call.value + U256::from(gas_limit) * U256::from(fees.max());
+        let max_cost = self.cost(call, gas_limit, fees)?;
         let output = result.return_data;
         Ok(Some(Simulation { output, gas, gas_limit, fees, balance, max_cost }))
+    }
+
+    /// The most that a transaction can cost, in wei.
+    fn cost(&self, call: &Call, gas_limit: u64, fees: Fees) -> Result<U256> {
+        let cost = call.value.saturating_add(U256::from(gas_limit) * U256::from(fees.max()));
+        match self.options.max_cost.map(U256::from) {
+            Some(ceiling) if cost > ceiling => {
+                Err(Error::TooExpensive { label: call.label.clone(), cost, ceiling })
+            }
+            _ => Ok(cost),
+        }
+    }
+
+    /// Whether a replacement keeps to `--max-cost`.
+    pub(super) fn within_ceiling(
+        &self,
+        call: &Call,
+        request: &TransactionRequest,
+        fees: Fees,
+    ) -> bool {
+        self.cost(call, request.gas.unwrap_or_default(), fees).is_ok()
     }
 
     fn gas_limit(&self, call: &Call, gas: u64, block_limit: u64) -> Result<u64> {

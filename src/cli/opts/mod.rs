@@ -3,7 +3,7 @@
 use super::Context;
 use crate::{
     chain::{
-        Mode,
+        ChainClass, Mode,
         account::{Account, SignerOptions, terminal_prompt},
         contracts,
         flags::{BroadcastFlags, RpcFlags},
@@ -17,6 +17,9 @@ use clap::Args;
 use eyre::Result;
 use std::path::Path;
 
+/// Who simulates where no account is named. Not the zero address, which can own nothing.
+const NOBODY: Address = Address::new(*b"zkvouch: nobody here");
+
 /// Where to and how.
 #[derive(Args, Debug)]
 pub(super) struct Network {
@@ -25,6 +28,9 @@ pub(super) struct Network {
     /// The chain is a local one, although its id is not Anvil's
     #[arg(long, help_heading = "Rpc options")]
     local: bool,
+    /// Accept an SRS that belongs to no known ceremony off a local chain: you trust its maker
+    #[arg(long, help_heading = "Rpc options")]
+    allow_unknown_srs: bool,
     #[command(flatten)]
     pub(super) signer: SignerOptions,
     #[command(flatten)]
@@ -44,9 +50,9 @@ impl Network {
         self.mode() == Mode::DryRun
     }
 
-    /// Whether the user says that the chain is local.
-    pub(super) fn local(&self) -> bool {
-        self.local
+    /// Whose chain the node serves.
+    pub(super) fn class(&self, rpc: &Rpc) -> ChainClass {
+        ChainClass::of(rpc.chain_id(), self.local, self.allow_unknown_srs)
     }
 
     /// Connects and checks the chain id.
@@ -71,11 +77,11 @@ impl Network {
         let account = match (account, self.mode()) {
             (Some(account), _) => account,
             (None, Mode::DryRun) => {
-                context.ui.warn(
-                    "no account is named (--account, --private-key, --from …); simulated as the \
-                     zero address",
-                );
-                Account::Watched(Address::ZERO)
+                context.ui.warn(format_args!(
+                    "no account is named (--account, --private-key, --from …); simulated as \
+                     {NOBODY}, so addresses that depend on the owner will be others"
+                ));
+                Account::Watched(NOBODY)
             }
             (None, Mode::Broadcast) => {
                 return Err(super::exit::Coded::bad_input(
