@@ -7,7 +7,8 @@ import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
 
 /// @title An emergency stop in front of one verifier
 /// @notice The owner, its guardian, can stop it, and nobody can ever start it again: after a flaw was found in a
-/// verifier the way on is another one. A verifier that is stopped reverts with `EnforcedPause`.
+/// verifier the way on is another one. A verifier that is stopped reverts with `EnforcedPause`, and so does its schema,
+/// without which nothing that it verified before can be read and acted on.
 /// @dev It reports its verifier's model, selector and schema, so that a router takes it in the verifier's place.
 contract EmergencyStop is IModelVerifier, Ownable2Step, Pausable {
     /// @notice The verifier behind the stop.
@@ -53,12 +54,12 @@ contract EmergencyStop is IModelVerifier, Ownable2Step, Pausable {
     }
 
     /// @inheritdoc IModelVerifier
-    function schema() external view override returns (bytes memory) {
+    function schema() external view override whenNotPaused returns (bytes memory) {
         return VERIFIER.schema();
     }
 
     /// @inheritdoc IModelVerifier
-    function tensors() external view override returns (Tensor[] memory) {
+    function tensors() external view override whenNotPaused returns (Tensor[] memory) {
         return VERIFIER.tensors();
     }
 }

@@ -9,11 +9,16 @@ import {Ownable, Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step
 
 /// @title From a model to its verifier
 /// @notice A model is added once and its verifier never changes; it may be retired, for good. Adding one takes a golden
-/// proof: the verifier must accept it and refuse two mutants of it in the same transaction, alone and in batches, so
-/// that code which refuses everything, or nothing, never gets a route.
+/// proof: the verifier must accept it and refuse two mutants of it in the same transaction, alone and in each place of
+/// a batch, and say what its instances stand for, so that code which refuses everything, or nothing, never gets a route
+/// by mistake. The gate can't see through code that was written to pass it: whoever uses a router trusts its owner for
+/// that, or compares the adapter's code and the verifier's with what they built themselves.
 /// @dev Made to be owned by a timelock. Renouncing the ownership freezes the routes: nothing is added or retired
 /// any more.
 contract ModelRouter is IModelRouter, Ownable2Step {
+    /// @dev Proofs in the gate's batches: a first, a last, and one between them.
+    uint256 private constant _BATCH = 3;
+
     /// @dev In the place of a verifier that was retired.
     address private constant _TOMBSTONE = address(1);
 
@@ -138,31 +143,83 @@ contract ModelRouter is IModelRouter, Ownable2Step {
     ) internal view virtual {
         bytes4 kind = verifier.selector();
         if (kind != PROOF_SELECTOR) revert SelectorRefused(kind);
+        (bool described,) = BoundedCall.trySchema(verifier, instances.length);
+        if (!described) revert SchemaRefused(modelId, instances.length);
         verifier.verify(proof, instances);
 
-        bytes[] memory proofs = new bytes[](2);
-        uint256[][] memory batch = new uint256[][](2);
-        (proofs[0], proofs[1]) = (proof, proof);
-        (batch[0], batch[1]) = (instances, instances);
+        if (instances.length != 0) {
+            uint256[] memory mutant = _changed(instances);
+            _requireRefused(verifier, modelId, abi.encodeCall(verifier.verify, (proof, mutant)), false);
+        }
+        bytes memory mutantProof = _changed(proof);
+        _requireRefused(verifier, modelId, abi.encodeCall(verifier.verify, (mutantProof, instances)), true);
+        _admitBatches(verifier, modelId, proof, instances);
+    }
+
+    /// @dev The gate for batches. A mutant stands in each place once, so that code which leaves one out is found.
+    function _admitBatches(
+        IModelVerifier verifier,
+        bytes32 modelId,
+        bytes memory proof,
+        uint256[] memory instances
+    ) private view {
+        bytes[] memory proofs = new bytes[](_BATCH);
+        uint256[][] memory batch = new uint256[][](_BATCH);
+        for (uint256 i = 0; i < _BATCH; ++i) {
+            (proofs[i], batch[i]) = (proof, instances);
+        }
         verifier.verifyMany(proofs, batch);
 
-        // A changed instance passes every check of shape, and it is the pairing that has to refuse it: the last one,
-        // an output. In a batch it stands last, and the changed proof first: code that looks at one of them only is
-        // found.
-        uint256 count = instances.length;
-        if (count != 0) {
-            uint256[] memory mutant = instances;
-            mutant[count - 1] = addmod(mutant[count - 1], 1, FixedPoint.SCALAR_MODULUS);
-            batch[1] = mutant;
-            _requireRefused(verifier, modelId, abi.encodeCall(verifier.verify, (proof, mutant)), false);
-            _requireRefused(verifier, modelId, abi.encodeCall(verifier.verifyMany, (proofs, batch)), false);
-            batch[1] = instances;
+        uint256[] memory changed = _changed(instances);
+        bytes memory changedProof = _changed(proof);
+        for (uint256 i = 0; i < _BATCH; ++i) {
+            if (changed.length != 0) {
+                batch[i] = changed;
+                _requireBatchRefused(verifier, modelId, proofs, batch, false);
+                batch[i] = instances;
+            }
+            proofs[i] = changedProof;
+            _requireBatchRefused(verifier, modelId, proofs, batch, true);
+            proofs[i] = proof;
         }
-        bytes memory mutantProof = proof;
-        mutantProof[proof.length / 2] ^= 0x01;
-        proofs[0] = mutantProof;
-        _requireRefused(verifier, modelId, abi.encodeCall(verifier.verify, (mutantProof, instances)), true);
-        _requireRefused(verifier, modelId, abi.encodeCall(verifier.verifyMany, (proofs, batch)), true);
+    }
+
+    /// @dev Another last instance, an output: it passes every check of shape, and the pairing has to refuse it.
+    function _changed(
+        uint256[] memory instances
+    ) private pure returns (uint256[] memory changed) {
+        uint256 count = instances.length;
+        changed = new uint256[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            changed[i] = instances[i];
+        }
+        if (count != 0) changed[count - 1] = addmod(changed[count - 1], 1, FixedPoint.SCALAR_MODULUS);
+    }
+
+    /// @dev Another bit in the middle of the proof.
+    function _changed(
+        bytes memory proof
+    ) private pure returns (bytes memory changed) {
+        changed = bytes.concat(proof);
+        changed[proof.length / 2] ^= 0x01;
+    }
+
+    function _requireBatchRefused(
+        IModelVerifier verifier,
+        bytes32 modelId,
+        bytes[] memory proofs,
+        uint256[][] memory batch,
+        bool changedProof
+    ) private view {
+        uint256 free;
+        assembly ("memory-safe") {
+            free := mload(0x40)
+        }
+        _requireRefused(verifier, modelId, abi.encodeCall(verifier.verifyMany, (proofs, batch)), changedProof);
+        // Nothing points to the encoded batch any more, and memory that only grew would cost with its square.
+        assembly ("memory-safe") {
+            mstore(0x40, free)
+        }
     }
 
     function _requireRefused(

@@ -94,7 +94,7 @@ contract ModelVerifier is IModelVerifier {
         PROOF_LENGTH = proofLength;
         GAS_CAP = gasCap;
 
-        modelId = ModelId.compute(parts);
+        modelId = ModelId.compute(parts, keccak256(tensorDescriptor));
         _ONNX_HASH = parts.onnxHash;
         _SETTINGS_HASH = parts.settingsHash;
         _SRS_HASH = parts.srsHash;

@@ -4,6 +4,7 @@ pragma solidity ^0.8.24;
 import {Prediction} from "./Prediction.sol";
 import {IPredictionLedger} from "./interfaces/IPredictionLedger.sol";
 import {PredictionId} from "./libraries/PredictionId.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
 /// @title Errors of a contract that consumes predictions
 interface IPredictionConsumerErrors {
@@ -37,8 +38,13 @@ interface IPredictionConsumerEvents {
 ///
 /// A proof is visible in the mempool, and anybody can send it. Where it matters who acts on a prediction, put that
 /// account into the inputs, or take predictions by `_consumeCommitted` only: its caller must have committed to the
-/// prediction in an earlier block, when nobody else could know it.
+/// prediction so many blocks ago that nobody who saw the reveal can have a commitment as old.
 abstract contract PredictionConsumer is IPredictionConsumerErrors, IPredictionConsumerEvents {
+    /// @notice The least number of blocks between a commitment and its reveal, whatever the consumer says. A reveal
+    /// that is seen in the mempool has this long, less one, to get into a block before a copier's commitment is old
+    /// enough.
+    uint256 public constant MIN_COMMITMENT_DELAY = 5;
+
     /// @dev When a commitment was made.
     struct Commitment {
         uint128 timestamp;
@@ -128,7 +134,7 @@ abstract contract PredictionConsumer is IPredictionConsumerErrors, IPredictionCo
         }
     }
 
-    /// @dev Verifies a prediction that the caller committed to, in an earlier block and not too long ago.
+    /// @dev Verifies a prediction that the caller committed to, long enough ago and not too long.
     function _consumeCommitted(
         bytes32 modelId,
         bytes calldata proof,
@@ -138,16 +144,22 @@ abstract contract PredictionConsumer is IPredictionConsumerErrors, IPredictionCo
         bytes32 commitment = commitmentOf(msg.sender, modelId, instances, salt);
         Commitment memory made = _commitments[msg.sender][commitment];
         if (made.timestamp == 0) revert NotCommitted(commitment);
-        uint256 revealableFrom = made.blockNumber + _commitmentDelay();
-        if (block.number < revealableFrom) revert CommitmentTooYoung(block.number, revealableFrom);
-        uint256 expiresAt = made.timestamp + _commitmentLifetime();
-        if (block.timestamp > expiresAt) revert CommitmentExpired(block.timestamp, expiresAt);
+        // Ages are compared, not sums: a consumer may mean "never" or "forever" by the largest number.
+        uint256 delay = Math.max(_commitmentDelay(), MIN_COMMITMENT_DELAY);
+        if (block.number - made.blockNumber < delay) {
+            revert CommitmentTooYoung(block.number, Math.saturatingAdd(made.blockNumber, delay));
+        }
+        uint256 lifetime = _commitmentLifetime();
+        if (block.timestamp - made.timestamp > lifetime) {
+            revert CommitmentExpired(block.timestamp, made.timestamp + lifetime);
+        }
         delete _commitments[msg.sender][commitment];
         return _consume(modelId, bytes32(0), proof, instances);
     }
 
     /// @dev A prediction that this contract consumed before, in the same context and at most `maxAge` seconds ago.
-    /// Reverts with the ledger's `NotRecorded` if it never did.
+    /// Reverts with the ledger's `NotRecorded` if it never did, and if the model was retired or stopped meanwhile: what
+    /// it said is not to be acted on any more.
     function _recall(
         bytes32 modelId,
         bytes32 context,
@@ -156,15 +168,16 @@ abstract contract PredictionConsumer is IPredictionConsumerErrors, IPredictionCo
     ) internal view returns (Prediction memory) {
         bytes32 id = PredictionId.compute(modelId, instances, address(this), context);
         uint256 recordedAt = LEDGER.recordOf(id).timestamp;
-        if (block.timestamp > recordedAt + maxAge) revert StalePrediction(recordedAt, maxAge);
-        // A retired model has no schema any more, and its predictions are not to be acted on.
+        if (block.timestamp - recordedAt > maxAge) revert StalePrediction(recordedAt, maxAge);
+        // Neither a retired nor a stopped model has a schema.
         bytes memory schema = LEDGER.router().verifierOf(modelId).schema();
         return Prediction(modelId, id, schema, instances);
     }
 
-    /// @dev Blocks between a commitment and the first that may reveal it; at least one.
+    /// @dev Blocks between a commitment and the first that may reveal it; `MIN_COMMITMENT_DELAY` at least. The default
+    /// is five minutes on Ethereum; on a chain with quick blocks more of them make sense.
     function _commitmentDelay() internal view virtual returns (uint256) {
-        return 1;
+        return 25;
     }
 
     /// @dev Seconds during which a commitment may be revealed.

@@ -50,10 +50,11 @@ contract PredictionLedger is IPredictionLedger {
         }
         IModelVerifier verifier = router.verifierOf(modelId);
         verifier.verifyMany(proofs, instances);
-        schema = verifier.schema();
+        schema = _schemaOf(verifier, modelId, instances[0].length);
         for (uint256 i = 0; i < count; ++i) {
             // It may stand in this very batch before.
             if (_records[ids[i]].timestamp != 0) revert AlreadyRecorded(ids[i]);
+            if (instances[i].length != instances[0].length) revert SchemaUnavailable(modelId);
             _store(modelId, ids[i], contexts[i], instances[i], schema);
         }
     }
@@ -117,8 +118,18 @@ contract PredictionLedger is IPredictionLedger {
         // Straight to the verifier: the proof is copied once less than through the router.
         IModelVerifier verifier = router.verifierOf(modelId);
         verifier.verify(proof, instances);
-        schema = verifier.schema();
+        schema = _schemaOf(verifier, modelId, instances.length);
         _store(modelId, id, context, instances, schema);
+    }
+
+    function _schemaOf(
+        IModelVerifier verifier,
+        bytes32 modelId,
+        uint256 count
+    ) private view returns (bytes memory) {
+        (bool ok, bytes memory schema) = BoundedCall.trySchema(verifier, count);
+        if (!ok) revert SchemaUnavailable(modelId);
+        return schema;
     }
 
     function _newId(
@@ -142,7 +153,11 @@ contract PredictionLedger is IPredictionLedger {
         }
         try router.verifierOf(item.modelId) returns (IModelVerifier verifier) {
             (outcome.ok, outcome.reason) = BoundedCall.tryVerify(verifier, item.proof, item.instances, gasEach);
-            if (outcome.ok) _store(item.modelId, id, item.context, item.instances, verifier.schema());
+            if (!outcome.ok) return outcome;
+            bytes memory schema;
+            (outcome.ok, schema) = BoundedCall.trySchema(verifier, item.instances.length);
+            if (outcome.ok) _store(item.modelId, id, item.context, item.instances, schema);
+            else outcome.reason = SchemaUnavailable.selector;
         } catch (bytes memory reason) {
             // Its selector, or zero where it has none.
             // forge-lint: disable-next-line(unsafe-typecast)

@@ -2,7 +2,7 @@
 
 mod mutants;
 
-pub use mutants::{Changed, Mutant, batch_mutants, changed, mutants};
+pub use mutants::{Changed, Mutant, bad_points, batch_mutants, changed, mutants};
 
 use crate::field::Felt;
 use alloy::{

@@ -56,6 +56,10 @@ interface IModelRouterErrors {
     /// @param reason The selector of its error.
     error MutantRefusedOtherwise(bytes32 modelId, bytes4 reason);
 
+    /// @notice The verifier does not say what its instances stand for, or says it of another number of them than the
+    /// golden proof has.
+    error SchemaRefused(bytes32 modelId, uint256 instances);
+
     /// @notice Less gas is left than one verification of the batch was promised.
     error StipendUnavailable(uint256 available, uint256 required);
 }

@@ -101,7 +101,7 @@ interface IModelVerifier is IModelVerifierErrors {
     ) external view;
 
     /// @notice The model's identity: keccak256(abi.encode(onnx sha256, settings sha256, srs sha256, vk sha256, engine
-    /// version)).
+    /// version, keccak256(descriptor))).
     function modelId() external view returns (bytes32);
 
     /// @notice What kind of verifier this is: `PROOF_SELECTOR` for one that checks proofs, `MOCK_SELECTOR` for one

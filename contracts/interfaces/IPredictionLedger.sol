@@ -32,6 +32,10 @@ interface IPredictionLedgerErrors {
 
     /// @notice No prediction with this id was ever recorded.
     error NotRecorded(bytes32 id);
+
+    /// @notice The model's verifier does not say what its instances stand for, or says it of another number of them. It
+    /// could when it got its route: it is not an immutable adapter of ours.
+    error SchemaUnavailable(bytes32 modelId);
 }
 
 /// @title Events of the ledger

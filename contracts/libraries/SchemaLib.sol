@@ -97,6 +97,26 @@ library SchemaLib {
         }
     }
 
+    /// @notice Whether somebody's schema is one: whole runs of known kinds, outputs last, and so many instances in all.
+    /// @param schema The schema.
+    /// @param count The number of instances.
+    /// @return Whether it is.
+    function describes(
+        bytes memory schema,
+        uint256 count
+    ) internal pure returns (bool) {
+        if (schema.length % RUN_SIZE != 0) return false;
+        uint256 total = 0;
+        bool outputs = false;
+        for (uint256 offset = 0; offset < schema.length; offset += RUN_SIZE) {
+            (uint8 kind,, uint256 length) = _runAt(schema, offset);
+            if (kind > uint8(type(TensorKind).max) || (outputs && !_isOutput(kind))) return false;
+            outputs = _isOutput(kind);
+            total += length;
+        }
+        return total == count;
+    }
+
     /// @notice How many of the instances are outputs, public or processed; they are the last ones.
     /// @param schema The schema.
     /// @return count The number.

@@ -1,7 +1,7 @@
 //! What is nearly a valid call and must be rejected.
 
 use super::{Shape, encode_many, encode_verify_many, encode_verify_proof, encode_words};
-use crate::field::{Felt, SCALAR_MODULUS};
+use crate::field::{BASE_MODULUS, Felt, SCALAR_MODULUS};
 use alloy::primitives::{Bytes, U256};
 
 /// A call that a verifier must reject.
@@ -48,6 +48,31 @@ pub fn changed(proof: &[u8], instances: &[Felt]) -> Vec<Changed> {
         all.push(Changed { what: "another instance", proof: proof.to_vec(), instances });
     }
     all
+}
+
+/// The proof with its first point off the curve, with its first two, and so on to all of them: a
+/// verifier whose precompiles fail without ending it pays for each.
+pub fn bad_points(proof: &[u8]) -> Vec<Vec<u8>> {
+    let mut bad = proof.to_vec();
+    let mut all = Vec::new();
+    let mut at = 0;
+    while let Some(coordinates) = proof.get(at..at + 64) {
+        if !is_g1_point(coordinates) {
+            at += 32;
+            continue;
+        }
+        bad[at + 63] ^= 1;
+        all.push(bad.clone());
+        at += 64;
+    }
+    all
+}
+
+/// Whether two big-endian words are the coordinates of a point: y² = x³ + 3 over BN254's base field.
+fn is_g1_point(words: &[u8]) -> bool {
+    let [x, y] = [0, 32].map(|at| U256::from_be_slice(&words[at..at + 32]));
+    let q = BASE_MODULUS;
+    x < q && y < q && y.mul_mod(y, q) == x.mul_mod(x, q).mul_mod(x, q).add_mod(U256::from(3), q)
 }
 
 /// The calldata with another word somewhere.

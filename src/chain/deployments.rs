@@ -72,33 +72,30 @@ pub struct ModelRecord {
     pub vk_sha256: B256,
     /// ezkl's version.
     pub engine_version: String,
+    /// keccak256 of the instances' descriptor; models of the first version of the contracts have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub descriptor_keccak256: Option<B256>,
     /// Where the SRS comes from.
     pub srs: Provenance,
 }
 
 impl ModelRecord {
-    /// A model with its identity worked out.
-    pub fn new(
-        name: impl Into<String>,
-        [onnx_sha256, settings_sha256, srs_sha256, vk_sha256]: [B256; 4],
-        engine_version: impl Into<String>,
-        srs: Provenance,
-    ) -> Self {
-        let mut model = Self {
+    /// A model of the present version of the contracts.
+    pub fn new(name: impl Into<String>, identity: ModelIdentity, srs: Provenance) -> Self {
+        Self {
             name: name.into(),
-            id: ModelId(B256::ZERO),
-            onnx_sha256,
-            settings_sha256,
-            srs_sha256,
-            vk_sha256,
-            engine_version: engine_version.into(),
+            id: identity.model_id(),
+            onnx_sha256: identity.onnx_sha256,
+            settings_sha256: identity.settings_sha256,
+            srs_sha256: identity.srs_sha256,
+            vk_sha256: identity.vk_sha256,
+            engine_version: identity.engine_version,
+            descriptor_keccak256: Some(identity.descriptor_keccak256),
             srs,
-        };
-        model.id = model.identity();
-        model
+        }
     }
 
-    /// [`ModelIdentity::model_id`] of the fields above.
+    /// The id that the fields above give.
     pub fn identity(&self) -> ModelId {
         let identity = ModelIdentity {
             onnx_sha256: self.onnx_sha256,
@@ -106,8 +103,12 @@ impl ModelRecord {
             srs_sha256: self.srs_sha256,
             vk_sha256: self.vk_sha256,
             engine_version: self.engine_version.clone(),
+            descriptor_keccak256: self.descriptor_keccak256.unwrap_or_default(),
         };
-        identity.model_id()
+        match self.descriptor_keccak256 {
+            Some(_) => identity.model_id(),
+            None => identity.model_id_v1(),
+        }
     }
 }
 
@@ -343,7 +344,6 @@ mod tests {
     use alloy::primitives::b256;
 
     fn entry(byte: u8) -> Entry {
-        let hashes = [1u8, 2, 3, 4].map(|n| B256::repeat_byte(n.wrapping_mul(byte)));
         Entry {
             role: Role::Verifier,
             name: "Halo2Verifier".into(),
@@ -351,7 +351,11 @@ mod tests {
             runtime_code_hash: B256::repeat_byte(byte),
             init_code_hash: B256::repeat_byte(byte),
             salt: Some(B256::ZERO),
-            model: Some(ModelRecord::new("credit", hashes, "23.0.5", Provenance::UnsafeDev)),
+            model: Some(ModelRecord::new(
+                "credit",
+                ModelIdentity::of_bytes(byte),
+                Provenance::UnsafeDev,
+            )),
             compiler: Some(Compiler {
                 language: "Solidity".into(),
                 version: "0.8.30+commit.73712a01".into(),
@@ -369,14 +373,18 @@ mod tests {
     }
 
     #[test]
-    fn the_identity_is_abi_encoded() {
+    fn models_of_the_first_version_keep_their_id() {
         // Checked with `cast keccak $(cast abi-encode "f(bytes32,bytes32,bytes32,bytes32,string)" …)`.
-        let hashes = [1, 2, 3, 4].map(B256::repeat_byte);
-        let model = ModelRecord::new("x", hashes, "23.0.5", Provenance::Unrecognized);
+        let model = ModelRecord::new("x", ModelIdentity::of_bytes(1), Provenance::Unrecognized);
+        let old = ModelRecord { descriptor_keccak256: None, ..model.clone() };
         assert_eq!(
-            model.id.0,
+            old.identity().0,
             b256!("1956a20d9f8b56c95b6b8effaef1dd541d8eb8131678bf72634ee0b195fe1c11")
         );
+        assert_ne!(model.id, old.identity());
+        let text = serde_json::to_value(&old).expect("JSON");
+        assert!(text.get("descriptor_keccak256").is_none());
+        assert_eq!(serde_json::from_value::<ModelRecord>(text).expect("read"), old);
     }
 
     #[tokio::test]

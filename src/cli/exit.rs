@@ -94,6 +94,7 @@ fn project_code(error: &project::Error) -> Option<Code> {
         | project::Error::OutOfDate { .. }
         | project::Error::OtherSetup { .. }
         | project::Error::NotMeasured
+        | project::Error::Schema(_)
         | project::Error::TuneElsewhere
         | project::Error::Artifact(_) => Some(Code::BadInput),
         project::Error::ProofRejected(_) => Some(Code::Invalid),

@@ -46,12 +46,28 @@ pub struct ModelIdentity {
     pub vk_sha256: B256,
     /// The version of ezkl that made the keys, such as `23.0.5`.
     pub engine_version: String,
+    /// keccak256 of the instances' [descriptor](crate::model::schema::descriptor), by which a
+    /// prediction's numbers are read.
+    pub descriptor_keccak256: B256,
 }
 
 impl ModelIdentity {
-    /// `keccak256(abi.encode(onnx, settings, srs, vk, engine version))`: four `bytes32` and a
-    /// `string`.
+    /// `keccak256(abi.encode(onnx, settings, srs, vk, engine version, keccak256(descriptor)))`: four
+    /// `bytes32`, a `string` and a `bytes32`.
     pub fn model_id(&self) -> ModelId {
+        let fields = (
+            self.onnx_sha256,
+            self.settings_sha256,
+            self.srs_sha256,
+            self.vk_sha256,
+            self.engine_version.clone(),
+            self.descriptor_keccak256,
+        );
+        ModelId(keccak256(fields.abi_encode_params()))
+    }
+
+    /// The id that the first version of the contracts gave: without the descriptor.
+    pub fn model_id_v1(&self) -> ModelId {
         let fields = (
             self.onnx_sha256,
             self.settings_sha256,
@@ -77,19 +93,65 @@ mod tests {
             srs_sha256: word(3),
             vk_sha256: word(4),
             engine_version: "23.0.5".into(),
+            descriptor_keccak256: word(5),
         };
         let mut encoded = Vec::new();
         for byte in 1..=4 {
             encoded.extend([byte; 32]);
         }
-        encoded.extend(U256::from(5 * 32).to_be_bytes::<32>());
+        encoded.extend(U256::from(6 * 32).to_be_bytes::<32>());
+        encoded.extend([5; 32]);
         encoded.extend(U256::from(6).to_be_bytes::<32>());
         encoded.extend(b"23.0.5");
-        encoded.resize(7 * 32, 0);
+        encoded.resize(8 * 32, 0);
         assert_eq!(identity.model_id(), ModelId(keccak256(encoded)));
         assert_ne!(
             ModelIdentity { engine_version: "23.0.6".into(), ..identity.clone() }.model_id(),
             identity.model_id()
         );
+        let other = ModelIdentity { descriptor_keccak256: word(6), ..identity.clone() };
+        assert_ne!(other.model_id(), identity.model_id());
+    }
+
+    /// The contracts' library is tested with the same files.
+    #[test]
+    fn ids_are_those_of_the_contracts() {
+        let ids = include_str!("../../tests/fixtures/model-ids.json");
+        let ids: serde_json::Value = serde_json::from_str(ids).expect("JSON");
+        for (name, text) in [
+            ("tree", include_str!("../../tests/fixtures/models/tree/model.json")),
+            ("credit", include_str!("../../tests/fixtures/models/credit/model.json")),
+            ("hashed", include_str!("../../tests/fixtures/models/hashed/model.json")),
+        ] {
+            let file: serde_json::Value = serde_json::from_str(text).expect("JSON");
+            let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
+            let hash = |name: &str| text(&file["parts"][name]).parse().expect("32 bytes");
+            let descriptor = alloy::hex::decode(text(&file["descriptor"])).expect("hex");
+            let identity = ModelIdentity {
+                onnx_sha256: hash("onnxHash"),
+                settings_sha256: hash("settingsHash"),
+                srs_sha256: hash("srsHash"),
+                vk_sha256: hash("vkHash"),
+                engine_version: text(&file["parts"]["engine"]),
+                descriptor_keccak256: keccak256(descriptor),
+            };
+            assert_eq!(identity.model_id().to_string(), text(&ids[name]), "{name}");
+        }
+    }
+}
+
+#[cfg(test)]
+impl ModelIdentity {
+    /// One whose hashes are the same byte throughout, five in a row.
+    pub(crate) fn of_bytes(first: u8) -> Self {
+        let word = |offset| B256::repeat_byte(first + offset);
+        Self {
+            onnx_sha256: word(0),
+            settings_sha256: word(1),
+            srs_sha256: word(2),
+            vk_sha256: word(3),
+            engine_version: "23.0.5".into(),
+            descriptor_keccak256: word(4),
+        }
     }
 }

@@ -202,7 +202,10 @@ impl Build<'_> {
         let progress =
             move |step: tune::Progress| observer(Event::Phase { message: step.to_string() });
         let report = tune::run(&request, &self.engines, &AtomicBool::new(false), &progress).await?;
-        Ok(Calibrated::Tuned { reasons: report.reasons, run_args: Box::new(report.choice.run_args) })
+        Ok(Calibrated::Tuned {
+            reasons: report.reasons,
+            run_args: Box::new(report.choice.run_args),
+        })
     }
 
     async fn compile(&self) -> Result<()> {

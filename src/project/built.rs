@@ -15,11 +15,12 @@ use crate::{
         identity::{ModelId, ModelIdentity},
         proof::Proof,
         provenance::Provenance,
-        schema::Tensor,
+        schema::{Tensor, descriptor},
     },
     srs::{SrsFile, ceremony},
     verifier::{self, MadeFrom, VerifierArtifact, batch, is_made_with},
 };
+use alloy::primitives::keccak256;
 use std::{
     fs::File,
     path::{Path, PathBuf},
@@ -118,6 +119,7 @@ impl Built {
             srs_sha256: made_from.srs_sha256,
             vk_sha256: made_from.vk_sha256,
             engine_version: made_from.engine_version.clone(),
+            descriptor_keccak256: keccak256(descriptor(&layout.tensors())?),
         };
         Ok(Self {
             name: project.name(),

@@ -1,7 +1,7 @@
 //! What can go wrong in a project.
 
 use super::graph::Change;
-use crate::{artifacts, chain, engine, files, srs, toolchain, tune, verifier};
+use crate::{artifacts, chain, engine, files, model::schema, srs, toolchain, tune, verifier};
 use std::path::{Path, PathBuf};
 
 /// A project could not be read, built or used.
@@ -76,6 +76,9 @@ pub enum Error {
     /// An artefact is malformed or does not fit.
     #[error(transparent)]
     Artifact(#[from] artifacts::Error),
+    /// The contracts can't describe the circuit's public values.
+    #[error(transparent)]
+    Schema(#[from] schema::Error),
     /// No SRS.
     #[error(transparent)]
     Srs(#[from] srs::Error),

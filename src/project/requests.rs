@@ -20,15 +20,7 @@ use serde_json::json;
 impl Built {
     /// The model as a deployments file records it.
     pub fn model_record(&self) -> ModelRecord {
-        let identity = self.identity();
-        let hashes = [
-            identity.onnx_sha256,
-            identity.settings_sha256,
-            identity.srs_sha256,
-            identity.vk_sha256,
-        ];
-        let engine = identity.engine_version.clone();
-        ModelRecord::new(self.name(), hashes, engine, self.provenance().clone())
+        ModelRecord::new(self.name(), self.identity().clone(), self.provenance().clone())
     }
 
     /// What it takes to deploy the verifier.
@@ -89,12 +81,16 @@ impl Built {
         class: ChainClass,
     ) -> Result<AddModel> {
         let metadata = self.verifier().metadata();
-        let mut verify_gas = metadata.gas.verify_gas.ok_or(Error::NotMeasured)?;
+        let gas = &metadata.gas;
+        let mut verify_gas = gas.verify_gas.ok_or(Error::NotMeasured)?;
+        let mut refusal_gas = gas.refusal_gas.ok_or(Error::NotMeasured)?;
         if batch_verifier.is_some()
             && let Some(batch) = self.batch_verifier()
         {
             // A batch of one takes a little more, and the cap is for each proof of either.
-            verify_gas = verify_gas.max(batch.metadata().gas.verify_gas.unwrap_or_default());
+            let gas = &batch.metadata().gas;
+            verify_gas = verify_gas.max(gas.verify_gas.unwrap_or_default());
+            refusal_gas = refusal_gas.max(gas.refusal_gas.unwrap_or_default());
         }
         Ok(AddModel {
             core,
@@ -103,7 +99,7 @@ impl Built {
             verifier_code_hash: metadata.runtime_code_hash,
             batch_verifier,
             proof_length: metadata.shape.proof_len,
-            gas_cap: default_gas_cap(verify_gas),
+            gas_cap: default_gas_cap(verify_gas, refusal_gas),
             tensors: self.tensors(),
             guardian,
             golden: self.golden().clone(),

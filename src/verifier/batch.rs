@@ -104,7 +104,8 @@ pub async fn build(
         .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
     let report = GasReport {
         hardfork,
-        verify_gas: one.map(|(gas, _)| gas),
+        verify_gas: one.map(|(gas, _)| gas.accepted),
+        refusal_gas: one.map(|(gas, _)| gas.refused),
         calldata_gas: one.map(|(_, gas)| gas),
         deploy_gas: deployed.gas_used,
         runtime_size: deployed.runtime_code.len(),

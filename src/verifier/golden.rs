@@ -78,8 +78,16 @@ impl Verdict {
     }
 }
 
+/// The gas of whole transactions that a verifier decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decided {
+    /// Of the accepted proof.
+    pub accepted: u64,
+    /// Of the dearest refusal that was found.
+    pub refused: u64,
+}
+
 /// Calls the verifier at `address` with a valid proof, then with its [mutants](calldata::mutants).
-/// Returns the gas of the accepted transaction.
 ///
 /// # Errors
 /// [`Error::Rejected`] or [`Error::Accepted`]: in both cases the code is not to be trusted.
@@ -89,15 +97,20 @@ pub fn check(
     shape: Shape,
     proof: &[u8],
     instances: &[Felt],
-) -> Result<u64> {
+) -> Result<Decided> {
     check_shape(shape, proof, instances)?;
-    let gas = accepted(evm, address, calldata::encode_verify_proof(proof, instances))?;
-    rejected(evm, address, calldata::mutants(proof, instances))?;
-    Ok(gas)
+    let accepted = accepted(evm, address, calldata::encode_verify_proof(proof, instances))?;
+    let mut mutants = calldata::mutants(proof, instances);
+    mutants.extend(calldata::bad_points(proof).into_iter().map(|proof| Mutant {
+        what: BAD_POINTS,
+        calldata: calldata::encode_verify_proof(&proof, instances),
+    }));
+    let refused = rejected(evm, address, mutants)?;
+    Ok(Decided { accepted, refused })
 }
 
 /// As [`check`] for a verifier of many: batches of one and of two of the proof, and the
-/// [mutants](calldata::batch_mutants) of the latter. Returns the gas of the batch of one.
+/// [mutants](calldata::batch_mutants) of the latter. What is returned is of batches of one.
 ///
 /// # Errors
 /// As [`check`].
@@ -107,13 +120,20 @@ pub fn check_batch(
     shape: Shape,
     proof: &[u8],
     instances: &[Felt],
-) -> Result<u64> {
+) -> Result<Decided> {
     check_shape(shape, proof, instances)?;
-    let gas = accepted(evm, address, calldata::encode_verify_many([(proof, instances)]))?;
+    let one = accepted(evm, address, calldata::encode_verify_many([(proof, instances)]))?;
     accepted(evm, address, calldata::encode_verify_many([(proof, instances); 2]))?;
     rejected(evm, address, calldata::batch_mutants(proof, instances))?;
-    Ok(gas)
+    let bad = calldata::bad_points(proof).into_iter().map(|proof| Mutant {
+        what: BAD_POINTS,
+        calldata: calldata::encode_verify_many([(&proof[..], instances)]),
+    });
+    let refused = rejected(evm, address, bad.collect())?;
+    Ok(Decided { accepted: one, refused })
 }
+
+const BAD_POINTS: &str = "points that are not on the curve";
 
 fn check_shape(shape: Shape, proof: &[u8], instances: &[Felt]) -> Result<()> {
     if (proof.len(), instances.len()) == (shape.proof_len, shape.n_instances) {
@@ -137,12 +157,15 @@ fn accepted(evm: &mut Evm, address: Address, calldata: Bytes) -> Result<u64> {
     }
 }
 
-fn rejected(evm: &mut Evm, address: Address, mutants: Vec<Mutant>) -> Result<()> {
+/// The gas of the dearest of these calls, all of which must be refused.
+fn rejected(evm: &mut Evm, address: Address, mutants: Vec<Mutant>) -> Result<u64> {
+    let mut dearest = 0;
     for mutant in mutants {
         let result = evm.call(address, mutant.calldata, evm.gas_limit())?;
         if !matches!(Verdict::of(&result), Verdict::Rejected(_)) {
             return Err(Error::Accepted(mutant.what));
         }
+        dearest = dearest.max(result.gas_used);
     }
-    Ok(())
+    Ok(dearest)
 }

@@ -299,7 +299,8 @@ pub async fn build_among(
         .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
     let gas = GasReport {
         hardfork,
-        verify_gas: measured.map(|(gas, _)| gas),
+        verify_gas: measured.map(|(gas, _)| gas.accepted),
+        refusal_gas: measured.map(|(gas, _)| gas.refused),
         calldata_gas: measured.map(|(_, gas)| gas),
         deploy_gas: deployed.gas_used,
         runtime_size: deployed.runtime_code.len(),

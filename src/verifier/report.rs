@@ -10,6 +10,10 @@ pub struct GasReport {
     pub hardfork: Hardfork,
     /// The gas of a transaction that verifies a proof; `None` where there was no sample proof.
     pub verify_gas: Option<u64>,
+    /// The gas of the dearest refusal that was found, which has bad points; `None` where there was no
+    /// sample proof.
+    #[serde(default)]
+    pub refusal_gas: Option<u64>,
     /// What of it the calldata takes: 4 gas for a zero byte, 16 for another. (The floor of
     /// EIP-7623 lies far below what a verification costs.)
     pub calldata_gas: Option<u64>,

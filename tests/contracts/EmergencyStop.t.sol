@@ -49,22 +49,36 @@ contract EmergencyStopTest is Fixtures {
         stop.stop();
     }
 
-    /// @dev None of its functions lifts it: the owner's calls with every selector in its ABI, twice, leave it stopped.
+    /// @dev None of its functions lifts it: the owner's calls with every selector in its ABI, in the order in which
+    /// they can succeed, and with those that a stop which lifts would have.
     function test_NothingLiftsTheStop() public {
         vm.startPrank(guardian);
         stop.stop();
-        bytes4[6] memory selectors = [
-            bytes4(keccak256("unpause()")),
-            bytes4(keccak256("start()")),
-            bytes4(keccak256("resume()")),
-            bytes4(keccak256("pause()")),
-            bytes4(keccak256("setPaused(bool)")),
-            bytes4(keccak256("initialize()"))
-        ];
-        for (uint256 i = 0; i < selectors.length; ++i) {
-            (bool success,) = address(stop).call(abi.encodeWithSelector(selectors[i], false));
-            assertFalse(success);
+        string memory json = vm.readFile("out/EmergencyStop.sol/EmergencyStop.json");
+        string[] memory signatures = vm.parseJsonKeys(json, ".methodIdentifiers");
+        assertEq(signatures.length, 14, "its ABI has changed: look at what is new");
+        uint256 succeeded;
+        for (uint256 i = 0; i < signatures.length; ++i) {
+            // Enough words for any of its arguments: an address, or two empty arrays.
+            bytes4 selector = bytes4(keccak256(bytes(signatures[i])));
+            (bool success,) = address(stop).call(abi.encodeWithSelector(selector, uint256(0x40), uint256(0x40), 0));
+            if (success) ++succeeded;
+            assertTrue(stop.paused(), signatures[i]);
         }
+        // The views that stay, and giving the stop up, after which nobody can transfer it.
+        assertEq(succeeded, 7);
+        string[6] memory usual = ["unpause()", "start()", "resume()", "pause()", "setPaused(bool)", "initialize()"];
+        for (uint256 i = 0; i < usual.length; ++i) {
+            (bool success,) = address(stop).call(abi.encodeWithSignature(usual[i], false));
+            assertFalse(success, usual[i]);
+        }
+        vm.stopPrank();
+    }
+
+    /// @dev Nor its next owner.
+    function test_NobodyElseLiftsTheStop() public {
+        vm.startPrank(guardian);
+        stop.stop();
         stop.transferOwnership(owner);
         vm.stopPrank();
         vm.prank(owner);
@@ -73,6 +87,17 @@ contract EmergencyStopTest is Fixtures {
         vm.prank(owner);
         stop.renounceOwnership();
         assertTrue(stop.paused());
+    }
+
+    /// @dev What was verified before can't be read any more, and so not acted on.
+    function test_AStoppedVerifierHasNoSchema() public {
+        vm.prank(guardian);
+        stop.stop();
+        vm.expectRevert(Pausable.EnforcedPause.selector);
+        stop.schema();
+        vm.expectRevert(Pausable.EnforcedPause.selector);
+        stop.tensors();
+        assertEq(stop.modelId(), adapter.modelId());
     }
 
     /// forge-config: default.fuzz.runs = 64

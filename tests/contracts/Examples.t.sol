@@ -245,6 +245,6 @@ contract SpeciesBountyTest is Fixtures {
         bytes32 commitment = bounty.commitmentOf(finder, bounty.MODEL(), flower.instances, SALT);
         vm.prank(finder);
         bounty.commitPrediction(commitment);
-        vm.roll(vm.getBlockNumber() + 1);
+        vm.roll(vm.getBlockNumber() + 25);
     }
 }

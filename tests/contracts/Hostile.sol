@@ -73,7 +73,9 @@ contract StubModelVerifier is IModelVerifier {
         RefusesBatches,
         ChecksTheFirstOnly,
         ChecksTheLastOnly,
-        RefusesBatchesByOtherError
+        RefusesBatchesByOtherError,
+        ChecksTheEndsOnly,
+        ChecksAllButTheProofInTheMiddle
     }
 
     error Other();
@@ -113,7 +115,10 @@ contract StubModelVerifier is IModelVerifier {
         for (uint256 i = 0; i < proofs.length; ++i) {
             if (FLAW == Flaw.ChecksTheFirstOnly && i != 0) continue;
             if (FLAW == Flaw.ChecksTheLastOnly && i + 1 != proofs.length) continue;
-            if (_fits(proofs[i], instances[i])) continue;
+            if (FLAW == Flaw.ChecksTheEndsOnly && i != 0 && i + 1 != proofs.length) continue;
+            bytes calldata proof =
+                FLAW == Flaw.ChecksAllButTheProofInTheMiddle && i == 1 && proofs.length == 3 ? proofs[0] : proofs[i];
+            if (_fits(proof, instances[i])) continue;
             if (FLAW == Flaw.RefusesBatchesByOtherError) revert Other();
             revert InvalidProof(modelId);
         }
@@ -153,3 +158,95 @@ contract StubModelVerifier is IModelVerifier {
         return new Tensor[](0);
     }
 }
+
+    /// @title A model verifier that verifies, and whose schema goes bad once it has its route
+    contract BadSchemaVerifier is IModelVerifier {
+        enum Mode {
+            Good,
+            Reverts,
+            BurnsGas,
+            TooMany,
+            TooFew,
+            HalfARun,
+            UnknownKind,
+            OutputFirst,
+            Bomb,
+            BadOffset,
+            LongerThanItIs,
+            Nothing
+        }
+
+        bytes32 public immutable override modelId;
+        Mode public mode;
+
+        constructor(
+            bytes32 model
+        ) {
+            modelId = model;
+        }
+
+        function set(
+            Mode next
+        ) external {
+            mode = next;
+        }
+
+        function verify(
+            bytes calldata proof,
+            uint256[] calldata instances
+        ) external view override {
+            if (!_fits(proof, instances)) revert InvalidProof(modelId);
+        }
+
+        function verifyMany(
+            bytes[] calldata proofs,
+            uint256[][] calldata instances
+        ) external view override {
+            for (uint256 i = 0; i < proofs.length; ++i) {
+                if (!_fits(proofs[i], instances[i])) revert InvalidProof(modelId);
+            }
+        }
+
+        function _fits(
+            bytes calldata proof,
+            uint256[] calldata instances
+        ) private view returns (bool) {
+            return proof.length == 32 && bytes32(proof) == modelId && instances.length == 1 && instances[0] == 7;
+        }
+
+        function schema() external view override returns (bytes memory) {
+            Mode now_ = mode;
+            if (now_ == Mode.Reverts) revert("no schema");
+            if (now_ == Mode.TooMany) return hex"030000000009";
+            if (now_ == Mode.TooFew) return hex"";
+            if (now_ == Mode.HalfARun) return hex"0300000000010300";
+            if (now_ == Mode.UnknownKind) return hex"090000000001";
+            if (now_ == Mode.OutputFirst) return hex"030000000001020000000000";
+            assembly {
+                switch now_
+                case 2 { for {} 1 {} {} }
+                case 8 { return(0x00, 200000) }
+                case 9 {
+                    mstore(0x00, 0x40)
+                    mstore(0x20, 6)
+                    return(0x00, 0x60)
+                }
+                case 10 {
+                    mstore(0x00, 0x20)
+                    mstore(0x20, 0x21)
+                    mstore(0x40, shl(208, 0x030000000001))
+                    return(0x00, 0x60)
+                }
+                case 11 { return(0x00, 0x00) }
+            }
+            return hex"030000000001";
+        }
+
+        function selector() external pure override returns (bytes4) {
+            return PROOF_SELECTOR;
+        }
+
+        function tensors() external pure override returns (Tensor[] memory) {
+            return new Tensor[](0);
+        }
+    }

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.24;
 
 import {StubModelVerifier} from "./Hostile.sol";
+import {OpenConsumer} from "./PredictionConsumer.t.sol";
 import {Test} from "forge-std/Test.sol";
 import {EmergencyStop} from "zkvouch/EmergencyStop.sol";
 import {ModelRouter} from "zkvouch/ModelRouter.sol";
@@ -17,8 +18,11 @@ contract Handler is Test {
     uint256 internal constant MODELS = 5;
     uint256 internal constant ACTORS = 4;
 
+    bytes32 internal constant _SALT = keccak256("salt");
+
     ModelRouter public immutable ROUTER;
     PredictionLedger public immutable LEDGER;
+    OpenConsumer public immutable CONSUMER;
 
     address public owner;
     address public pendingOwner;
@@ -36,12 +40,17 @@ contract Handler is Test {
     mapping(bytes32 id => uint256) public modelOfId;
     uint256 public added;
 
+    // What was committed and not revealed, in blocks and seconds.
+    mapping(address committer => mapping(bytes32 commitment => uint256)) public committedAt;
+    mapping(address committer => mapping(bytes32 commitment => uint256)) public committedTime;
+
     constructor(
         ModelRouter router,
         PredictionLedger ledger
     ) {
         ROUTER = router;
         LEDGER = ledger;
+        CONSUMER = new OpenConsumer(ledger);
         owner = address(this);
     }
 
@@ -74,7 +83,7 @@ contract Handler is Test {
     ) public {
         uint256 model = modelSeed % MODELS;
         address caller = actor(callerSeed);
-        StubModelVerifier.Flaw flaw = flawed ? StubModelVerifier.Flaw(1 + input % 9) : StubModelVerifier.Flaw.None;
+        StubModelVerifier.Flaw flaw = flawed ? StubModelVerifier.Flaw(1 + input % 11) : StubModelVerifier.Flaw.None;
         IModelVerifier verifier = new StubModelVerifier(modelId(model), flaw);
         (bytes memory proof, uint256[] memory instances) = StubModelVerifier(address(verifier)).prove(input);
         if (behindStop) verifier = new EmergencyStop(verifier, guardian());
@@ -235,10 +244,97 @@ contract Handler is Test {
         vm.prank(caller);
         Outcome[] memory outcomes = LEDGER.tryRecordMany(submissions, 100_000);
         for (uint256 i = 0; i < 2; ++i) {
+            bool valid = i == 0 ? firstValid : secondValid;
+            bytes32 id = LEDGER.idOf(submissions[i].modelId, submissions[i].instances, caller, 0);
+            require(outcomes[i].id == id, "another id");
             if (outcomes[i].ok) {
-                require(i == 0 ? firstValid : secondValid, "an invalid proof was recorded");
-                _note(models[i], outcomes[i].id, caller);
+                require(valid && outcomes[i].reason == 0, "an invalid proof was recorded");
+                _note(models[i], id, caller);
+            } else {
+                require(outcomes[i].reason != 0, "refused for no reason");
+                require(!valid || !_works(models[i]) || timesRecorded[id] != 0, "a valid prediction was refused");
             }
+        }
+        for (uint256 i = 0; i < 2; ++i) {
+            require(LEDGER.isVerified(outcomes[i].id) == (timesRecorded[outcomes[i].id] != 0), "refused, and recorded");
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------ a consumer
+
+    function commit(
+        uint256 callerSeed,
+        uint256 modelSeed,
+        uint256 input
+    ) external {
+        (uint256 model,, uint256[] memory instances) = _prediction(modelSeed, input, true);
+        address caller = actor(callerSeed);
+        bytes32 commitment = CONSUMER.commitmentOf(caller, modelId(model), instances, _SALT);
+        vm.prank(caller);
+        try CONSUMER.commitPrediction(commitment) {
+            require(committedAt[caller][commitment] == 0, "a commitment's clock was restarted");
+            committedAt[caller][commitment] = vm.getBlockNumber();
+            committedTime[caller][commitment] = vm.getBlockTimestamp();
+        } catch {
+            require(committedAt[caller][commitment] != 0, "a commitment was refused");
+        }
+    }
+
+    function reveal(
+        uint256 callerSeed,
+        uint256 modelSeed,
+        uint256 input,
+        bool valid
+    ) external {
+        (uint256 model, bytes memory proof, uint256[] memory instances) = _prediction(modelSeed, input, valid);
+        address caller = actor(callerSeed);
+        bytes32 commitment = CONSUMER.commitmentOf(caller, modelId(model), instances, _SALT);
+        bytes32 id = LEDGER.idOf(modelId(model), instances, address(CONSUMER), 0);
+        uint256 made = committedAt[caller][commitment];
+        bool due = made != 0 && vm.getBlockNumber() - made >= 25
+            && vm.getBlockTimestamp() - committedTime[caller][commitment] <= 1 days;
+        vm.prank(caller);
+        try CONSUMER.reveal(modelId(model), proof, instances, _SALT) {
+            require(due, "revealed without a commitment that is old enough");
+            require(valid, "an invalid proof was revealed");
+            committedAt[caller][commitment] = 0;
+            _note(model, id, address(CONSUMER));
+        } catch {
+            require(!due || !valid || !_works(model) || timesRecorded[id] != 0, "a due reveal was refused");
+        }
+    }
+
+    function consume(
+        uint256 callerSeed,
+        uint256 modelSeed,
+        uint256 input,
+        bool valid
+    ) external {
+        (uint256 model, bytes memory proof, uint256[] memory instances) = _prediction(modelSeed, input, valid);
+        bytes32 id = LEDGER.idOf(modelId(model), instances, address(CONSUMER), 0);
+        vm.prank(actor(callerSeed));
+        try CONSUMER.consume(modelId(model), proof, instances) {
+            require(valid, "an invalid proof was consumed");
+            _note(model, id, address(CONSUMER));
+        } catch {
+            require(!valid || !_works(model) || timesRecorded[id] != 0, "a valid prediction was not consumed");
+        }
+    }
+
+    /// @dev Whatever was consumed is recalled while it is fresh and its model works, and at no other time.
+    function recall(
+        uint256 modelSeed,
+        uint256 input,
+        uint256 maxAge
+    ) external view {
+        (uint256 model,, uint256[] memory instances) = _prediction(modelSeed, input, true);
+        if (maxAge % 4 != 0) maxAge = maxAge % 3 days;
+        bytes32 id = LEDGER.idOf(modelId(model), instances, address(CONSUMER), 0);
+        bool fresh = timesRecorded[id] != 0 && vm.getBlockTimestamp() - _recorded[id].timestamp <= maxAge;
+        try CONSUMER.recall(modelId(model), instances, maxAge) {
+            require(fresh && _works(model), "stale, stopped, retired or never consumed");
+        } catch {
+            require(!fresh || !_works(model), "what is fresh was not recalled");
         }
     }
 
@@ -246,7 +342,7 @@ contract Handler is Test {
         uint256 time
     ) external {
         skip(time % 1 days);
-        vm.roll(vm.getBlockNumber() + 1);
+        vm.roll(vm.getBlockNumber() + 1 + time % 40);
     }
 
     function count() external view returns (uint256) {
@@ -309,7 +405,7 @@ contract InvariantsTest is Test {
         handler.addModel(0, 0, 0, false, false);
         handler.addModel(0, 1, 0, true, false);
         targetContract(address(handler));
-        bytes4[] memory selectors = new bytes4[](9);
+        bytes4[] memory selectors = new bytes4[](13);
         selectors[0] = Handler.addModel.selector;
         selectors[1] = Handler.retireModel.selector;
         selectors[2] = Handler.transferOwnership.selector;
@@ -319,6 +415,10 @@ contract InvariantsTest is Test {
         selectors[6] = Handler.tryRecordMany.selector;
         selectors[7] = Handler.pass.selector;
         selectors[8] = Handler.recordBatch.selector;
+        selectors[9] = Handler.commit.selector;
+        selectors[10] = Handler.reveal.selector;
+        selectors[11] = Handler.consume.selector;
+        selectors[12] = Handler.recall.selector;
         targetSelector(FuzzSelector(address(handler), selectors));
     }
 

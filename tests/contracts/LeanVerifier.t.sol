@@ -326,13 +326,18 @@ contract LeanBatchTest is Fixtures, ILeanErrors {
     ) public view {
         factor = bound(factor, 1, R - 1);
         Proof[] memory items = new Proof[](2);
-        items[0] = Proof(_moved(model.first.proof, factor), model.first.instances, new string[](0));
-        items[1] = Proof(_moved(model.first.proof, R - factor), model.first.instances, new string[](0));
-        _refused(items, ProofRejected.selector);
-        (items[0], items[1]) = (items[1], items[0]);
-        _refused(items, ProofRejected.selector);
-        items[1] = items[0];
-        _refused(items, ProofRejected.selector);
+        // Of two predictions, of one by two proofs, and of one proof.
+        Proof[3] memory partners = [other, model.again, model.first];
+        for (uint256 i = 0; i < 3; ++i) {
+            items[0] = Proof(_moved(model.first.proof, factor), model.first.instances, new string[](0));
+            items[1] = Proof(_moved(partners[i].proof, R - factor), partners[i].instances, new string[](0));
+            _refused(items, ProofRejected.selector);
+            (items[0], items[1]) = (items[1], items[0]);
+            _refused(items, ProofRejected.selector);
+            // Unmoved they are fine together.
+            (items[0], items[1]) = (model.first, partners[i]);
+            _accepted(items);
+        }
     }
 
     function test_RefusesASiblingsProof() public view {

@@ -2,7 +2,7 @@
 pragma solidity ^0.8.24;
 
 import {Fixtures, Model} from "./Fixtures.sol";
-import {StubModelVerifier} from "./Hostile.sol";
+import {BadSchemaVerifier, StubModelVerifier} from "./Hostile.sol";
 import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {TimelockController} from "@openzeppelin/contracts/governance/TimelockController.sol";
 import {ModelRouter} from "zkvouch/ModelRouter.sol";
@@ -136,7 +136,14 @@ contract ModelRouterTest is Fixtures, IModelRouterErrors, IModelRouterEvents {
             StubModelVerifier.Flaw.ChecksTheFirstOnly, abi.encodeWithSelector(MutantAccepted.selector, modelId, false)
         );
         _refusedByTheGate(
-            StubModelVerifier.Flaw.ChecksTheLastOnly, abi.encodeWithSelector(MutantAccepted.selector, modelId, true)
+            StubModelVerifier.Flaw.ChecksTheLastOnly, abi.encodeWithSelector(MutantAccepted.selector, modelId, false)
+        );
+        _refusedByTheGate(
+            StubModelVerifier.Flaw.ChecksTheEndsOnly, abi.encodeWithSelector(MutantAccepted.selector, modelId, false)
+        );
+        _refusedByTheGate(
+            StubModelVerifier.Flaw.ChecksAllButTheProofInTheMiddle,
+            abi.encodeWithSelector(MutantAccepted.selector, modelId, true)
         );
         _refusedByTheGate(
             StubModelVerifier.Flaw.RefusesBatchesByOtherError,
@@ -161,15 +168,19 @@ contract ModelRouterTest is Fixtures, IModelRouterErrors, IModelRouterEvents {
         vm.expectCall(address(adapter), abi.encodeCall(adapter.verify, (model.first.proof, changed)), 1);
         vm.expectCall(address(adapter), abi.encodeCall(adapter.verify, (changedProof, model.first.instances)), 1);
 
-        bytes[] memory proofs = new bytes[](2);
-        uint256[][] memory batch = new uint256[][](2);
-        (proofs[0], proofs[1]) = (model.first.proof, model.first.proof);
-        (batch[0], batch[1]) = (model.first.instances, model.first.instances);
+        bytes[] memory proofs = new bytes[](3);
+        uint256[][] memory batch = new uint256[][](3);
+        for (uint256 i = 0; i < 3; ++i) {
+            (proofs[i], batch[i]) = (model.first.proof, model.first.instances);
+        }
         vm.expectCall(address(adapter), abi.encodeCall(adapter.verifyMany, (proofs, batch)), 1);
-        batch[1] = changed;
-        vm.expectCall(address(adapter), abi.encodeCall(adapter.verifyMany, (proofs, batch)), 1);
-        (proofs[0], batch[1]) = (changedProof, model.first.instances);
-        vm.expectCall(address(adapter), abi.encodeCall(adapter.verifyMany, (proofs, batch)), 1);
+        for (uint256 i = 0; i < 3; ++i) {
+            batch[i] = changed;
+            vm.expectCall(address(adapter), abi.encodeCall(adapter.verifyMany, (proofs, batch)), 1);
+            (proofs[i], batch[i]) = (changedProof, model.first.instances);
+            vm.expectCall(address(adapter), abi.encodeCall(adapter.verifyMany, (proofs, batch)), 1);
+            proofs[i] = model.first.proof;
+        }
         addTo(router, model, adapter);
     }
 
@@ -182,8 +193,25 @@ contract ModelRouterTest is Fixtures, IModelRouterErrors, IModelRouterEvents {
         router.addModel(mock, proof, model.first.instances);
     }
 
+    /// @dev A verifier that does not say what its instances are, or says it of another number.
+    function test_RevertAddWithoutASchema() public {
+        uint256[] memory seven = new uint256[](1);
+        seven[0] = 7;
+        for (uint8 mode = 1; mode <= uint8(type(BadSchemaVerifier.Mode).max); ++mode) {
+            BadSchemaVerifier bad = new BadSchemaVerifier(modelId);
+            bad.set(BadSchemaVerifier.Mode(mode));
+            vm.expectRevert(abi.encodeWithSelector(SchemaRefused.selector, modelId, 1));
+            vm.prank(owner);
+            router.addModel{gas: 2_000_000}(bad, abi.encode(modelId), seven);
+        }
+        BadSchemaVerifier good = new BadSchemaVerifier(modelId);
+        vm.prank(owner);
+        router.addModel(good, abi.encode(modelId), seven);
+    }
+
     function test_RevertAddAnAccountWithoutCode() public {
-        vm.expectRevert();
+        // The compiler's own check, which has no data.
+        vm.expectRevert(bytes(""));
         vm.prank(owner);
         router.addModel(IModelVerifier(makeAddr("nobody")), model.first.proof, model.first.instances);
     }

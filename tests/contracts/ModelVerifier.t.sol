@@ -4,6 +4,7 @@ pragma solidity ^0.8.24;
 import {Fixtures, Model} from "./Fixtures.sol";
 import {HostileVerifier} from "./Hostile.sol";
 import {ShortStrings} from "@openzeppelin/contracts/utils/ShortStrings.sol";
+import {stdJson} from "forge-std/StdJson.sol";
 import {ModelVerifier} from "zkvouch/ModelVerifier.sol";
 import {
     IModelVerifierErrors,
@@ -46,7 +47,9 @@ contract ModelVerifierTest is Fixtures, IModelVerifierErrors {
 
     function test_IdentityIsTheHashOfTheParts() public view {
         ModelParts memory p = model.parts;
-        bytes32 expected = keccak256(abi.encode(p.onnxHash, p.settingsHash, p.srsHash, p.vkHash, p.engine));
+        bytes32 expected = keccak256(
+            abi.encode(p.onnxHash, p.settingsHash, p.srsHash, p.vkHash, p.engine, keccak256(model.descriptor))
+        );
         assertEq(adapter.modelId(), expected);
     }
 
@@ -72,22 +75,79 @@ contract ModelVerifierTest is Fixtures, IModelVerifierErrors {
     /// @dev Any part that differs is another model.
     function testFuzz_IdentityBindsEveryPart(
         ModelParts memory parts,
+        bytes32 descriptorHash,
         uint8 which,
         bytes32 other
     ) public pure {
-        bytes32 id = ModelId.compute(parts);
-        which = which % 5;
+        bytes32 id = ModelId.compute(parts, descriptorHash);
+        which = which % 6;
         if (which == 0) (parts.onnxHash, other) = (other, parts.onnxHash);
         if (which == 1) (parts.settingsHash, other) = (other, parts.settingsHash);
         if (which == 2) (parts.srsHash, other) = (other, parts.srsHash);
         if (which == 3) (parts.vkHash, other) = (other, parts.vkHash);
         if (which == 4) parts.engine = string.concat(parts.engine, "x");
+        if (which == 5) (descriptorHash, other) = (other, descriptorHash);
         bool same = which == 0
             ? parts.onnxHash == other
             : which == 1
                 ? parts.settingsHash == other
-                : which == 2 ? parts.srsHash == other : which == 3 && parts.vkHash == other;
-        assertEq(ModelId.compute(parts) == id, same);
+                : which == 2
+                    ? parts.srsHash == other
+                    : which == 3 ? parts.vkHash == other : which == 5 && descriptorHash == other;
+        assertEq(ModelId.compute(parts, descriptorHash) == id, same);
+    }
+
+    /// @dev The command's tests read the same file.
+    function test_IdsAreTheCommands() public {
+        string memory ids = vm.readFile("tests/fixtures/model-ids.json");
+        string[3] memory names = ["tree", "credit", "hashed"];
+        for (uint256 i = 0; i < names.length; ++i) {
+            Model memory m = loadModel(names[i]);
+            assertEq(deployAdapter(m).modelId(), stdJson.readBytes32(ids, string.concat(".", names[i])), names[i]);
+        }
+    }
+
+    /// @dev Outputs scaled by 128, and inputs called outputs: other models, which no route of the honest one has.
+    function test_AnotherDescriptorIsAnotherModel() public {
+        bytes32 honest = adapter.modelId();
+        bytes memory scaled = hex"02070200000001000000040300020000000100000003";
+        bytes memory allOutputs = hex"03070200000001000000040307020000000100000003";
+        bytes32 first = deployAdapter(model, GAS_CAP, scaled).modelId();
+        bytes32 second = deployAdapter(model, GAS_CAP, allOutputs).modelId();
+        assertTrue(first != honest && second != honest && first != second);
+    }
+
+    /// @dev Whatever an adapter is made with moves its deterministic address.
+    function test_TheAddressCommitsToEveryArgument() public {
+        bytes memory code = type(ModelVerifier).creationCode;
+        bytes32 hash = address(model.bare).codehash;
+        bytes32[6] memory seen;
+        ModelParts memory parts = model.parts;
+        seen[0] = keccak256(bytes.concat(code, _arguments(parts, hash, model.proofLength, GAS_CAP, model.descriptor)));
+        parts.vkHash = ~parts.vkHash;
+        seen[1] = keccak256(bytes.concat(code, _arguments(parts, hash, model.proofLength, GAS_CAP, model.descriptor)));
+        parts.vkHash = ~parts.vkHash;
+        seen[2] = keccak256(bytes.concat(code, _arguments(parts, ~hash, model.proofLength, GAS_CAP, model.descriptor)));
+        seen[3] =
+            keccak256(bytes.concat(code, _arguments(parts, hash, model.proofLength + 32, GAS_CAP, model.descriptor)));
+        seen[4] =
+            keccak256(bytes.concat(code, _arguments(parts, hash, model.proofLength, GAS_CAP + 1, model.descriptor)));
+        seen[5] = keccak256(bytes.concat(code, _arguments(parts, hash, model.proofLength, GAS_CAP, hex"030000")));
+        for (uint256 i = 0; i < 6; ++i) {
+            for (uint256 j = 0; j < i; ++j) {
+                assertTrue(seen[i] != seen[j]);
+            }
+        }
+    }
+
+    function _arguments(
+        ModelParts memory parts,
+        bytes32 codeHash,
+        uint256 proofLength,
+        uint256 gasCap,
+        bytes memory tensorDescriptor
+    ) private view returns (bytes memory) {
+        return abi.encode(parts, model.bare, codeHash, address(0), bytes32(0), proofLength, gasCap, tensorDescriptor);
     }
 
     /// @dev Long schemas fill several of the four words, and nothing of the memory behind them gets in.

@@ -2,6 +2,8 @@
 pragma solidity ^0.8.24;
 
 import {Fixtures, Model, Proof} from "./Fixtures.sol";
+import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
+import {EmergencyStop} from "zkvouch/EmergencyStop.sol";
 import {ModelRouter} from "zkvouch/ModelRouter.sol";
 import {ModelVerifier} from "zkvouch/ModelVerifier.sol";
 import {
@@ -87,6 +89,26 @@ contract SlowConsumer is OpenConsumer {
     }
 }
 
+/// @notice A consumer with a delay of its own, whose commitments last forever.
+contract HastyConsumer is OpenConsumer {
+    uint256 private immutable _DELAY;
+
+    constructor(
+        IPredictionLedger ledger,
+        uint256 delay
+    ) OpenConsumer(ledger) {
+        _DELAY = delay;
+    }
+
+    function _commitmentDelay() internal view override returns (uint256) {
+        return _DELAY;
+    }
+
+    function _commitmentLifetime() internal pure override returns (uint256) {
+        return type(uint256).max;
+    }
+}
+
 contract PredictionConsumerTest is
     Fixtures,
     IPredictionConsumerErrors,
@@ -164,9 +186,10 @@ contract PredictionConsumerTest is
         for (uint256 i = 0; i < 2; ++i) {
             Prediction memory alone = other.consume(modelId, proofs[i], instances[i]);
             assertEq(predictions[i].id, ledger.idOf(modelId, instances[i], address(consumer), 0));
+            bytes32 id = predictions[i].id;
             predictions[i].id = alone.id;
             assertEq(abi.encode(predictions[i]), abi.encode(alone));
-            vm.expectRevert();
+            vm.expectRevert(abi.encodeWithSelector(AlreadyRecorded.selector, id));
             consumer.consume(modelId, proofs[i], instances[i]);
         }
         // Once in each context.
@@ -195,7 +218,8 @@ contract PredictionConsumerTest is
         consumer.consumeOnce(modelId, model.first.proof, model.first.instances);
         vm.prank(mallory);
         consumer.consumeOnce(modelId, model.first.proof, model.first.instances);
-        vm.expectRevert();
+        bytes32 id = ledger.idOf(modelId, model.first.instances, address(consumer), bytes32(uint256(uint160(alice))));
+        vm.expectRevert(abi.encodeWithSelector(AlreadyRecorded.selector, id));
         vm.prank(alice);
         consumer.consumeOnce(modelId, model.first.proof, model.first.instances);
     }
@@ -209,7 +233,7 @@ contract PredictionConsumerTest is
 
     function test_CommitsAndReveals() public {
         bytes32 commitment = _commit(alice);
-        vm.roll(1001);
+        vm.roll(1025);
         vm.prank(alice);
         Prediction memory p = consumer.reveal(modelId, model.first.proof, model.first.instances, SALT);
         assertEq(p.argmax(), 1);
@@ -238,23 +262,76 @@ contract PredictionConsumerTest is
     /// @dev The attack that it is for: the reveal is seen in the mempool and sent by another first.
     function test_RevertCopiedReveal() public {
         _commit(alice);
-        vm.roll(1001);
+        vm.roll(1025);
         bytes32 hers = consumer.commitmentOf(mallory, modelId, model.first.instances, SALT);
         vm.expectRevert(abi.encodeWithSelector(NotCommitted.selector, hers));
         vm.prank(mallory);
         consumer.reveal(modelId, model.first.proof, model.first.instances, SALT);
-        // Committing in the same block as seeing it doesn't help, and one block later it is gone.
+        // Committing in the same block as seeing it doesn't help.
         vm.prank(mallory);
         consumer.commitPrediction(hers);
-        vm.expectRevert(abi.encodeWithSelector(CommitmentTooYoung.selector, 1001, 1002));
+        vm.expectRevert(abi.encodeWithSelector(CommitmentTooYoung.selector, 1025, 1050));
         vm.prank(mallory);
         consumer.reveal(modelId, model.first.proof, model.first.instances, SALT);
         vm.prank(alice);
         Prediction memory p = consumer.reveal(modelId, model.first.proof, model.first.instances, SALT);
-        vm.roll(1002);
+        vm.roll(1050);
         vm.expectRevert(abi.encodeWithSelector(AlreadyRecorded.selector, p.id));
         vm.prank(mallory);
         consumer.reveal(modelId, model.again.proof, model.again.instances, SALT);
+    }
+
+    /// @dev Alice's reveal is sent as soon as it may be, and waits: fees rose, or a builder leaves it out. Mallory has
+    /// seen it, commits at once, and pays any tip. However long it waits within the delay, she can't be first.
+    function testFuzz_ARevealThatWaitsIsNotStolen(
+        uint256 waits
+    ) public {
+        waits = bound(waits, 1, 24);
+        _commit(alice);
+        vm.roll(1025);
+        bytes32 his = consumer.commitmentOf(mallory, modelId, model.first.instances, "own");
+        vm.prank(mallory);
+        consumer.commitPrediction(his);
+        vm.roll(1025 + waits);
+        vm.expectRevert(abi.encodeWithSelector(CommitmentTooYoung.selector, 1025 + waits, 1050));
+        vm.prank(mallory);
+        consumer.reveal(modelId, model.first.proof, model.first.instances, "own");
+        vm.prank(alice);
+        consumer.reveal(modelId, model.first.proof, model.first.instances, SALT);
+    }
+
+    /// @dev A consumer that asks for no delay, or for one block, gets the least that is safe.
+    function test_NoConsumerGoesBelowTheLeastDelay() public {
+        for (uint256 delay = 0; delay < 5; ++delay) {
+            vm.roll(1000);
+            consumer = new HastyConsumer(ledger, delay);
+            assertEq(consumer.MIN_COMMITMENT_DELAY(), 5);
+            _commit(alice);
+            vm.roll(1004);
+            vm.expectRevert(abi.encodeWithSelector(CommitmentTooYoung.selector, 1004, 1005));
+            vm.prank(alice);
+            consumer.reveal(modelId, model.first.proof, model.first.instances, SALT);
+            vm.roll(1005);
+            vm.prank(alice);
+            consumer.reveal(modelId, model.first.proof, model.first.instances, SALT);
+        }
+    }
+
+    /// @dev The largest numbers mean never and forever, and are no panic.
+    function test_TheLargestDelaysAreNoPanic() public {
+        consumer = new HastyConsumer(ledger, type(uint256).max);
+        _commit(alice);
+        vm.roll(type(uint64).max);
+        vm.expectRevert(abi.encodeWithSelector(CommitmentTooYoung.selector, type(uint64).max, type(uint256).max));
+        vm.prank(alice);
+        consumer.reveal(modelId, model.first.proof, model.first.instances, SALT);
+        vm.roll(1000);
+        consumer = new HastyConsumer(ledger, 5);
+        _commit(alice);
+        vm.roll(1005);
+        vm.warp(type(uint48).max);
+        vm.prank(alice);
+        consumer.reveal(modelId, model.first.proof, model.first.instances, SALT);
     }
 
     /// @dev Copying the commitment instead neither helps the copier nor hinders its author.
@@ -263,8 +340,9 @@ contract PredictionConsumerTest is
         vm.prank(mallory);
         consumer.commitPrediction(commitment);
         _commit(alice);
-        vm.roll(1001);
-        vm.expectRevert();
+        vm.roll(1025);
+        bytes32 hers = consumer.commitmentOf(mallory, modelId, model.first.instances, SALT);
+        vm.expectRevert(abi.encodeWithSelector(NotCommitted.selector, hers));
         vm.prank(mallory);
         consumer.reveal(modelId, model.first.proof, model.first.instances, SALT);
         vm.prank(alice);
@@ -280,28 +358,33 @@ contract PredictionConsumerTest is
 
     function test_RevertRevealAnotherPrediction() public {
         _commit(alice);
-        vm.roll(1001);
+        vm.roll(1025);
         Proof memory second = loadProof("tree", "proof-1");
         vm.expectRevert(
             abi.encodeWithSelector(NotCommitted.selector, consumer.commitmentOf(alice, modelId, second.instances, SALT))
         );
         vm.prank(alice);
         consumer.reveal(modelId, second.proof, second.instances, SALT);
-        vm.expectRevert();
+        bytes32 salt = keccak256("other salt");
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                NotCommitted.selector, consumer.commitmentOf(alice, modelId, model.first.instances, salt)
+            )
+        );
         vm.prank(alice);
-        consumer.reveal(modelId, model.first.proof, model.first.instances, keccak256("other salt"));
+        consumer.reveal(modelId, model.first.proof, model.first.instances, salt);
     }
 
     function test_RevertRevealInTheSameBlock() public {
         _commit(alice);
-        vm.expectRevert(abi.encodeWithSelector(CommitmentTooYoung.selector, 1000, 1001));
+        vm.expectRevert(abi.encodeWithSelector(CommitmentTooYoung.selector, 1000, 1025));
         vm.prank(alice);
         consumer.reveal(modelId, model.first.proof, model.first.instances, SALT);
     }
 
     function test_RevertRevealTooLate() public {
         _commit(alice);
-        vm.roll(1001);
+        vm.roll(1025);
         uint256 end = vm.getBlockTimestamp() + 1 days;
         vm.warp(end + 1);
         vm.expectRevert(abi.encodeWithSelector(CommitmentExpired.selector, end + 1, end));
@@ -320,8 +403,9 @@ contract PredictionConsumerTest is
         vm.prank(alice);
         consumer.reveal(modelId, model.first.proof, model.first.instances, SALT);
         vm.roll(1010);
-        vm.warp(vm.getBlockTimestamp() + 1 hours + 1);
-        vm.expectRevert();
+        uint256 end = vm.getBlockTimestamp() + 1 hours;
+        vm.warp(end + 1);
+        vm.expectRevert(abi.encodeWithSelector(CommitmentExpired.selector, end + 1, end));
         vm.prank(alice);
         consumer.reveal(modelId, model.first.proof, model.first.instances, SALT);
     }
@@ -329,7 +413,7 @@ contract PredictionConsumerTest is
     /// @dev A commitment whose proof turns out invalid is not lost.
     function test_InvalidRevealKeepsTheCommitment() public {
         _commit(alice);
-        vm.roll(1001);
+        vm.roll(1025);
         bytes memory wrong = copyOf(model.first.proof);
         wrong[0] ^= 0x01;
         vm.expectRevert(abi.encodeWithSelector(IModelVerifierErrors.InvalidProof.selector, modelId));
@@ -350,6 +434,42 @@ contract PredictionConsumerTest is
         vm.warp(recordedAt + 101);
         vm.expectRevert(abi.encodeWithSelector(StalePrediction.selector, recordedAt, 100));
         consumer.recall(modelId, model.first.instances, 100);
+    }
+
+    /// @dev However long ago.
+    function testFuzz_RecallNeverPanics(
+        uint256 maxAge,
+        uint256 later
+    ) public {
+        Prediction memory p = consumer.consume(modelId, model.first.proof, model.first.instances);
+        uint256 recordedAt = vm.getBlockTimestamp();
+        later = bound(later, 0, type(uint64).max);
+        vm.warp(recordedAt + later);
+        if (later > maxAge) vm.expectRevert(abi.encodeWithSelector(StalePrediction.selector, recordedAt, maxAge));
+        Prediction memory again = consumer.recall(modelId, model.first.instances, maxAge);
+        if (later <= maxAge) assertEq(again.id, p.id);
+        assertEq(consumer.recall(modelId, model.first.instances, type(uint256).max).id, p.id);
+    }
+
+    /// @dev What a verifier said before it was stopped is not to be acted on, and no route around the stop serves it.
+    function test_RevertRecallOfAStoppedModel() public {
+        router = new ModelRouter(owner);
+        EmergencyStop stop = new EmergencyStop(deployAdapter(model), guardian);
+        vm.prank(owner);
+        router.addModel(stop, model.first.proof, model.first.instances);
+        ledger = new PredictionLedger(router);
+        consumer = new OpenConsumer(ledger);
+        Prediction memory p = consumer.consume(modelId, model.first.proof, model.first.instances);
+        assertEq(consumer.recall(modelId, model.first.instances, 100).id, p.id);
+        vm.prank(guardian);
+        stop.stop();
+        vm.expectRevert(Pausable.EnforcedPause.selector);
+        consumer.recall(modelId, model.first.instances, 100);
+        OpenConsumer another = new OpenConsumer(ledger);
+        vm.expectRevert(Pausable.EnforcedPause.selector);
+        another.consume(modelId, model.first.proof, model.first.instances);
+        // That it was verified once stays on record.
+        assertTrue(ledger.isVerified(p.id));
     }
 
     function test_RevertRecallOfWhatWasNeverConsumed() public {

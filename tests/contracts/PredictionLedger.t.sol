@@ -2,7 +2,7 @@
 pragma solidity ^0.8.24;
 
 import {Fixtures, Model, Proof} from "./Fixtures.sol";
-import {StubModelVerifier} from "./Hostile.sol";
+import {BadSchemaVerifier, StubModelVerifier} from "./Hostile.sol";
 import {ModelRouter} from "zkvouch/ModelRouter.sol";
 import {ModelVerifier} from "zkvouch/ModelVerifier.sol";
 import {PredictionLedger} from "zkvouch/PredictionLedger.sol";
@@ -252,6 +252,47 @@ contract PredictionLedgerTest is Fixtures, IPredictionLedgerErrors, IPredictionL
         }
         Outcome[] memory outcomes = abi.decode(answer, (Outcome[]));
         assertTrue(outcomes[0].ok && outcomes[1].ok);
+    }
+
+    /// @dev A verifier that goes bad after it got its route takes nobody else's prediction with it, and nothing of its
+    /// own is recorded; all or nothing, it is refused by name.
+    function test_OneBadModelHurtsItselfOnly() public {
+        bytes32 id = keccak256("bad");
+        BadSchemaVerifier bad = new BadSchemaVerifier(id);
+        uint256[] memory seven = new uint256[](1);
+        seven[0] = 7;
+        vm.prank(owner);
+        router.addModel(bad, abi.encode(id), seven);
+        for (uint8 mode = 0; mode <= uint8(type(BadSchemaVerifier.Mode).max); ++mode) {
+            bad.set(BadSchemaVerifier.Mode(mode));
+            Submission[] memory all = new Submission[](3);
+            all[0] = Submission(modelId, bytes32(uint256(mode)), model.first.proof, model.first.instances);
+            all[1] = Submission(id, bytes32(uint256(mode)), abi.encode(id), seven);
+            all[2] = Submission(modelId, bytes32(100 + uint256(mode)), model.again.proof, model.again.instances);
+            vm.prank(user);
+            Outcome[] memory outcomes = ledger.tryRecordMany{gas: 8_000_000}(all, 2_000_000);
+            _outcome(outcomes[0], true, 0);
+            _outcome(outcomes[1], mode == 0, mode == 0 ? bytes4(0) : SchemaUnavailable.selector);
+            _outcome(outcomes[2], true, 0);
+            assertEq(ledger.isVerified(outcomes[1].id), mode == 0);
+            if (mode == 0) continue;
+            vm.expectRevert(abi.encodeWithSelector(SchemaUnavailable.selector, id));
+            ledger.record{gas: 2_000_000}(id, 0, abi.encode(id), seven);
+            (bytes[] memory proofs, uint256[][] memory instances) = batchOf(abi.encode(id), seven);
+            vm.expectRevert(abi.encodeWithSelector(SchemaUnavailable.selector, id));
+            ledger.recordBatch{gas: 2_000_000}(id, new bytes32[](1), proofs, instances);
+        }
+    }
+
+    /// @dev No stipend panics, however large.
+    function testFuzz_LargeStipendsAreNoPanic(
+        uint256 gasEach
+    ) public {
+        gasEach = bound(gasEach, type(uint64).max, type(uint256).max);
+        (bool success, bytes memory answer) =
+            address(ledger).call(abi.encodeCall(ledger.tryRecordMany, (_submissions(), gasEach)));
+        assertFalse(success);
+        assertEq(bytes32(bytes4(answer)), bytes32(IModelRouterErrors.StipendUnavailable.selector));
     }
 
     function test_NoneIsFine() public {

@@ -26,11 +26,14 @@ use alloy::{
 };
 use std::path::PathBuf;
 
-/// The gas that a bare verifier is given, from what a whole verifying transaction takes: half as
-/// much again, against repricings, in steps of 50,000 so that small differences between compilers
-/// do not move the adapter's address.
-pub fn default_gas_cap(verify_gas: u64) -> u64 {
-    (verify_gas.saturating_mul(3) / 2).next_multiple_of(50_000)
+/// The gas that a bare verifier is given, from what whole transactions take: half as much again as a
+/// verification, against repricings, and a quarter more than the dearest refusal, which has to be
+/// told apart from a lack of gas by what is left. In steps of 50,000, so that small differences
+/// between compilers do not move the adapter's address.
+pub fn default_gas_cap(verify_gas: u64, refusal_gas: u64) -> u64 {
+    let success = verify_gas.saturating_mul(3) / 2;
+    let refusal = refusal_gas.saturating_mul(5) / 4;
+    success.max(refusal).next_multiple_of(50_000)
 }
 
 /// A model to add.

@@ -29,15 +29,17 @@ fn tree_model() -> ModelRecord {
     let text = include_str!("../../../tests/fixtures/models/tree/model.json");
     let file: serde_json::Value = serde_json::from_str(text).expect("JSON");
     let hash = |name: &str| file["parts"][name].as_str().expect("hex").parse().expect("32 bytes");
-    let hashes = [hash("onnxHash"), hash("settingsHash"), hash("srsHash"), hash("vkHash")];
     let tensors = crate::model::schema::descriptor(&tree_tensors()).expect("fits");
-    assert_eq!(file["descriptor"], alloy::hex::encode_prefixed(tensors));
-    ModelRecord::new(
-        "tree",
-        hashes,
-        file["parts"]["engine"].as_str().expect("text"),
-        Provenance::UnsafeDev,
-    )
+    assert_eq!(file["descriptor"], alloy::hex::encode_prefixed(&tensors));
+    let identity = ModelIdentity {
+        onnx_sha256: hash("onnxHash"),
+        settings_sha256: hash("settingsHash"),
+        srs_sha256: hash("srsHash"),
+        vk_sha256: hash("vkHash"),
+        engine_version: file["parts"]["engine"].as_str().expect("text").to_owned(),
+        descriptor_keccak256: keccak256(tensors),
+    };
+    ModelRecord::new("tree", identity, Provenance::UnsafeDev)
 }
 
 fn tree_tensors() -> Vec<Tensor> {
@@ -77,7 +79,7 @@ async fn deploy_all(
         verifier_code_hash: bare.runtime_code_hash.expect("known beforehand"),
         batch_verifier: batch.address.zip(batch.runtime_code_hash),
         proof_length: 2976,
-        gas_cap: default_gas_cap(600_000),
+        gas_cap: default_gas_cap(600_000, 600_000),
         tensors: tree_tensors(),
         guardian,
         golden: tree_proof(0),
@@ -401,7 +403,7 @@ async fn behind_a_timelock_the_owner_gets_the_call_to_make() {
         verifier_code_hash: bare.runtime_code_hash.expect("known beforehand"),
         batch_verifier: None,
         proof_length: 2976,
-        gas_cap: default_gas_cap(600_000),
+        gas_cap: default_gas_cap(600_000, 600_000),
         tensors: tree_tensors(),
         guardian: None,
         golden: tree_proof(0),

@@ -19,8 +19,7 @@ fn salt(number: u8) -> Method {
 }
 
 fn tree_model(srs: Provenance) -> ModelRecord {
-    let hashes = [1, 2, 3, 4].map(B256::repeat_byte);
-    ModelRecord::new("tree", hashes, "23.0.5", srs)
+    ModelRecord::new("tree", ModelIdentity::of_bytes(1), srs)
 }
 
 /// The tree's verifier with its runtime code, as the compiler would give it.
@@ -222,7 +221,7 @@ async fn a_proof_of_another_model_or_another_contract_is_not_sent() {
     let file = Deployments::read(folder.path(), 31337).expect("written");
     let entry = file.of_role(Role::Verifier).expect("recorded");
     let claims = |count| vec![tree_proof(0); count];
-    let other = ModelRecord::new("x", [B256::ZERO; 4], "23.0.5", Provenance::UnsafeDev).id;
+    let other = ModelRecord::new("x", ModelIdentity::of_bytes(0), Provenance::UnsafeDev).id;
     let of = |id, chain, count| {
         SubmitRequest::for_entry(
             entry,

@@ -20,6 +20,7 @@ use crate::{
     calldata::Shape,
     field::Felt,
     model::{
+        identity::ModelIdentity,
         proof::Proof,
         provenance::Provenance,
         schema::{Tensor, TensorKind},
