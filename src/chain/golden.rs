@@ -59,7 +59,7 @@ pub(super) async fn check_golden(
         }
         // Few nodes lack state overrides; the check after deployment remains.
         Err(error @ rpc::Error::Refused { .. }) if code.is_some() => {
-            tracing::debug!(%error, "the verifier can't be tried before it is deployed");
+            tracing::warn!(%error, "the verifier can't be tried before it is deployed");
             return Ok(());
         }
         Err(error) => return Err(error.into()),

@@ -1,7 +1,10 @@
 //! `zkvouch build`
 
 use super::{Context, show};
-use crate::project::{BuildOptions, BuildReport};
+use crate::{
+    model::provenance::Provenance,
+    project::{BuildOptions, BuildReport},
+};
 use clap::Args;
 use eyre::Result;
 
@@ -29,6 +32,12 @@ pub(super) fn warn_about(context: &Context, report: &BuildReport) {
         context.ui.warn(
             "this build uses an SRS whose secret is known: anybody could forge a proof, so deploying is \
              refused off a local chain",
+        );
+    }
+    if report.srs == Provenance::Unrecognized {
+        context.ui.warn(
+            "the SRS belongs to no ceremony that zkvouch knows: whoever made it may forge proofs, so \
+             deploying off a local chain takes --allow-unknown-srs",
         );
     }
 }

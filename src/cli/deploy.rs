@@ -8,6 +8,7 @@ use crate::{
         deploy::{Deployed, Deployer, Method, Outcome},
         tx::Sender,
     },
+    model::provenance::Provenance,
     project::Built,
 };
 use alloy::primitives::Address;
@@ -55,6 +56,11 @@ impl Deploy {
         let built = project.built(&context.ui.observer()).await?;
         let rpc = self.network.connect(&project).await?;
         let class = self.network.class(&rpc);
+        if class != ChainClass::Local && *built.provenance() == Provenance::Unrecognized {
+            context
+                .ui
+                .warn("the SRS belongs to no known ceremony: whoever made it may forge proofs");
+        }
         let sender = self.network.sender(context, &project, rpc, "deploy").await?;
         let mut deployer = Deployer::new(&sender, self.network.mode());
         let deployed = self.options.run(&built, &mut deployer, class).await?;

@@ -10,6 +10,7 @@ mod deploy;
 mod doctor;
 pub mod exit;
 mod init;
+mod log;
 mod model;
 mod opts;
 pub mod output;
@@ -33,7 +34,6 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
-use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// Prove that a prediction came from one particular ONNX model, and let an EVM contract check it.
 ///
@@ -166,8 +166,9 @@ impl Context {
 /// Parses the command line, runs the command and turns its outcome into an exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    init_tracing(&cli.global);
-    let ui = Ui::new(cli.global.json, cli.global.quiet);
+    let Global { json, quiet, verbose, color, .. } = cli.global;
+    let ui = Ui::new(json, quiet);
+    log::init(quiet, verbose, color, ui.clone());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&ui, &eyre::eyre!("cannot start the runtime: {error}")),
@@ -254,22 +255,6 @@ async fn interrupted() {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending().await
     }
-}
-
-fn init_tracing(global: &Global) {
-    let default = match (global.quiet, global.verbose) {
-        (true, _) => "off",
-        (_, 0) => "error",
-        (_, 1) => "warn,zkvouch=info",
-        (_, 2) => "info,zkvouch=debug",
-        _ => "trace",
-    };
-    let filter = EnvFilter::try_from_env("ZKVOUCH_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    let layer = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(global.color.on())
-        .without_time();
-    tracing_subscriber::registry().with(filter).with(layer).init();
 }
 
 #[cfg(test)]

@@ -123,9 +123,7 @@ impl Ui {
     /// A warning: on stderr, and in the envelope.
     pub fn warn(&self, text: impl Display) {
         let text = text.to_string();
-        if !self.json {
-            self.line(&format!("warning: {text}"));
-        }
+        self.line(&format!("warning: {text}"));
         self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(text);
     }
 

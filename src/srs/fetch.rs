@@ -108,7 +108,7 @@ pub(super) async fn download(
             return Err(Failure::Http(format!("{message} (gave up after {attempts} attempts)")));
         }
         let pause = options.backoff * (1 << (failures - 1).min(4));
-        tracing::warn!(%url, message, ?pause, have = has, "trying again");
+        tracing::info!(%url, message, ?pause, have = has, "trying again");
         tokio::time::sleep(pause).await;
     }
     let part = part.to_owned();

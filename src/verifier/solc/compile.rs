@@ -393,7 +393,7 @@ impl Compiler {
         for error in &output.errors {
             match error.severity {
                 Severity::Error => messages.push(text(error)),
-                Severity::Warning => tracing::warn!(target: "solc", "{}", text(error)),
+                Severity::Warning => tracing::info!(target: "solc", "{}", text(error)),
                 Severity::Info => tracing::info!(target: "solc", "{}", text(error)),
             }
         }
