@@ -48,20 +48,13 @@ impl BenchFuzz {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         let look = async |folder: &Path| self.model(context, folder).await;
         let models = each(context, &self.folders, look, line).await?;
-        let found = |model: &Model| {
-            let first = model.report.disagreements.first()?;
-            Some((model.name.clone(), model.report.disagreements.len(), first.clone()))
-        };
-        if let Some((name, count, first)) = models.iter().find_map(found) {
-            let message = format!(
-                "{name}: the verifiers disagree on {count} cases; the first: {} (ezkl's {}, lean {}, \
-                 batch {:?}), calldata {}; please report it and use verifier.kind = \"ezkl\"",
-                first.mutation, first.ezkl, first.lean, first.batch, first.calldata
-            );
-            return Err(Coded::invalid(message).into());
-        }
         let lines: Vec<_> = models.iter().map(line).collect();
-        context.ui.result(lines.join("\n"), &json!({ "seed": self.seed, "models": models }))
+        let (text, data) = (lines.join("\n"), json!({ "seed": self.seed, "models": models }));
+        let Some(message) = models.iter().find_map(finding) else {
+            return context.ui.result(text, &data);
+        };
+        context.ui.failed_result(text, &data, &message)?;
+        Err(Coded::reported(message).into())
     }
 
     async fn model(&self, context: &Context, folder: &Path) -> Result<Model> {
@@ -136,17 +129,33 @@ impl Codes {
     }
 }
 
+/// What is wrong with the verifiers of a model, if anything is.
+fn finding(model: &Model) -> Option<String> {
+    let report = &model.report;
+    let (what, found) = match (&report.disagreements[..], &report.malleable[..]) {
+        ([], []) => return None,
+        ([], malleable) => ("accept a proof that was made from another one in", malleable),
+        (differ, _) => ("disagree on", differ),
+    };
+    let (count, first) = (found.len(), &found[0]);
+    Some(format!(
+        "{}: the verifiers {what} {count} cases; the first: {} (ezkl's {}, lean {}, batch {:?}), calldata {}; please \
+         report it and use `kind = \"ezkl\"` under [verifier] in zkvouch.toml",
+        model.name, first.mutation, first.ezkl, first.lean, first.batch, first.calldata
+    ))
+}
+
 fn line(model: &Model) -> String {
     let report = &model.report;
     format!(
-        "{:<24} k {:>2}, {:>3} instances: {} cases, {} of them in a batch as well, {} accepted, {} \
+        "{:<24} k {:>2}, {:>3} instances: {} cases, {} of them in a batch as well, {} malleable, {} \
          disagreements, dearest rejection {} gas",
         model.name,
         model.k,
         model.instances,
         report.cases,
         report.batches,
-        report.accepted,
+        report.malleable.len(),
         report.disagreements.len(),
         report.dearest_rejection
     )

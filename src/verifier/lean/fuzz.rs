@@ -1,5 +1,6 @@
 //! Differential fuzzing: ezkl's verifier and the lean one decide the same mutated proofs in the
-//! in-process EVM, and must agree on each.
+//! in-process EVM, and must refuse each. A case is only what differs from every sample: were it
+//! accepted by both, one proof could be made from another without the witness (malleability).
 //!
 //! The arguments are encoded canonically here; what the lean verifier refuses beyond that is tested
 //! for itself.
@@ -42,9 +43,9 @@ pub struct Plan {
     pub seed: u64,
 }
 
-/// A case on which the two differ.
+/// A case that a verifier accepted.
 #[derive(Clone, Debug, Serialize)]
-pub struct Disagreement {
+pub struct Finding {
     /// What was changed.
     pub mutation: String,
     /// Whether ezkl's verifier accepted.
@@ -61,14 +62,14 @@ pub struct Disagreement {
 #[derive(Clone, Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct Report {
-    /// Cases that were tried.
+    /// Cases that were tried; each differs from every sample.
     pub cases: usize,
     /// Cases of which a batch was tried, too.
     pub batches: usize,
-    /// Cases that both accepted: where a mutation changed nothing.
-    pub accepted: usize,
+    /// Cases that all verifiers accepted although they are no sample: there must be none.
+    pub malleable: Vec<Finding>,
     /// Cases on which they differ: there must be none.
-    pub disagreements: Vec<Disagreement>,
+    pub disagreements: Vec<Finding>,
     /// The most gas that the lean verifier took to reject.
     pub dearest_rejection: u64,
 }
@@ -78,7 +79,7 @@ impl Report {
     pub fn merge(&mut self, other: Self) {
         self.cases += other.cases;
         self.batches += other.batches;
-        self.accepted += other.accepted;
+        self.malleable.extend(other.malleable);
         self.disagreements.extend(other.disagreements);
         self.dearest_rejection = self.dearest_rejection.max(other.dearest_rejection);
     }
@@ -100,16 +101,17 @@ pub fn run(
     if samples.is_empty() {
         return Ok(report);
     }
-    for _ in 0..plan.cases {
-        let sample = samples[stream.below(samples.len())];
-        let mut case = Case {
-            proof: sample.proof.to_vec(),
-            instances: sample.instances.iter().map(|felt| felt.to_u256()).collect(),
-        };
+    let originals: Vec<_> = samples.iter().map(Case::of).collect();
+    while report.cases < plan.cases {
+        let mut case = originals[stream.below(samples.len())].clone();
         let mut mutation = case.mutate(protocol, samples, &mut stream);
         if stream.below(8) == 0 {
             mutation.push_str(", ");
             mutation.push_str(&case.mutate(protocol, samples, &mut stream));
+        }
+        // Zero replaced by zero, say: that is no case.
+        if originals.contains(&case) {
+            continue;
         }
         let calldata = Bytes::from(super::equivalence::calldata_one(&case.proof, &case.instances));
         let limit = evm.gas_limit();
@@ -128,25 +130,30 @@ pub fn run(
             }
             None => None,
         };
-        if accepted {
-            report.accepted += usize::from(ezkl);
-        } else {
+        if !accepted {
             report.dearest_rejection = report.dearest_rejection.max(lean.gas_used);
         }
-        if ezkl != accepted || batch.is_some_and(|batch| batch != accepted) {
-            let lean = accepted;
-            report.disagreements.push(Disagreement { mutation, ezkl, lean, batch, calldata });
+        let agree = ezkl == accepted && batch.is_none_or(|batch| batch == accepted);
+        if !agree || accepted {
+            let found = Finding { mutation, ezkl, lean: accepted, batch, calldata };
+            if agree { &mut report.malleable } else { &mut report.disagreements }.push(found);
         }
     }
     Ok(report)
 }
 
+#[derive(Clone, PartialEq, Eq)]
 struct Case {
     proof: Vec<u8>,
     instances: Vec<U256>,
 }
 
 impl Case {
+    fn of(sample: &Sample<'_>) -> Self {
+        let instances = sample.instances.iter().map(|felt| felt.to_u256()).collect();
+        Self { proof: sample.proof.to_vec(), instances }
+    }
+
     /// A batch of up to three good proofs and this one, in any place.
     fn in_a_batch(&self, samples: &[Sample<'_>], stream: &mut Stream) -> Bytes {
         let mut batch: Vec<(Vec<u8>, Vec<U256>)> = (0..stream.below(4))

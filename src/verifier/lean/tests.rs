@@ -339,8 +339,27 @@ async fn both_verifiers_decide_alike() {
             fuzz::run(&mut d.evm, pair, d.lean.protocol(), &samples, plan).expect("transactions");
         assert_eq!(report.cases, plan.cases);
         assert!(report.batches > 0);
-        assert!(report.accepted > 0 && report.accepted < report.cases);
+        assert!(report.malleable.is_empty(), "{name}: {:?}", report.malleable[0].mutation);
         assert!(report.disagreements.is_empty(), "{name}: {:?}", report.disagreements[0].mutation);
+    }
+}
+
+/// Verifiers that agree with each other and accept what is no sample are found out, too.
+#[tokio::test]
+async fn what_both_accept_wrongly_is_malleability() {
+    let mut d = Deployed::new("tree").await;
+    // mstore(0, 1) return(0, 32), left by codecopy.
+    let yes = alloy::hex::decode("600a600c600039600a6000f3600160005260206000f3").expect("hex");
+    let yes = d.evm.deploy(yes.into()).expect("deployed").address;
+    let samples = [Sample { proof: &d.fixture.proof, instances: &d.fixture.instances }];
+    let plan = fuzz::Plan { cases: 40, seed: 7 };
+    for (ezkl, lean, malleable) in [(yes, yes, true), (yes, d.one, false), (d.ezkl, yes, false)] {
+        let pair = fuzz::Pair { ezkl, lean, batch: None };
+        let report =
+            fuzz::run(&mut d.evm, pair, d.lean.protocol(), &samples, plan).expect("transactions");
+        assert_eq!(report.cases, plan.cases);
+        let (all, none) = (report.malleable.len(), report.disagreements.len());
+        assert_eq!((all, none), if malleable { (plan.cases, 0) } else { (0, plan.cases) });
     }
 }
 
