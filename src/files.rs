@@ -68,7 +68,7 @@ impl Pending {
         let folder = parent(destination);
         create_dir_all(folder)?;
         let file = tempfile::Builder::new()
-            .prefix(".zkvouch-")
+            .prefix(TEMPORARY)
             .tempfile_in(folder)
             .map_err(Error::at("write", destination))?;
         Ok(Self { file, destination: destination.to_owned() })
@@ -99,6 +99,14 @@ impl Pending {
             source: error.error,
         })
     }
+}
+
+/// The beginning of the names of temporary files and folders.
+pub const TEMPORARY: &str = ".zkvouch-";
+
+/// Whether it is a temporary file or folder of a run, killed perhaps.
+pub fn is_temporary(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(TEMPORARY))
 }
 
 /// Temporary files are private; an artefact has the mode that an ordinary new file has.

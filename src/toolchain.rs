@@ -20,6 +20,12 @@ pub enum Error {
     /// No folder for caches is known.
     #[error("no cache folder is known for this user; set ZKVOUCH_CACHE_DIR to a writable folder")]
     NoCacheDir,
+    /// A cache folder that is somebody else's is not removed.
+    #[error(
+        "{} holds more than zkvouch's own files and was not made by it, so it is left alone; remove what you no \
+         longer want by hand", .0.display()
+    )]
+    NotOurs(PathBuf),
     /// A program is not on PATH.
     #[error("`{program}` is not on PATH; {remedy}")]
     NotFound {
@@ -72,9 +78,67 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// `ZKVOUCH_CACHE_DIR`, else `zkvouch` in the user's cache folder.
 pub fn cache_dir() -> Result<PathBuf> {
     if let Some(folder) = std::env::var_os("ZKVOUCH_CACHE_DIR").filter(|value| !value.is_empty()) {
-        return Ok(PathBuf::from(folder));
+        let folder = PathBuf::from(folder);
+        tag_cache(&folder);
+        return Ok(folder);
     }
-    dirs::cache_dir().map(|folder| folder.join("zkvouch")).ok_or(Error::NoCacheDir)
+    let folder = dirs::cache_dir().ok_or(Error::NoCacheDir)?.join("zkvouch");
+    tag_cache(&folder);
+    Ok(folder)
+}
+
+/// Tells a folder of ours, and to backup programs a folder that they may leave out
+/// (bford.info/cachedir).
+const CACHE_TAG: &str = "CACHEDIR.TAG";
+const CACHE_TAG_TEXT: &str = "Signature: 8a477f597d28d172789f06886806bc55
+# zkvouch keeps here what it fetched and can fetch again; `zkvouch clean --cache` removes it.
+";
+
+/// What is kept in the cache folder.
+const CACHED: [&str; 9] =
+    ["cost-model.json", "doctor", "engine", "locks", "npm", "solc", "solc-output", "srs", "tune"];
+
+/// Tags a cache folder that is new, or empty.
+fn tag_cache(folder: &Path) {
+    let empty = match fs::read_dir(folder) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(_) => fs::create_dir_all(folder).is_ok(),
+    };
+    if empty {
+        // Where it can't be written nothing can be kept either, which is told when it is tried.
+        let _ = files::write_atomic(&folder.join(CACHE_TAG), CACHE_TAG_TEXT.as_bytes());
+    }
+}
+
+/// Removes the cache folder: what is ours in it, and the folder itself where nothing is left.
+///
+/// # Errors
+/// [`Error::NotOurs`] for a folder that was somebody's before zkvouch kept anything in it.
+pub fn clean_cache(folder: &Path) -> Result<Option<PathBuf>> {
+    let at = || files::Error::at("read", folder);
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        entries => entries.map_err(at())?.collect::<io::Result<Vec<_>>>().map_err(at())?,
+    };
+    let is_known = |entry: &fs::DirEntry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        CACHED.contains(&&*name) || name == CACHE_TAG || files::is_temporary(&entry.path())
+    };
+    let tag = fs::read_to_string(folder.join(CACHE_TAG)).unwrap_or_default();
+    // One of an older zkvouch has no tag, and nothing of anybody else's either.
+    if tag != CACHE_TAG_TEXT && !entries.iter().all(is_known) {
+        return Err(Error::NotOurs(folder.to_owned()));
+    }
+    for entry in entries.iter().filter(|entry| is_known(entry)) {
+        let path = entry.path();
+        let removed = match path.is_dir() && !path.is_symlink() {
+            true => fs::remove_dir_all(&path),
+            false => fs::remove_file(&path),
+        };
+        removed.map_err(files::Error::at("remove", &path))?;
+    }
+    // It stays where somebody put something else into it.
+    Ok(fs::remove_dir(folder).is_ok().then(|| folder.to_owned()))
 }
 
 /// Makes `ring` the process's TLS implementation unless it has one. Must come before the first

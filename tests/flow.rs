@@ -350,3 +350,76 @@ fn what_is_built_is_not_seen_half_way() {
     lock.unlock().expect("unlocked");
     assert!(verify.wait().expect("ended").success());
 }
+
+#[test]
+fn clean_removes_what_was_made_and_nothing_else() {
+    let project = Sandbox::built("credit");
+    // A note of one's own among the artefacts.
+    fs::write(project.file("build/notes.txt"), "mine").expect("written");
+    fs::write(project.file("build/verifier/mine.sol"), "mine").expect("written");
+    fs::create_dir(project.file("build/.zkvouch-killed")).expect("made");
+    let outcome = project.json(&["clean"]);
+    assert_eq!(outcome["data"]["kept"].as_array().expect("a list").len(), 2, "{outcome:#}");
+    assert!(outcome["warnings"].to_string().contains("notes.txt"), "{outcome:#}");
+    assert!(
+        project.file("build/notes.txt").exists()
+            && project.file("build/verifier/mine.sol").exists()
+    );
+    for gone in ["vk.key", "pk.key", "manifest.json", ".zkvouch-killed", "verifier/verifier.json"] {
+        assert!(!project.file("build").join(gone).exists(), "{gone}");
+    }
+
+    // Folders that are no build's: the project itself, above it, behind a link, somebody's web page.
+    let file = project.file("zkvouch.toml");
+    let text = fs::read_to_string(&file).expect("read");
+    let outside = tempfile::tempdir().expect("a folder");
+    fs::write(outside.path().join("manifest.json"), r#"{"schema_version":2,"steps":{}}"#)
+        .expect("written");
+    let page = r#"{"name":"page","start_url":"/"}"#;
+    fs::create_dir(project.file("web")).expect("made");
+    fs::write(project.file("web/manifest.json"), page).expect("written");
+    fs::write(project.file("manifest.json"), r#"{"schema_version":2,"steps":{}}"#)
+        .expect("written");
+    std::os::unix::fs::symlink(outside.path(), project.file("link")).expect("linked");
+    let absolute = outside.path().display().to_string();
+    for folder in [".", "..", "web/..", "web", "link", &absolute] {
+        let changed = text.replace("build_dir = \"build\"", &format!("build_dir = \"{folder}\""));
+        fs::write(&file, changed).expect("written");
+        project.run(["clean"]).failure(3, &["left alone", "build_dir"]);
+    }
+    assert!(project.file("model.onnx").exists() && project.file("web/manifest.json").exists());
+    assert!(outside.path().join("manifest.json").exists());
+}
+
+#[test]
+fn clean_leaves_a_cache_folder_of_somebody_elses_alone() {
+    let sandbox = Sandbox::of("credit");
+    let clean = |cache: &std::path::Path| {
+        let output = support::zkvouch()
+            .args(["clean", "--cache"])
+            .env("ZKVOUCH_CACHE_DIR", cache)
+            .current_dir(sandbox.path())
+            .output();
+        support::Outcome(output.expect("zkvouch runs"))
+    };
+    let home = tempfile::tempdir().expect("a folder");
+    fs::write(home.path().join("thesis.tex"), "years").expect("written");
+    fs::create_dir(home.path().join("npm")).expect("made");
+    clean(home.path()).failure(3, &["left alone"]);
+    assert!(home.path().join("thesis.tex").exists() && home.path().join("npm").exists());
+    // A new one is zkvouch's own.
+    let own = home.path().join("cache");
+    let doctor = support::zkvouch().arg("doctor").env("ZKVOUCH_CACHE_DIR", &own).output();
+    doctor.expect("zkvouch runs");
+    assert!(own.join("CACHEDIR.TAG").is_file());
+    fs::create_dir_all(own.join("srs")).expect("made");
+    clean(&own).success();
+    assert!(!own.exists() && home.path().join("thesis.tex").exists());
+    // Even that keeps what somebody put into it.
+    fs::create_dir_all(own.join("srs")).expect("made");
+    fs::write(own.join("CACHEDIR.TAG"), "Signature: 8a477f597d28d172789f06886806bc55\n")
+        .expect("written");
+    fs::write(own.join("letter"), "mine").expect("written");
+    clean(&own).failure(3, &["left alone"]);
+    assert!(own.join("letter").exists());
+}

@@ -1,11 +1,10 @@
 //! `zkvouch clean`
 
-use super::{Context, exit::Coded};
-use crate::{files, project::graph, toolchain};
+use super::Context;
+use crate::toolchain;
 use clap::Args;
 use eyre::Result;
 use serde_json::json;
-use std::{fs, io};
 
 /// zkvouch clean
 #[derive(Args, Debug)]
@@ -16,37 +15,23 @@ pub(super) struct Clean {
 }
 
 impl Clean {
-    pub(super) fn run(self, context: &Context) -> Result<()> {
-        let mut folders = Vec::new();
+    pub(super) async fn run(self, context: &Context) -> Result<()> {
+        let (mut removed, mut kept) = (Vec::new(), Vec::new());
         if let Some(project) = context.maybe_project()? {
-            let folder = project.artifacts().folder;
-            // A mistyped build_dir must not cost anybody a folder that no build has made.
-            if folder.exists() && !folder.join(graph::MANIFEST_FILE).exists() {
-                return Err(Coded::bad_input(format!(
-                    "{} holds no {}, so no build made it; remove it by hand",
-                    folder.display(),
-                    graph::MANIFEST_FILE
-                ))
-                .into());
-            }
-            folders.push(folder);
+            let cleaned = project.clean(&context.ui.observer()).await?;
+            removed.extend(cleaned.removed);
+            kept.extend(cleaned.kept);
         } else if !self.cache {
             context.project()?;
         }
         if self.cache {
-            folders.push(toolchain::cache_dir()?);
+            removed.extend(toolchain::clean_cache(&toolchain::cache_dir()?)?);
         }
-        for folder in &folders {
-            match fs::remove_dir_all(folder) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                result => result.map_err(files::Error::at("remove", folder))?,
-            }
+        for path in &kept {
+            context.ui.warn(format_args!("{} is left: no build made it", path.display()));
         }
-        let text = folders
-            .iter()
-            .map(|folder| format!("removed {}", folder.display()))
-            .collect::<Vec<_>>()
-            .join("\n");
-        context.ui.result(text, &json!({ "removed": folders }))
+        let lines: Vec<_> =
+            removed.iter().map(|folder| format!("removed {}", folder.display())).collect();
+        context.ui.result(lines.join("\n"), &json!({ "removed": removed, "kept": kept }))
     }
 }

@@ -78,7 +78,7 @@ impl Code {
             chain::node::anvil::Error => |_| Some(Self::Tool);
             verifier::guard::Error => |_| Some(Self::Tool);
             verifier::solc::Error => |_| Some(Self::Tool);
-            toolchain::Error => |_| Some(Self::Tool);
+            toolchain::Error => toolchain_code;
             evm::Error => |_| Some(Self::Failure);
         }
         None
@@ -92,6 +92,7 @@ fn project_code(error: &project::Error) -> Option<Code> {
         | project::Error::Manifest { .. }
         | project::Error::NotBuilt(_)
         | project::Error::OutOfDate { .. }
+        | project::Error::NotOurs { .. }
         | project::Error::OtherSetup { .. }
         | project::Error::NotMeasured
         | project::Error::Schema(_)
@@ -103,7 +104,7 @@ fn project_code(error: &project::Error) -> Option<Code> {
         project::Error::Verifier(inner) => Some(verifier_code(inner)),
         project::Error::Chain(inner) => Some(chain_code(inner)),
         project::Error::Tune(inner) => tune_code(inner),
-        project::Error::Toolchain(_) => Some(Code::Tool),
+        project::Error::Toolchain(inner) => toolchain_code(inner),
         project::Error::File(inner) => file_code(inner),
     }
 }
@@ -181,6 +182,14 @@ fn srs_code(error: &srs::Error) -> Code {
         | srs::Error::Url { .. } => Code::BadInput,
         srs::Error::File(inner) => file_code(inner).unwrap_or(Code::Failure),
         _ => Code::Tool,
+    }
+}
+
+fn toolchain_code(error: &toolchain::Error) -> Option<Code> {
+    match error {
+        toolchain::Error::NotOurs(_) => Some(Code::BadInput),
+        toolchain::Error::File(inner) => file_code(inner),
+        _ => Some(Code::Tool),
     }
 }
 

@@ -224,7 +224,7 @@ async fn run(command: Command, context: Context) -> Result<()> {
         Command::Tune(command) => command.run(&context).await,
         Command::Accuracy(command) => command.run(&context).await,
         Command::Bench(command) => command.run(&context).await,
-        Command::Clean(command) => command.run(&context),
+        Command::Clean(command) => command.run(&context).await,
         Command::GenSettings(command) => command.run(&context).await,
         Command::Calibrate(command) => command.run(&context).await,
         Command::Compile(command) => command.run(&context).await,

@@ -34,6 +34,14 @@ pub enum Error {
     /// An artefact that a build makes is not there.
     #[error("{} is not there; run `zkvouch build` to make it", .0.display())]
     NotBuilt(PathBuf),
+    /// A folder that no build made is not removed.
+    #[error("{} is left alone: {why}; remove it by hand, or correct build_dir in zkvouch.toml", folder.display())]
+    NotOurs {
+        /// The folder.
+        folder: PathBuf,
+        /// What speaks against it.
+        why: &'static str,
+    },
     /// Something is no longer what the build was made from, or what it made.
     #[error("{change}; what is built no longer stands for it, so run `zkvouch build` first")]
     OutOfDate {

@@ -22,7 +22,7 @@ pub const MANIFEST_VERSION: u32 = 2;
 /// The manifest's name in the build folder.
 pub const MANIFEST_FILE: &str = "manifest.json";
 
-const LOCK_FILE: &str = ".lock";
+pub(super) const LOCK_FILE: &str = ".lock";
 
 /// A step of the build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -450,8 +450,21 @@ impl Graph {
     }
 }
 
+/// Whether a build made the folder: its manifest is one of ours, or a build was interrupted before it
+/// wrote one, and only its lock is there.
+pub(super) fn is_build_folder(folder: &Path) -> bool {
+    let read = |text: Vec<u8>| {
+        let manifest: Value = serde_json::from_slice(&text).ok()?;
+        Some(manifest["schema_version"].is_u64() && manifest["steps"].is_object())
+    };
+    match files::read(&folder.join(MANIFEST_FILE)) {
+        Ok(text) => read(text).unwrap_or_default(),
+        Err(_) => folder.join(LOCK_FILE).is_file(),
+    }
+}
+
 /// Holds the build folder for a build.
-async fn lock(folder: &Path, observer: &Observer) -> Result<File> {
+pub(super) async fn lock(folder: &Path, observer: &Observer) -> Result<File> {
     let path = folder.join(LOCK_FILE);
     let file = File::create(&path).map_err(files::Error::at("write", &path))?;
     wait_for(&path, &file, File::try_lock, observer).await?;

@@ -15,6 +15,7 @@ pub mod steps;
 
 mod build;
 mod built;
+mod clean;
 mod error;
 mod event;
 mod plan;
@@ -23,6 +24,7 @@ mod requests;
 
 pub use build::BuildOptions;
 pub use built::Built;
+pub use clean::Cleaned;
 pub use error::{Error, Result};
 pub use event::{Event, Observer};
 pub use report::{BatchReport, BuildReport, Comparison};
