@@ -432,11 +432,13 @@ async fn created_before(
     let init_code_hash = keccak256(&request.contract.init_code);
     for entry in known.contracts.iter().filter(|entry| entry.init_code_hash == init_code_hash) {
         let code = sender.rpc().code(entry.address).await?;
-        if keccak256(&code) == entry.runtime_code_hash {
+        // By what was built: the file may say anything.
+        let built = request.contract.runtime_code.as_ref().map(keccak256);
+        if Some(keccak256(&code)) == built {
             return Ok(Some(Deployed {
                 name: entry.name.clone(),
                 address: Some(entry.address),
-                runtime_code_hash: Some(entry.runtime_code_hash),
+                runtime_code_hash: built,
                 init_code_hash,
                 outcome: Outcome::AlreadyDone,
             }));

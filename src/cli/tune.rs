@@ -70,7 +70,7 @@ pub(super) struct TuneOptions {
     /// Make no real proofs: neither of the choice nor to decide between circuits that are close.
     #[arg(long)]
     pub(super) no_proof: bool,
-    /// What proofs cost on this machine, from `bench calibrate`. By default the file that it wrote, if
+    /// What proofs cost on this machine, from `bench machine`. By default the file that it wrote, if
     /// it did.
     #[arg(long, value_name = "FILE")]
     pub(super) cost_model: Option<PathBuf>,

@@ -295,7 +295,8 @@ impl Config {
         Self::parse(&text).map_err(|message| Error::Config { path: path.to_owned(), message })
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    /// As [`read`](Self::read), from the text.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let config: Self = toml::from_str(text).map_err(|error| error.to_string())?;
         if config.model.data.is_empty() {
             return Err("model.data is empty; name at least one input file".into());

@@ -33,7 +33,7 @@ pub enum Error {
     #[error(transparent)]
     Trial(#[from] trial::Error),
     /// The file is no cost model.
-    #[error("{} is not a cost model: {message}; make it again with `zkvouch bench calibrate`", path.display())]
+    #[error("{} is not a cost model: {message}; make it again with `zkvouch bench machine`", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -41,7 +41,7 @@ pub enum Error {
         message: String,
     },
     /// The file is of another engine, machine or version of the cost model.
-    #[error("{} is {what}; make it again with `zkvouch bench calibrate`", path.display())]
+    #[error("{} is {what}; make it again with `zkvouch bench machine`", path.display())]
     Stale {
         /// The file.
         path: PathBuf,
@@ -323,7 +323,7 @@ mod tests {
         };
         let other = refusal(&good, "24.0.0");
         assert!(other.contains("for ezkl 23.0.5, but this is 24.0.0"), "{other}");
-        assert!(other.contains("bench calibrate"), "{other}");
+        assert!(other.contains("bench machine"), "{other}");
         let cpus = Calibration { available_cpus: available_cpus() + 1, ..good.clone() };
         assert!(refusal(&cpus, "23.0.5").contains("CPUs"));
         let old = Calibration { generation: GENERATION + 1, ..good.clone() };

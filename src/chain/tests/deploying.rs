@@ -341,6 +341,18 @@ async fn a_plain_creation_is_not_repeated() {
     let again = deploy_verifier(&sender, &request, Mode::Broadcast).await.expect("a no-op");
     assert!(matches!(again.outcome, Outcome::AlreadyDone));
     assert_eq!(again.address, first.address);
+    // A file that says that other code is the verifier's is not believed.
+    let other = deploy_contract(&sender, &counter(), Method::Create, Mode::Broadcast).await;
+    let other = other.expect("deployed");
+    Deployments::update(folder.path(), 31337, move |file| {
+        file.contracts[0].address = other.address.expect("there");
+        file.contracts[0].runtime_code_hash = other.runtime_code_hash.expect("known");
+    })
+    .await
+    .expect("written");
+    let third = deploy_verifier(&sender, &request, Mode::Broadcast).await.expect("deployed");
+    assert!(matches!(third.outcome, Outcome::Mined(_)), "{third:?}");
+    assert_ne!(third.address, other.address);
 }
 
 #[tokio::test]

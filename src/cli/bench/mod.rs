@@ -1,17 +1,17 @@
 //! `zkvouch bench`
 
-mod calibrate;
 mod circuit;
 mod fuzz;
 mod gas;
+mod machine;
 mod tune;
 
 use super::Context;
-use calibrate::BenchCalibrate;
 use clap::{Args, Subcommand};
 use eyre::Result;
 use fuzz::BenchFuzz;
 use gas::BenchGas;
+use machine::BenchMachine;
 use tune::BenchTune;
 
 /// zkvouch bench
@@ -30,7 +30,7 @@ enum What {
     /// Let ezkl's verifier and the lean one decide mutated proofs: they must agree on each.
     Fuzz(BenchFuzz),
     /// Measure what proofs cost on this machine, for what `tune` and `build` expect of circuits.
-    Calibrate(BenchCalibrate),
+    Machine(BenchMachine),
 }
 
 impl Bench {
@@ -38,7 +38,7 @@ impl Bench {
         match self.what {
             What::Gas(bench) => bench.run(context).await,
             What::Fuzz(bench) => bench.run(context).await,
-            What::Calibrate(bench) => bench.run(context).await,
+            What::Machine(bench) => bench.run(context).await,
             What::Tune(command) => command.run(context).await,
         }
     }

@@ -1,4 +1,4 @@
-//! `zkvouch bench calibrate`
+//! `zkvouch bench machine`
 
 use crate::cli::{Context, tune::duration};
 use crate::{
@@ -10,9 +10,9 @@ use eyre::Result;
 use serde_json::json;
 use std::{path::PathBuf, time::Duration};
 
-/// zkvouch bench calibrate
+/// zkvouch bench machine
 #[derive(Args, Debug)]
-pub(super) struct BenchCalibrate {
+pub(super) struct BenchMachine {
     /// Where to write the cost model. By default where `tune` and `build` look for it, in the cache
     /// folder.
     #[arg(long, value_name = "FILE")]
@@ -22,7 +22,7 @@ pub(super) struct BenchCalibrate {
     budget: Duration,
 }
 
-impl BenchCalibrate {
+impl BenchMachine {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         let path = match self.cost_model {
             Some(path) => path,
