@@ -34,6 +34,7 @@ pub mod accuracy;
 pub mod artifacts;
 pub mod calldata;
 pub mod chain;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod engine;
 pub mod evm;

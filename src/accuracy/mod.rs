@@ -3,22 +3,32 @@
 //! The float model is run by tract ([`FloatModel`]); the circuit's answers are ezkl's witnesses.
 //! [`AccuracyReport`] compares them output by output.
 
+#[cfg(feature = "accuracy")]
 mod answers;
+#[cfg(feature = "accuracy")]
 mod batch;
 pub mod float_model;
 pub(crate) mod forward;
+#[cfg(feature = "accuracy")]
 pub mod html;
 mod npy;
 pub mod observations;
+#[cfg(feature = "accuracy")]
 pub mod plots;
+#[cfg(feature = "accuracy")]
 pub mod png;
+#[cfg(feature = "accuracy")]
 pub mod report;
+#[cfg(feature = "accuracy")]
 mod run;
 pub mod stats;
+#[cfg(feature = "accuracy")]
 mod tables;
 
 pub use float_model::{FloatModel, TensorInfo};
 pub use observations::Observation;
+#[cfg(feature = "accuracy")]
 pub use report::{AccuracyReport, CircuitReport};
+#[cfg(feature = "accuracy")]
 pub use run::{AccuracyRequest, Circuit, Error, Progress, run};
 pub use stats::{ErrorBound, Summary};

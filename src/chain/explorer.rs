@@ -98,7 +98,8 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Who verifies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Explorer {
     /// Etherscan's V2 API, one key for all its explorers.
     Etherscan,
@@ -119,20 +120,24 @@ impl fmt::Display for Explorer {
 }
 
 /// Where to verify: Foundry's flags and variables.
-#[derive(Clone, Debug, Default, clap::Args)]
-#[command(next_help_heading = "Verifier options")]
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(clap::Args))]
+#[cfg_attr(feature = "cli", command(next_help_heading = "Verifier options"))]
 pub struct ExplorerOptions {
     /// Verify the sources on an explorer after deploying
-    #[arg(long)]
+    #[cfg_attr(feature = "cli", arg(long))]
     pub verify: bool,
     /// The explorer; etherscan if there is a key, else sourcify
-    #[arg(long, value_name = "VERIFIER")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "VERIFIER"))]
     pub verifier: Option<Explorer>,
     /// The explorer's API, where it is not the common one
-    #[arg(long, env = "VERIFIER_URL", value_name = "VERIFIER_URL")]
+    #[cfg_attr(feature = "cli", arg(long, env = "VERIFIER_URL", value_name = "VERIFIER_URL"))]
     pub verifier_url: Option<String>,
     /// The explorer's key
-    #[arg(long, env = "VERIFIER_API_KEY", hide_env_values = true, value_name = "KEY")]
+    #[cfg_attr(
+        feature = "cli",
+        arg(long, env = "VERIFIER_API_KEY", hide_env_values = true, value_name = "KEY")
+    )]
     pub verifier_api_key: Option<Secret>,
 }
 

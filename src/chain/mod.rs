@@ -26,7 +26,6 @@ pub mod deploy;
 pub mod deployments;
 mod error;
 pub mod explorer;
-pub mod flags;
 mod golden;
 pub mod node;
 pub mod policy;

@@ -13,7 +13,6 @@ use crate::{
         solc::{CompilerOptions, SolcRequest},
     },
 };
-use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -73,59 +72,60 @@ pub struct ModelConfig {
 }
 
 /// `[circuit]`: ezkl's run arguments. What is absent has zkvouch's default.
-#[derive(Args, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
-#[command(next_help_heading = "Circuit options")]
+#[cfg_attr(feature = "cli", derive(clap::Args))]
+#[cfg_attr(feature = "cli", command(next_help_heading = "Circuit options"))]
 pub struct CircuitConfig {
     /// Who sees the inputs: public, private, fixed, hashed, hashed/public, hashed/private/OUTPUTS,
     /// polycommit.
-    #[arg(long, value_name = "VISIBILITY")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "VISIBILITY"))]
     pub input_visibility: Option<Visibility>,
     /// Who sees the outputs.
-    #[arg(long, value_name = "VISIBILITY")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "VISIBILITY"))]
     pub output_visibility: Option<Visibility>,
     /// Who sees the parameters. Only fixed, or hashed to the public, binds a proof to the weights.
-    #[arg(long, value_name = "VISIBILITY")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "VISIBILITY"))]
     pub param_visibility: Option<Visibility>,
     /// Values for the model's symbolic axes, such as batch_size=1.
-    #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = parse_variable)]
+    #[cfg_attr(feature = "cli", arg(long = "variable", value_name = "NAME=VALUE", value_parser = parse_variable))]
     #[serde(deserialize_with = "variables_from_table", serialize_with = "variables_to_table")]
     pub variables: Vec<(String, usize)>,
     /// Fractional bits of the inputs.
-    #[arg(long, allow_negative_numbers = true)]
+    #[cfg_attr(feature = "cli", arg(long, allow_negative_numbers = true))]
     pub input_scale: Option<i32>,
     /// Fractional bits of the parameters.
-    #[arg(long, allow_negative_numbers = true)]
+    #[cfg_attr(feature = "cli", arg(long, allow_negative_numbers = true))]
     pub param_scale: Option<i32>,
     /// When a value's scale exceeds the input scale this many times, it is divided down.
-    #[arg(long)]
+    #[cfg_attr(feature = "cli", arg(long))]
     pub scale_rebase_multiplier: Option<u32>,
     /// The circuit has 2^logrows rows.
-    #[arg(long)]
+    #[cfg_attr(feature = "cli", arg(long))]
     pub logrows: Option<u32>,
     /// Columns per block of advice.
-    #[arg(long)]
+    #[cfg_attr(feature = "cli", arg(long))]
     pub num_inner_cols: Option<usize>,
     /// The base in which values are decomposed for range checks.
-    #[arg(long)]
+    #[cfg_attr(feature = "cli", arg(long))]
     pub decomp_base: Option<u64>,
     /// The digits of a decomposed value; its range is base^legs.
-    #[arg(long)]
+    #[cfg_attr(feature = "cli", arg(long))]
     pub decomp_legs: Option<u32>,
     /// The integers that lookup tables cover, as MIN..MAX.
-    #[arg(long, value_name = "MIN..MAX", value_parser = parse_range, allow_hyphen_values = true)]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "MIN..MAX", value_parser = parse_range, allow_hyphen_values = true))]
     pub lookup_range: Option<(i128, i128)>,
     /// Round constants to zero where the rebase scale makes fractions of them.
-    #[arg(long)]
+    #[cfg_attr(feature = "cli", arg(long))]
     pub rebase_frac_zero_constants: Option<bool>,
     /// Bounded logarithm lookups.
-    #[arg(long)]
+    #[cfg_attr(feature = "cli", arg(long))]
     pub bounded_log_lookup: Option<bool>,
     /// What is added to a denominator that may be zero.
-    #[arg(long)]
+    #[cfg_attr(feature = "cli", arg(long))]
     pub epsilon: Option<f64>,
     /// Multiply matrices in full instead of by Freivalds' check.
-    #[arg(long)]
+    #[cfg_attr(feature = "cli", arg(long))]
     pub disable_freivalds: Option<bool>,
 }
 
@@ -168,35 +168,36 @@ impl CircuitConfig {
 }
 
 /// `[calibration]`
-#[derive(Args, Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
-#[command(next_help_heading = "Calibration options")]
+#[cfg_attr(feature = "cli", derive(clap::Args))]
+#[cfg_attr(feature = "cli", command(next_help_heading = "Calibration options"))]
 pub struct CalibrationConfig {
     /// What to fit the circuit for.
-    #[arg(long, value_enum, default_value_t = Target::Resources)]
+    #[cfg_attr(feature = "cli", arg(long, value_enum, default_value_t = Target::Resources))]
     pub target: Target,
     /// How much wider than the data's range lookup tables are.
-    #[arg(long, value_name = "FACTOR", default_value_t = 2.0)]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FACTOR", default_value_t = 2.0))]
     pub lookup_safety_margin: f64,
     /// Input scales to try.
-    #[arg(long, value_delimiter = ',', value_name = "SCALES")]
+    #[cfg_attr(feature = "cli", arg(long, value_delimiter = ',', value_name = "SCALES"))]
     pub scales: Option<Vec<u32>>,
     /// Rebase multipliers to try.
-    #[arg(long, value_delimiter = ',', value_name = "MULTIPLIERS")]
+    #[cfg_attr(feature = "cli", arg(long, value_delimiter = ',', value_name = "MULTIPLIERS"))]
     pub scale_rebase_multipliers: Option<Vec<u32>>,
     /// The largest circuit to consider, as log2 of its rows.
-    #[arg(long)]
+    #[cfg_attr(feature = "cli", arg(long))]
     pub max_logrows: Option<u32>,
     /// With `target = "tune"`: what to minimise.
-    #[arg(skip)]
+    #[cfg_attr(feature = "cli", arg(skip))]
     pub objective: Objective,
     /// With `target = "tune"`: the largest error, as text such as `0.01` or `mean:0.5%`; that of
     /// ezkl's own calibration if absent.
-    #[arg(skip)]
+    #[cfg_attr(feature = "cli", arg(skip))]
     #[serde(deserialize_with = "some_from_text", serialize_with = "some_to_text")]
     pub max_error: Option<ErrorBound>,
     /// With `target = "tune"`: the longest that the search may take, in seconds.
-    #[arg(skip = TUNE_SECONDS)]
+    #[cfg_attr(feature = "cli", arg(skip = TUNE_SECONDS))]
     pub budget_secs: u64,
 }
 
@@ -219,7 +220,8 @@ impl Default for CalibrationConfig {
 }
 
 /// What calibration aims at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Target {
     /// The cheapest circuit that is accurate enough, by zkvouch's own search.
@@ -445,6 +447,7 @@ fn shape_lines(circuit: &CircuitConfig, args: &RunArgs) -> String {
     lines.join("\n")
 }
 
+#[cfg(feature = "cli")]
 fn parse_variable(text: &str) -> Result<(String, usize), String> {
     let (name, value) = text
         .split_once('=')
@@ -453,6 +456,7 @@ fn parse_variable(text: &str) -> Result<(String, usize), String> {
     Ok((name.trim().to_owned(), value))
 }
 
+#[cfg(feature = "cli")]
 fn parse_range(text: &str) -> Result<(i128, i128), String> {
     let (low, high) = text.split_once("..").ok_or("expected MIN..MAX, such as -32768..32768")?;
     let parse =

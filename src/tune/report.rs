@@ -144,6 +144,7 @@ pub struct ProofCheck {
 
 impl TuneReport {
     /// The front as a table for a terminal; the choice is marked `*`, ezkl's calibration comes last.
+    #[cfg(feature = "accuracy")]
     pub fn table(&self) -> String {
         let mut table = comfy_table::Table::new();
         table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);

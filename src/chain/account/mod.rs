@@ -157,41 +157,51 @@ impl fmt::Debug for Secret {
 
 /// Which account signs: Foundry's flags and environment variables. Where several are given the
 /// order is private key, prompt, hardware, key service, keystore file, keystore account.
-#[derive(Clone, Debug, Default, clap::Args)]
-#[command(next_help_heading = "Wallet options")]
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(clap::Args))]
+#[cfg_attr(feature = "cli", command(next_help_heading = "Wallet options"))]
 pub struct SignerOptions {
     /// The sender; enough for a dry run, and checked against the signer otherwise
-    #[arg(long, env = "ETH_FROM", value_name = "ADDRESS")]
+    #[cfg_attr(feature = "cli", arg(long, env = "ETH_FROM", value_name = "ADDRESS"))]
     pub from: Option<Address>,
     /// Ask for the private key on the terminal
-    #[arg(long, short, conflicts_with_all = ["private_key", "ledger", "aws"])]
+    #[cfg_attr(feature = "cli", arg(long, short, conflicts_with_all = ["private_key", "ledger", "aws"]))]
     pub interactive: bool,
     /// Use this private key (shell histories keep it: prefer --account)
-    #[arg(long, value_name = "RAW_PRIVATE_KEY", conflicts_with_all = ["ledger", "aws"])]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "RAW_PRIVATE_KEY", conflicts_with_all = ["ledger", "aws"]))]
     pub private_key: Option<Secret>,
     /// Use the keystore of this name in ~/.foundry/keystores
-    #[arg(long, env = "ETH_KEYSTORE_ACCOUNT", value_name = "ACCOUNT_NAME")]
+    #[cfg_attr(
+        feature = "cli",
+        arg(long, env = "ETH_KEYSTORE_ACCOUNT", value_name = "ACCOUNT_NAME")
+    )]
     pub account: Option<String>,
     /// Use the keystore in this file, or in this folder if it holds one only
-    #[arg(long, env = "ETH_KEYSTORE", value_name = "PATH", conflicts_with = "account")]
+    #[cfg_attr(
+        feature = "cli",
+        arg(long, env = "ETH_KEYSTORE", value_name = "PATH", conflicts_with = "account")
+    )]
     pub keystore: Option<PathBuf>,
     /// The keystore's password (prefer --password-file)
-    #[arg(long, value_name = "PASSWORD", conflicts_with = "password_file")]
+    #[cfg_attr(
+        feature = "cli",
+        arg(long, value_name = "PASSWORD", conflicts_with = "password_file")
+    )]
     pub password: Option<Secret>,
     /// The file that holds the keystore's password
-    #[arg(long, env = "ETH_PASSWORD", value_name = "PASSWORD_FILE")]
+    #[cfg_attr(feature = "cli", arg(long, env = "ETH_PASSWORD", value_name = "PASSWORD_FILE"))]
     pub password_file: Option<PathBuf>,
     /// Use a Ledger
-    #[arg(long, short, conflicts_with = "aws")]
+    #[cfg_attr(feature = "cli", arg(long, short, conflicts_with = "aws"))]
     pub ledger: bool,
     /// The derivation path on the Ledger
-    #[arg(long, value_name = "PATH", requires = "ledger")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "PATH", requires = "ledger"))]
     pub mnemonic_derivation_path: Option<String>,
     /// The index of the account on the Ledger
-    #[arg(long, value_name = "INDEX", default_value_t = 0)]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "INDEX", default_value_t = 0))]
     pub mnemonic_index: u32,
     /// Use the key AWS_KMS_KEY_ID of AWS Key Management Service
-    #[arg(long)]
+    #[cfg_attr(feature = "cli", arg(long))]
     pub aws: bool,
 }
 
@@ -199,6 +209,7 @@ pub struct SignerOptions {
 pub type Prompt<'a> = &'a (dyn Fn(&str) -> io::Result<Secret> + Send + Sync);
 
 /// Asks on the terminal without echo.
+#[cfg(feature = "cli")]
 pub fn terminal_prompt(what: &str) -> io::Result<Secret> {
     rpassword::prompt_password(format!("Enter {what}: ")).map(Secret::new)
 }

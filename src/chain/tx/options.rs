@@ -1,46 +1,51 @@
 //! How transactions are sent: Foundry's flags and environment variables.
 
+#[cfg(feature = "cli")]
 use super::fees;
 
 /// EIP-7825: the most gas that one transaction may have, since Osaka.
 pub const MAX_TRANSACTION_GAS: u64 = 1 << 24;
 
 /// How transactions are sent: Foundry's flags and environment variables.
-#[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Transaction options")]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "cli", derive(clap::Args))]
+#[cfg_attr(feature = "cli", command(next_help_heading = "Transaction options"))]
 pub struct TxOptions {
     /// Gas limit of each transaction, instead of the estimate
-    #[arg(long, env = "ETH_GAS_LIMIT", value_name = "GAS_LIMIT")]
+    #[cfg_attr(feature = "cli", arg(long, env = "ETH_GAS_LIMIT", value_name = "GAS_LIMIT"))]
     pub gas_limit: Option<u64>,
     /// Percentage of the estimate to use as gas limit
-    #[arg(long, short = 'g', default_value_t = 130, value_name = "PERCENT",
-          value_parser = clap::value_parser!(u64).range(100..=1000))]
+    #[cfg_attr(feature = "cli", arg(long, short = 'g', default_value_t = 130, value_name = "PERCENT",
+          value_parser = clap::value_parser!(u64).range(100..=1000)))]
     pub gas_estimate_multiplier: u64,
     /// Max fee per gas, or the price of legacy transactions: wei, or with a unit as in 10gwei
-    #[arg(long, env = "ETH_GAS_PRICE", value_name = "PRICE", value_parser = fees::parse_price)]
+    #[cfg_attr(feature = "cli", arg(long, env = "ETH_GAS_PRICE", value_name = "PRICE", value_parser = fees::parse_price))]
     pub gas_price: Option<u128>,
     /// Max priority fee per gas: wei, or with a unit as in 1gwei
-    #[arg(long, env = "ETH_PRIORITY_GAS_PRICE", value_name = "PRICE",
-          value_parser = fees::parse_price, conflicts_with = "legacy")]
+    #[cfg_attr(feature = "cli", arg(long, env = "ETH_PRIORITY_GAS_PRICE", value_name = "PRICE",
+          value_parser = fees::parse_price, conflicts_with = "legacy"))]
     pub priority_gas_price: Option<u128>,
     /// The most that a transaction may cost, value and fees together: wei, or as in 0.01ether
-    #[arg(long, value_name = "COST", value_parser = fees::parse_price)]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "COST", value_parser = fees::parse_price))]
     pub max_cost: Option<u128>,
     /// Nonce of the first transaction
-    #[arg(long, value_name = "NONCE")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "NONCE"))]
     pub nonce: Option<u64>,
     /// Send legacy transactions instead of EIP-1559 ones
-    #[arg(long)]
+    #[cfg_attr(feature = "cli", arg(long))]
     pub legacy: bool,
     /// Blocks, its own included, after which a transaction counts as done
-    #[arg(long, default_value_t = 1, value_name = "CONFIRMATIONS",
-          value_parser = clap::value_parser!(u64).range(1..=1000))]
+    #[cfg_attr(feature = "cli", arg(long, default_value_t = 1, value_name = "CONFIRMATIONS",
+          value_parser = clap::value_parser!(u64).range(1..=1000)))]
     pub confirmations: u64,
     /// Seconds to wait for a transaction
-    #[arg(long, env = "ETH_TIMEOUT", default_value_t = 300, value_name = "SECONDS")]
+    #[cfg_attr(
+        feature = "cli",
+        arg(long, env = "ETH_TIMEOUT", default_value_t = 300, value_name = "SECONDS")
+    )]
     pub timeout: u64,
     /// Seconds after which a waiting transaction is replaced by one with a higher fee
-    #[arg(long, default_value_t = 45, value_name = "SECONDS")]
+    #[cfg_attr(feature = "cli", arg(long, default_value_t = 45, value_name = "SECONDS"))]
     pub bump_after: u64,
 }
 

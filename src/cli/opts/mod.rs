@@ -1,12 +1,13 @@
 //! The flags that the commands share which talk to a chain.
 
+mod rpc;
+
 use super::Context;
 use crate::{
     chain::{
         ChainClass, Mode,
         account::{Account, SignerOptions, terminal_prompt},
         contracts,
-        flags::{BroadcastFlags, RpcFlags},
         node::rpc::Rpc,
         tx::{Sender, TxOptions, journal::Journal},
     },
@@ -15,6 +16,7 @@ use crate::{
 use alloy::primitives::Address;
 use clap::Args;
 use eyre::Result;
+use rpc::{BroadcastFlags, RpcFlags};
 use std::path::Path;
 
 /// Who simulates where no account is named. Not the zero address, which can own nothing.

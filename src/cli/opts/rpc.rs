@@ -1,6 +1,6 @@
 //! Foundry's flags for choosing a node and for sending.
 
-use super::{
+use crate::chain::{
     Mode, Result,
     node::{
         endpoint::{Endpoint, LOCAL_URL},
@@ -12,19 +12,19 @@ use std::{path::Path, time::Duration};
 /// Which node to talk to.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Rpc options")]
-pub struct RpcFlags {
+pub(super) struct RpcFlags {
     /// The node: a URL, or a name from zkvouch.toml's `[networks]` or foundry.toml's
     /// `[rpc_endpoints]`
     #[arg(long, short, env = "ETH_RPC_URL", hide_env_values = true, value_name = "URL")]
-    pub rpc_url: Option<String>,
+    pub(super) rpc_url: Option<String>,
     /// The chain, by id or name, that the node must serve
     #[arg(long, alias = "chain-id", env = "CHAIN", value_name = "CHAIN",
           value_parser = parse_chain)]
-    pub chain: Option<u64>,
+    pub(super) chain: Option<u64>,
     /// Seconds to wait for an answer
     #[arg(long, env = "ETH_RPC_TIMEOUT", default_value_t = 45, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=3600))]
-    pub rpc_timeout: u64,
+    pub(super) rpc_timeout: u64,
 }
 
 impl Default for RpcFlags {
@@ -37,7 +37,7 @@ impl RpcFlags {
     /// Connects to the flag's node, else to a local Anvil, and checks the chain id against the
     /// flag's, else against that of the network. `networks` knows networks by name, before the
     /// foundry.toml of `folder` does: a URL, or a name there, and perhaps the chain id.
-    pub async fn connect<'n>(
+    pub(super) async fn connect<'n>(
         &self,
         folder: &Path,
         networks: impl FnOnce(&str) -> Option<(&'n str, Option<u64>)>,
@@ -56,18 +56,18 @@ impl RpcFlags {
 /// Whether to send.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Broadcast options")]
-pub struct BroadcastFlags {
+pub(super) struct BroadcastFlags {
     /// Send the transactions; without it they are only simulated
     #[arg(long)]
-    pub broadcast: bool,
+    pub(super) broadcast: bool,
     /// Go on with the transactions of the last run, sending what it had not sent
     #[arg(long)]
-    pub resume: bool,
+    pub(super) resume: bool,
 }
 
 impl BroadcastFlags {
     /// `--resume` sends too, as in Foundry.
-    pub fn mode(self) -> Mode {
+    pub(super) fn mode(self) -> Mode {
         if self.broadcast || self.resume { Mode::Broadcast } else { Mode::DryRun }
     }
 }
@@ -93,7 +93,7 @@ const CHAINS: [(&str, u64); 16] = [
 ];
 
 /// A chain id, or the name of a well-known chain.
-pub fn parse_chain(text: &str) -> Result<u64, String> {
+pub(super) fn parse_chain(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let named = CHAINS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
     if let Some((_, id)) = named {
