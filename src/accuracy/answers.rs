@@ -3,12 +3,23 @@
 use super::{
     Observation,
     batch::Batch,
+    error::Error,
     forward::{Forward, forward_all},
     report::{CircuitReport, CircuitRun, FloatRun, LookupUse},
-    run::{Circuit, Error},
 };
 use crate::{artifacts::settings::Settings, engine::EnginePool, files};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// A compiled circuit and its settings.
+#[derive(Clone, Debug)]
+pub struct Circuit {
+    /// What to call it in the report.
+    pub label: String,
+    /// The compiled circuit.
+    pub compiled: PathBuf,
+    /// Its settings.json.
+    pub settings: PathBuf,
+}
 
 /// Of this many observations one is run by itself, too, beside those with the largest errors.
 const SPOT_CHECK: usize = 64;

@@ -7,6 +7,8 @@
 mod answers;
 #[cfg(feature = "accuracy")]
 mod batch;
+#[cfg(feature = "accuracy")]
+mod error;
 pub mod float_model;
 pub(crate) mod forward;
 #[cfg(feature = "accuracy")]
@@ -25,10 +27,14 @@ pub mod stats;
 #[cfg(feature = "accuracy")]
 mod tables;
 
+#[cfg(feature = "accuracy")]
+pub use answers::Circuit;
+#[cfg(feature = "accuracy")]
+pub use error::Error;
 pub use float_model::{FloatModel, TensorInfo};
 pub use observations::Observation;
 #[cfg(feature = "accuracy")]
 pub use report::{AccuracyReport, CircuitReport};
 #[cfg(feature = "accuracy")]
-pub use run::{AccuracyRequest, Circuit, Error, Progress, run};
+pub use run::{AccuracyRequest, Progress, run};
 pub use stats::{ErrorBound, Summary};

@@ -2,70 +2,16 @@
 
 use super::{
     FloatModel, Observation,
-    answers::Run,
-    float_model, html, observations, png,
+    answers::{Circuit, Run},
+    error::Error,
+    html, observations, png,
     report::{AccuracyReport, FloatRun},
 };
 use crate::{
     artifacts::{self, settings::Settings},
-    engine::{self, EnginePool},
-    files,
+    engine::EnginePool,
 };
 use std::{path::PathBuf, sync::Arc, time::Instant};
-
-/// The comparison could not be made.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The float model.
-    #[error(transparent)]
-    Model(#[from] float_model::Error),
-    /// The observations.
-    #[error(transparent)]
-    Observations(#[from] observations::Error),
-    /// A settings file.
-    #[error(transparent)]
-    Artifact(#[from] artifacts::Error),
-    /// ezkl.
-    #[error(transparent)]
-    Engine(#[from] engine::Error),
-    /// A file.
-    #[error(transparent)]
-    File(#[from] files::Error),
-    /// An observation that the float model can't take.
-    #[error("observation {observation}: {source}")]
-    Observation {
-        /// Which, from 0.
-        observation: usize,
-        /// What the float model said.
-        #[source]
-        source: float_model::Error,
-    },
-    /// The circuit is of another model.
-    #[error(
-        "{} has outputs of {found:?} elements but the model has {expected:?}; it was made from \
-         another model or with other variables", settings.display()
-    )]
-    OtherModel {
-        /// The settings file.
-        settings: PathBuf,
-        /// The float model's.
-        expected: Vec<usize>,
-        /// The circuit's.
-        found: Vec<usize>,
-    },
-}
-
-/// A compiled circuit and its settings.
-#[derive(Clone, Debug)]
-pub struct Circuit {
-    /// What to call it in the report.
-    pub label: String,
-    /// The compiled circuit.
-    pub compiled: PathBuf,
-    /// Its settings.json.
-    pub settings: PathBuf,
-}
 
 /// What to compare.
 #[derive(Clone, Debug)]

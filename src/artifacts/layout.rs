@@ -5,15 +5,29 @@
 //! hash for each input tensor and each output tensor, and one for all parameters together.
 //! Committed (`polycommit`), fixed and private tensors have no instances.
 
-use super::{
-    run_args::Visibility,
-    settings::{InputType, Settings},
-};
+use super::run_args::Visibility;
 use crate::{
     field::{Error as FieldError, Felt, Scale},
     model::schema::{Tensor, TensorKind},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+/// The type that a tensor had in the ONNX model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum InputType {
+    /// Booleans: 0 or 1, scale 0.
+    Bool,
+    /// 16-bit floats.
+    F16,
+    /// 32-bit floats.
+    F32,
+    /// 64-bit floats.
+    F64,
+    /// Integers: scale 0.
+    Int,
+    /// A dimension: an integer.
+    TDim,
+}
 
 /// Instances that belong together: one tensor, or one hash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -64,37 +78,12 @@ pub struct InstanceLayout {
 }
 
 impl InstanceLayout {
-    pub(super) fn of(settings: &Settings) -> Self {
-        let args = &settings.run_args;
-        let mut layout = Self::default();
-        let mut shapes = settings.model_instance_shapes.iter();
-        for tensor in 0..args.input_visibility.hashes(settings.model_input_scales.len()) {
-            layout.push_hash(TensorKind::ProcessedInput, tensor_of(&args.input_visibility, tensor));
-        }
-        for _ in 0..args.param_visibility.hashes(1) {
-            layout.push_hash(TensorKind::ProcessedParam, 0);
-        }
-        if args.input_visibility == Visibility::Public {
-            let (scales, types) = (&settings.model_input_scales, &settings.input_types);
-            layout.push_tensors(TensorKind::Input, &mut shapes, scales, types.as_deref());
-        }
-        if args.output_visibility == Visibility::Public {
-            let (scales, types) = (&settings.model_output_scales, &settings.output_types);
-            layout.push_tensors(TensorKind::Output, &mut shapes, scales, types.as_deref());
-        }
-        for tensor in 0..args.output_visibility.hashes(settings.model_output_scales.len()) {
-            layout
-                .push_hash(TensorKind::ProcessedOutput, tensor_of(&args.output_visibility, tensor));
-        }
-        layout
-    }
-
-    fn push_hash(&mut self, kind: TensorKind, tensor: usize) {
+    pub(super) fn push_hash(&mut self, kind: TensorKind, tensor: usize) {
         let (scale, input_type) = (None, None);
         self.push(InstanceGroup { kind, tensor, shape: vec![1], scale, input_type, offset: 0 });
     }
 
-    fn push_tensors<'a>(
+    pub(super) fn push_tensors<'a>(
         &mut self,
         kind: TensorKind,
         shapes: &mut impl Iterator<Item = &'a Vec<usize>>,
@@ -164,7 +153,7 @@ impl InstanceLayout {
 }
 
 /// The tensor that the `n`th hash of a group belongs to.
-fn tensor_of(visibility: &Visibility, n: usize) -> usize {
+pub(super) fn tensor_of(visibility: &Visibility, n: usize) -> usize {
     match visibility {
         Visibility::Hashed { hash_is_public: false, outlets } => {
             outlets.get(n).copied().unwrap_or(n)

@@ -2,38 +2,23 @@
 
 use super::{
     Error, Kind, Result, invalid,
-    layout::InstanceLayout,
+    layout::{InstanceLayout, tensor_of},
     run_args::{CheckMode, RunArgs, Visibility},
 };
-use crate::{field::Scale, files};
+use crate::{field::Scale, files, model::schema::TensorKind};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
+pub use super::layout::InputType;
+
 const KIND: Kind = Kind {
     what: "an ezkl settings file",
     remedy: "make it again with `zkvouch gen-settings`",
     limit: 64 << 20,
 };
-
-/// The type that a tensor had in the ONNX model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum InputType {
-    /// Booleans: 0 or 1, scale 0.
-    Bool,
-    /// 16-bit floats.
-    F16,
-    /// 32-bit floats.
-    F32,
-    /// 64-bit floats.
-    F64,
-    /// Integers: scale 0.
-    Int,
-    /// A dimension: an integer.
-    TDim,
-}
 
 /// The einsum operations of a circuit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,7 +123,7 @@ impl Settings {
 
     /// What a proof's instances are, in their order.
     pub fn instance_layout(&self) -> InstanceLayout {
-        InstanceLayout::of(self)
+        layout_of(self)
     }
 
     /// The shape of each input tensor, where the settings tell: only for public inputs.
@@ -206,6 +191,31 @@ impl Settings {
         );
         Err(invalid(path, "version", message))
     }
+}
+
+/// Which instance of a proof is what; see [`super::layout`] for the order.
+fn layout_of(settings: &Settings) -> InstanceLayout {
+    let args = &settings.run_args;
+    let mut layout = InstanceLayout::default();
+    let mut shapes = settings.model_instance_shapes.iter();
+    for tensor in 0..args.input_visibility.hashes(settings.model_input_scales.len()) {
+        layout.push_hash(TensorKind::ProcessedInput, tensor_of(&args.input_visibility, tensor));
+    }
+    for _ in 0..args.param_visibility.hashes(1) {
+        layout.push_hash(TensorKind::ProcessedParam, 0);
+    }
+    if args.input_visibility == Visibility::Public {
+        let (scales, types) = (&settings.model_input_scales, &settings.input_types);
+        layout.push_tensors(TensorKind::Input, &mut shapes, scales, types.as_deref());
+    }
+    if args.output_visibility == Visibility::Public {
+        let (scales, types) = (&settings.model_output_scales, &settings.output_types);
+        layout.push_tensors(TensorKind::Output, &mut shapes, scales, types.as_deref());
+    }
+    for tensor in 0..args.output_visibility.hashes(settings.model_output_scales.len()) {
+        layout.push_hash(TensorKind::ProcessedOutput, tensor_of(&args.output_visibility, tensor));
+    }
+    layout
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use super::{
     Error, TuneRequest,
+    candidate::{Candidate, Errors},
     cost::Shape,
     lab::Lab,
-    report::{Candidate, Errors},
     sample::Sample,
 };
 use crate::{

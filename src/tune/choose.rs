@@ -2,9 +2,10 @@
 
 use super::{
     Error, Objective, Progress, TuneRequest,
+    candidate::{Candidate, Errors},
     cost::Shape,
     lab::Lab,
-    report::{Candidate, Errors, Headroom, ProofCheck, ProofTrial},
+    report::{Headroom, ProofCheck, ProofTrial},
     sample::{self, Sample},
     search::Limits,
     trial::{self, Times, Trial},

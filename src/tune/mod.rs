@@ -12,6 +12,7 @@
 
 pub(crate) mod baseline;
 pub mod calibration;
+mod candidate;
 mod choose;
 pub mod cost;
 mod lab;
@@ -24,10 +25,11 @@ mod store;
 pub mod trial;
 
 pub use calibration::Calibration;
+pub use candidate::{Candidate, Errors};
 pub use choose::Prove;
 pub use cost::{Cost, CostModel, Shape};
 pub use objective::{Objective, pareto_front};
-pub use report::{Candidate, Errors, Headroom, ProofCheck, ProofTrial, TuneReport};
+pub use report::{Headroom, ProofCheck, ProofTrial, TuneReport};
 pub use trial::Trial;
 
 use crate::{

@@ -1,6 +1,6 @@
 //! What to minimise, and which candidates nothing else beats.
 
-use super::{cost::Cost, report::Candidate};
+use super::{candidate::Candidate, cost::Cost};
 use serde::{Deserialize, Serialize};
 use std::{cmp::Ordering, fmt, str::FromStr};
 

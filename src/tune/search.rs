@@ -3,9 +3,9 @@
 
 use super::{
     Error, Progress,
+    candidate::{Candidate, Errors},
     cost::{CostModel, Shape},
     lab::{Lab, WIDE_BASE},
-    report::{Candidate, Errors},
     sample::{Sample, scaled},
 };
 use crate::{
