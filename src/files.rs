@@ -1,5 +1,10 @@
 //! Files that are either whole or absent: atomic writes and content hashes.
 
+mod temporary;
+
+pub use temporary::{Pending, Scratch, sweep};
+pub(crate) use temporary::is_temporary;
+
 use alloy::primitives::B256;
 use sha2::{Digest, Sha256};
 use std::{
@@ -50,75 +55,47 @@ pub fn create_dir_all(path: &Path) -> Result<()> {
 /// Writes `bytes` to a temporary file beside `path` and renames it, so that a killed process leaves
 /// the old file or the new one and never half of either. Missing parent folders are created.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut pending = Pending::new(path)?;
-    pending.file.write_all(bytes).map_err(Error::at("write", path))?;
+    write_with(Pending::new(path)?, bytes)
+}
+
+/// As [`write_atomic`], for a program.
+pub fn write_executable(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_with(Pending::executable(path)?, bytes)
+}
+
+/// As [`write_atomic`], for the owner's eyes alone: what holds inputs that a proof keeps secret.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_with(Pending::private(path)?, bytes)
+}
+
+fn write_with(mut pending: Pending, bytes: &[u8]) -> Result<()> {
+    let result = pending.file().write_all(bytes);
+    result.map_err(Error::at("write", pending.destination()))?;
     pending.commit()
 }
 
-/// A temporary file beside its destination; removed on drop unless [`Pending::commit`] was called.
-#[derive(Debug)]
-pub struct Pending {
-    file: tempfile::NamedTempFile,
-    destination: PathBuf,
+/// As [`write_atomic`], with the content's hash before it: see [`read_checked`].
+pub fn write_checked(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_atomic(path, &[format!("{:x}\n", sha256(bytes)).as_bytes(), bytes].concat())
 }
 
-impl Pending {
-    /// Opens a temporary file in the folder of `destination`, which is created where missing.
-    pub fn new(destination: &Path) -> Result<Self> {
-        let folder = parent(destination);
-        create_dir_all(folder)?;
-        let file = tempfile::Builder::new()
-            .prefix(TEMPORARY)
-            .tempfile_in(folder)
-            .map_err(Error::at("write", destination))?;
-        Ok(Self { file, destination: destination.to_owned() })
-    }
-
-    /// Where to write; another process may do so too.
-    pub fn path(&self) -> &Path {
-        self.file.path()
-    }
-
-    /// The open temporary file.
-    pub fn file(&mut self) -> &mut File {
-        self.file.as_file_mut()
-    }
-
-    /// Flushes to disk and renames to the destination.
-    pub fn commit(self) -> Result<()> {
-        let destination = self.destination;
-        // Reopened by path: a worker process may have replaced the file rather than written into it.
-        File::open(self.file.path())
-            .and_then(|file| file.sync_all())
-            .map_err(Error::at("write", &destination))?;
-        let temporary = self.file.into_temp_path();
-        set_default_mode(&temporary);
-        temporary.persist(&destination).map_err(|error| Error {
-            action: "write",
-            path: destination,
-            source: error.error,
-        })
-    }
+/// What [`write_checked`] wrote; `None` where nothing is, or something else.
+pub fn read_checked(path: &Path) -> Option<Vec<u8>> {
+    let bytes = fs::read(path).ok()?;
+    let at = bytes.iter().position(|byte| *byte == b'\n')?;
+    let (hash, content) = (&bytes[..at], &bytes[at + 1..]);
+    (hash == format!("{:x}", sha256(content)).as_bytes()).then(|| content.to_vec())
 }
 
-/// The beginning of the names of temporary files and folders.
-pub const TEMPORARY: &str = ".zkvouch-";
-
-/// Whether it is a temporary file or folder of a run, killed perhaps.
-pub fn is_temporary(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(TEMPORARY))
+/// Whether nobody like us can write there, whatever the reason.
+pub fn is_read_only(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
-/// Temporary files are private; an artefact has the mode that an ordinary new file has.
-fn set_default_mode(path: &Path) {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // A failure leaves the file private, which loses nothing.
-        let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o644));
-    }
-    #[cfg(not(unix))]
-    let _ = path;
+/// Whether the disk, the quota or the largest file allowed is used up.
+pub fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 fn parent(path: &Path) -> &Path {

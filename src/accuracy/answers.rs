@@ -47,7 +47,7 @@ impl Run<'_> {
     /// else one by one; `done` hears how many there are.
     pub(super) async fn answers(&self, mut done: impl FnMut(usize)) -> Result<Answers, Error> {
         let folder =
-            tempfile::tempdir().map_err(files::Error::at("create", "a temporary folder"))?;
+            files::Scratch::new()?;
         let (pool, settings) = (self.pool, self.settings);
         let batch = Batch::new(pool, self.model, settings, self.all.len(), folder.path()).await?;
         let Some(batch) = batch else { return self.one_by_one(done).await };

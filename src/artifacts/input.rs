@@ -257,7 +257,7 @@ impl InputData {
 
     /// Writes the input as ezkl reads it.
     pub fn write(&self, path: &Path) -> Result<()> {
-        Ok(files::write_atomic(path, self.to_json().to_string().as_bytes())?)
+        Ok(files::write_private(path, self.to_json().to_string().as_bytes())?)
     }
 
     /// The numbers of each tensor, scalars read at the scales given.

@@ -48,7 +48,7 @@ impl Accuracy {
         let _built = places.built(context, &[&self.model, &self.settings]).await?;
         let model = places.model(&self.model);
         let pool = pool(context, places.project())?;
-        let scratch = tempfile::tempdir()?;
+        let scratch = files::Scratch::new()?;
         let settings = places.settings(&self.settings);
         let mut circuits = vec![(label(&settings, "circuit"), settings)];
         if let Some(against) = &self.against {

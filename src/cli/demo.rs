@@ -13,6 +13,7 @@ use crate::{
         node::anvil::{AnvilNode, AnvilOptions},
         tx::TxOptions,
     },
+    files,
     project::{BuildOptions, Built, Project},
 };
 use clap::Args;
@@ -52,7 +53,7 @@ impl Demo {
         let options = TxOptions::default();
         // A chain that ends with this process leaves no record in the project: its files would
         // name addresses at which there is nothing.
-        let records = tempfile::tempdir()?;
+        let records = files::Scratch::new()?;
         let sender = opts::sender(
             node.rpc().clone(),
             account,

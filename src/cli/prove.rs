@@ -67,7 +67,7 @@ impl Prove {
         let engine = places.engine(context)?;
         let spinner = context.ui.spinner("prove");
         let scratch =
-            tempfile::tempdir().map_err(files::Error::at("write", std::env::temp_dir()))?;
+            files::Scratch::new()?;
         let witness = match (&self.witness, &self.input) {
             (Some(witness), _) => witness.clone(),
             (None, input) => {

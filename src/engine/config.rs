@@ -46,7 +46,8 @@ pub struct EngineConfig {
     /// engine's other operations do not count. `None`: no bound.
     pub deadline: Option<Duration>,
     /// How long a busy worker may use no CPU time at all, on Linux. ezkl blocks itself for good in
-    /// some cases (see [`Error::Stalled`]). `None`: no bound.
+    /// some cases (see [`Error::Stalled`]). Three times as long it may be stopped by a signal. `None`: no
+    /// bound.
     pub stall: Option<Duration>,
     /// The threads that ezkl computes with. By default one for each CPU.
     pub threads: Option<usize>,

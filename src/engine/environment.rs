@@ -8,18 +8,22 @@
 //! <cache>/engine/ezkl-<version>-<system>-<machine>-<lock hash>/
 //!   environment.json    which wheel, and which interpreter fetched it
 //!   site/               the wheel's content
-//!   home/               the worker's HOME: nothing of the user's is read or written
+//!   seal.json           what all that was when it was made, with which it is compared at each start
 //! ```
 //!
-//! made under a lock and put in place by one rename.
+//! made under a lock and put in place by one rename. What each worker needs besides, its script and a
+//! HOME, is its own: see [`equip`].
 
 use super::{
     config::EngineConfig,
     release::{Platform, Release, Wheel},
 };
 use crate::{
-    files, toolchain,
-    toolchain::{find_on_path, lock},
+    files::{self, Scratch},
+    toolchain::{
+        self, find_on_path, lock_cache,
+        seal::{self, State},
+    },
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -35,7 +39,7 @@ const SOLC_STUB: &str = include_str!("solc-stub.sh");
 /// Where ezkl looks for the compiler, under HOME.
 const SOLC_PATH: &str = ".svm/0.8.20/solc-0.8.20";
 /// Changes when environments of the same lock must be made anew.
-const LAYOUT: &str = "1";
+const LAYOUT: &str = "2";
 const PROBE_TIME: Duration = Duration::from_secs(60);
 const FETCH_TIME: Duration = Duration::from_secs(1800);
 
@@ -145,14 +149,46 @@ pub enum EnvironmentError {
         /// The hash found, or the tool's report on it.
         found: String,
     },
-    /// The wheel was installed but does not load.
-    #[error("ezkl in {} does not load: {message}; delete that folder and try again",
-        folder.display())]
+    /// The wheel was installed as it is published but does not load.
+    #[error(
+        "ezkl in {} is as it was published but does not load with {}: {message}; set ZKVOUCH_PYTHON to \
+         another Python, or use another machine",
+        folder.display(), python.display()
+    )]
     Broken {
         /// The environment's folder.
         folder: PathBuf,
+        /// The interpreter.
+        python: PathBuf,
         /// What Python said.
         message: String,
+    },
+    /// There was no memory left to load it.
+    #[error(
+        "the machine ran out of memory while it loaded ezkl, or somebody ended that process ({message}); \
+         free memory and try again"
+    )]
+    Memory {
+        /// What Python said, or the signal that ended it.
+        message: String,
+    },
+    /// It took too long to load.
+    #[error(
+        "ezkl was not loaded within {} s; the machine or its disk is overloaded, so try again later",
+        limit.as_secs()
+    )]
+    Slow {
+        /// The time allowed.
+        limit: Duration,
+    },
+    /// The installed files are not what was installed, and could not be fetched again.
+    #[error("{} is not what was fetched, so it was not used; fetching it again failed: {source}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Why there is no other.
+        #[source]
+        source: Box<Self>,
     },
     /// A file of the environment could not be read or written.
     #[error(transparent)]
@@ -208,16 +244,11 @@ pub struct Environment {
     pub python: PathBuf,
     /// The folder of this environment.
     pub folder: PathBuf,
-    pub(super) worker: PathBuf,
 }
 
 impl Environment {
     pub(super) fn site(&self) -> PathBuf {
         self.folder.join("site")
-    }
-
-    pub(super) fn home(&self) -> PathBuf {
-        self.folder.join("home")
     }
 
     /// Finds the environment for that configuration, or makes it; `report` hears about each step
@@ -234,35 +265,62 @@ impl Environment {
         let name = folder_name(release);
         let folder = parent.join(&name);
         let candidates = candidates(config, release)?;
-        let python = match recorded(&folder, &candidates) {
+        let is_whole = check(&folder).await == State::Whole;
+        let python = match recorded(&folder, &candidates).filter(|_| is_whole) {
             Some(python) => python,
             None => {
                 let (requested, python) = probe_all(&candidates, release).await?;
-                let _lock = lock(parent.join(format!("{name}.lock"))).await?;
-                if !folder.join("environment.json").is_file() {
-                    install(config, release, &parent, &folder, &requested, &python, report).await?;
+                let _lock = lock_cache(parent.join(format!("{name}.lock"))).await?;
+                let state = check(&folder).await;
+                if let State::Damaged(path) = &state {
+                    tracing::warn!(path = %path.display(), "not what was installed");
+                    report(format!("ezkl {} in the cache is damaged", release.version));
+                }
+                if state != State::Whole {
+                    let made =
+                        install(config, release, &parent, &folder, &requested, &python, report);
+                    made.await.map_err(|error| match state {
+                        State::Damaged(path) => {
+                            EnvironmentError::Damaged { path, source: Box::new(error) }
+                        }
+                        _ => error,
+                    })?;
                 }
                 python.executable
             }
         };
-        let worker = folder.join(format!("worker-{}.py", short_hash(WORKER.as_bytes())));
-        if !worker.is_file() {
-            files::write_atomic(&worker, WORKER.as_bytes())?;
-        }
-        Ok(Self { version: release.version, python, folder, worker })
+        Ok(Self { version: release.version, python, folder })
     }
 }
 
-fn folder_name(release: &Release) -> String {
-    let content = format!("{LAYOUT}\n{}{SOLC_STUB}", release.lock());
-    let (system, machine) = (std::env::consts::OS, std::env::consts::ARCH);
-    format!("ezkl-{}-{system}-{machine}-{}", release.version, short_hash(content.as_bytes()))
+async fn check(folder: &Path) -> State {
+    let folder = folder.to_owned();
+    tokio::task::spawn_blocking(move || seal::check(&folder))
+        .await
+        .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
-fn short_hash(bytes: &[u8]) -> String {
-    let mut text = format!("{:x}", files::sha256(bytes));
-    text.truncate(12);
-    text
+/// Puts into a worker's own folder what it needs besides ezkl: the script that it runs, and a HOME in
+/// which nothing is the user's.
+pub(super) fn equip(folder: &Path) -> files::Result<Equipment> {
+    let (script, home) = (folder.join("worker.py"), folder.join("home"));
+    files::write_atomic(&script, WORKER.as_bytes())?;
+    files::write_executable(&home.join(SOLC_PATH), SOLC_STUB.as_bytes())?;
+    files::write_atomic(&home.join(".svm/.global-version"), b"0.8.20")?;
+    Ok(Equipment { script, home })
+}
+
+/// See [`equip`].
+pub(super) struct Equipment {
+    pub(super) script: PathBuf,
+    pub(super) home: PathBuf,
+}
+
+fn folder_name(release: &Release) -> String {
+    let content = format!("{LAYOUT}\n{}", release.lock());
+    let (system, machine) = (std::env::consts::OS, std::env::consts::ARCH);
+    let hash = format!("{:x}", files::sha256(content.as_bytes()));
+    format!("ezkl-{}-{system}-{machine}-{}", release.version, &hash[..12])
 }
 
 /// The interpreters to try, in order.
@@ -352,7 +410,11 @@ async fn run(command: &mut Command, time: Duration) -> Result<String, String> {
     let stderr = String::from_utf8_lossy(&output.stderr);
     let lines: Vec<_> = stderr.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let end = lines[lines.len().saturating_sub(6)..].join(" | ");
-    Err(if end.is_empty() { output.status.to_string() } else { end })
+    // An exit code says nothing that Python has not said; a signal does.
+    Err(match output.status.code() {
+        Some(_) if !end.is_empty() => end,
+        _ => format!("{} {end}", output.status).trim_end().to_owned(),
+    })
 }
 
 async fn install(
@@ -369,15 +431,9 @@ async fn install(
         platform: python.platform.clone(),
         available: release.platforms(),
     })?;
-    files::create_dir_all(parent)?;
-    let scratch = tempfile::Builder::new()
-        .prefix(".install-")
-        .tempdir_in(parent)
-        .map_err(files::Error::at("write", parent))?;
+    let scratch = Scratch::within(parent)?;
     let made = scratch.path().join("environment");
     let site = made.join("site");
-    let home = made.join("home");
-    files::create_dir_all(&home)?;
     let fetched = match &config.wheels {
         Some(wheels) => Some(local_wheel(wheels, wheel)?),
         None => {
@@ -386,7 +442,7 @@ async fn install(
         }
     };
     if let Some(file) = fetched {
-        check(&file, wheel)?;
+        check_wheel(&file, wheel)?;
         report(format!("unpacking ezkl {}", release.version));
         run(
             command(&python.executable)
@@ -396,12 +452,11 @@ async fn install(
             FETCH_TIME,
         )
         .await
-        .map_err(|message| EnvironmentError::Broken { folder: folder.to_owned(), message })?;
+        .map_err(|message| unusable(folder, &python.executable, message))?;
     }
-    write_stub(&home)?;
-    load(&python.executable, &site, &home)
+    load(&python.executable, &site, scratch.path())
         .await
-        .map_err(|message| EnvironmentError::Broken { folder: folder.to_owned(), message })?;
+        .map_err(|message| unusable(folder, &python.executable, message))?;
     let record = Record {
         version: release.version.to_owned(),
         wheel: wheel.file.to_owned(),
@@ -412,8 +467,8 @@ async fn install(
     };
     let record = serde_json::to_vec_pretty(&record).unwrap_or_default();
     files::write_atomic(&made.join("environment.json"), &record)?;
+    seal::seal(&made)?;
     if folder.exists() {
-        // Without its record: somebody removed parts of it.
         std::fs::remove_dir_all(folder).map_err(files::Error::at("replace", folder))?;
     }
     std::fs::rename(&made, folder).map_err(files::Error::at("write", folder))?;
@@ -490,7 +545,7 @@ async fn fetch(
     Ok(None)
 }
 
-fn check(file: &Path, wheel: &Wheel) -> Result<()> {
+fn check_wheel(file: &Path, wheel: &Wheel) -> Result<()> {
     let found = format!("{:x}", files::sha256_file(file)?);
     if found == wheel.sha256 {
         return Ok(());
@@ -499,17 +554,19 @@ fn check(file: &Path, wheel: &Wheel) -> Result<()> {
     Err(EnvironmentError::Integrity { wheel: file, expected, found })
 }
 
-fn write_stub(home: &Path) -> Result<()> {
-    let path = home.join(SOLC_PATH);
-    files::write_atomic(&path, SOLC_STUB.as_bytes())?;
-    files::write_atomic(&home.join(".svm/.global-version"), b"0.8.20")?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
-            .map_err(files::Error::at("write", path))?;
+/// Why ezkl does not load, from what Python said or how it ended.
+pub(super) fn unusable(folder: &Path, python: &Path, message: String) -> EnvironmentError {
+    const NO_MEMORY: [&str; 5] = [
+        "MemoryError",
+        "annot allocate memory",
+        "failed to map segment",
+        "memory allocation of",
+        "signal: 9",
+    ];
+    if NO_MEMORY.iter().any(|words| message.contains(words)) {
+        return EnvironmentError::Memory { message };
     }
-    Ok(())
+    EnvironmentError::Broken { folder: folder.to_owned(), python: python.to_owned(), message }
 }
 
 /// Imports ezkl once, so that a wheel which does not fit the machine is never put in place.

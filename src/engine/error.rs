@@ -83,6 +83,17 @@ pub enum Error {
         /// How long it had used no CPU time.
         idle: Duration,
     },
+    /// Somebody stopped the worker and nobody let it go on.
+    #[error(
+        "ezkl's process was stopped (SIGSTOP) in {operation} for {time:?} and nothing let it go on, so it \
+         was ended; run the command again"
+    )]
+    Stopped {
+        /// What was tried.
+        operation: &'static str,
+        /// How long it was stopped.
+        time: Duration,
+    },
     /// What the worker said is not the protocol.
     #[error("ezkl's worker process answered {operation} with something unexpected: {message}")]
     Protocol {
@@ -121,7 +132,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// Whether the same request may succeed when repeated as it is.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Killed { .. } | Self::Died { .. } | Self::Protocol { .. })
+        matches!(
+            self,
+            Self::Killed { .. } | Self::Died { .. } | Self::Stopped { .. } | Self::Protocol { .. }
+        )
     }
 }
 

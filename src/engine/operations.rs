@@ -8,6 +8,8 @@ use crate::files::{self, Pending};
 use serde_json::{Map, Value, json};
 use std::{
     fmt,
+    fs::File,
+    io::Write as _,
     path::{Path, PathBuf},
 };
 
@@ -127,8 +129,7 @@ impl Engine {
         let output = Output::new(settings)?;
         let arguments =
             json!({"model": input(model)?, "settings": output.path()?, "args": run_args});
-        self.request("gen_settings", arguments).await?;
-        output.commit().await
+        self.make("gen_settings", arguments, [output]).await.map(drop)
     }
 
     /// Chooses scales, lookup ranges and the number of rows by running the model on sample data.
@@ -146,8 +147,7 @@ impl Engine {
             "scale_rebase_multipliers": request.scale_rebase_multipliers,
             "max_logrows": request.max_logrows,
         });
-        let result = self.request("calibrate", arguments).await?;
-        output.commit().await?;
+        let (result, _) = self.make("calibrate", arguments, [output]).await?;
         let text = result.as_str().unwrap_or_default().trim().to_owned();
         Ok(CalibrationReport { text })
     }
@@ -163,16 +163,15 @@ impl Engine {
         let arguments = json!({
             "model": input(model)?, "settings": input(settings)?, "compiled": output.path()?,
         });
-        self.request("compile_circuit", arguments).await?;
-        output.commit().await
+        self.make("compile_circuit", arguments, [output]).await.map(drop)
     }
 
     /// Makes an SRS of which this process knew the secret: for tests only, since whoever knows it
     /// can prove anything.
     pub async fn gen_unsafe_srs(&self, logrows: u32, srs: &Path) -> Result<()> {
         let output = Output::new(srs)?;
-        self.request("gen_srs", json!({"srs": output.path()?, "logrows": logrows})).await?;
-        output.commit().await
+        let arguments = json!({"srs": output.path()?, "logrows": logrows});
+        self.make("gen_srs", arguments, [output]).await.map(drop)
     }
 
     /// Makes the verifying key and the proving key. ezkl does not check the SRS.
@@ -185,7 +184,8 @@ impl Engine {
         witness: Option<&Path>,
         compress_selectors: bool,
     ) -> Result<()> {
-        let (vk, pk) = (Output::new(vk)?, Output::new(pk)?);
+        // A key of a circuit with fixed inputs holds them, and so lets guesses at them be tried.
+        let (vk, pk) = (Output::private(vk)?, Output::private(pk)?);
         let arguments = json!({
             "compiled": input(compiled)?,
             "srs": input(srs)?,
@@ -194,9 +194,7 @@ impl Engine {
             "witness": optional(witness)?,
             "compress_selectors": compress_selectors,
         });
-        self.request("setup", arguments).await?;
-        pk.commit().await?;
-        vk.commit().await
+        self.make("setup", arguments, [pk, vk]).await.map(drop)
     }
 
     /// Runs the circuit's arithmetic on an input. `vk` and `srs` are needed where a visibility is
@@ -216,7 +214,7 @@ impl Engine {
             Data::File(path) => (input(path)?, false),
             Data::Json(value) => (value.to_string(), true),
         };
-        let output = Output::new(witness)?;
+        let output = Output::private(witness)?;
         let arguments = json!({
             "data": data,
             "inline": inline,
@@ -225,8 +223,7 @@ impl Engine {
             "vk": optional(vk)?,
             "srs": optional(srs)?,
         });
-        self.request("gen_witness", arguments).await?;
-        output.commit_json().await
+        self.make("gen_witness", arguments, [output]).await.map(drop)
     }
 
     /// Makes many witnesses of one circuit, one after the other; see also
@@ -275,9 +272,7 @@ impl Engine {
             "srs": input(srs)?,
             "proof": output.path()?,
         });
-        let (_, usage) = self.measured("prove", arguments).await?;
-        output.commit().await?;
-        Ok(usage)
+        Ok(self.make("prove", arguments, [output]).await?.1)
     }
 
     /// Whether the proof is valid for its instances; an SRS with k = 1 is enough. Unlike ezkl it
@@ -316,8 +311,7 @@ impl Engine {
             "srs": input(srs)?,
             "solidity": output.path()?,
         });
-        self.request("create_evm_verifier", arguments).await?;
-        output.commit().await
+        self.make("create_evm_verifier", arguments, [output]).await.map(drop)
     }
 
     /// Writes the artefact that ezkl's reusable verifier takes: a u64 count, little endian, and so
@@ -336,8 +330,34 @@ impl Engine {
             "srs": input(srs)?,
             "vka": output.path()?,
         });
-        self.request("create_evm_vka", arguments).await?;
-        output.commit().await
+        self.make("create_evm_vka", arguments, [output]).await.map(drop)
+    }
+
+    /// Asks for an operation that writes files, and puts those into their places.
+    async fn make<const N: usize>(
+        &self,
+        operation: &'static str,
+        arguments: Value,
+        outputs: [Output; N],
+    ) -> Result<(Value, Usage)> {
+        let answer = self.measured(operation, arguments).await;
+        // Flushing a large key to the disk takes long.
+        let commit = tokio::task::spawn_blocking(move || {
+            // Before what ezkl says: of a full disk it either says nothing or speaks in its own words.
+            let outputs: Vec<_> =
+                outputs.into_iter().map(Output::with_room).collect::<files::Result<_>>()?;
+            let answer = answer?;
+            outputs.into_iter().try_for_each(Output::commit)?;
+            Ok(answer)
+        });
+        match commit.await {
+            Ok(result) => result,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(Error::Protocol {
+                operation: "write",
+                message: "the runtime is shutting down".into(),
+            }),
+        }
     }
 }
 
@@ -364,9 +384,15 @@ fn optional(path: Option<&Path>) -> Result<Option<String>> {
 /// A file that an operation makes.
 struct Output(Pending);
 
+const MORE_THAN_A_BUFFER: usize = 1 << 16;
+
 impl Output {
     fn new(destination: &Path) -> Result<Self> {
         Ok(Self(Pending::new(destination)?))
+    }
+
+    fn private(destination: &Path) -> Result<Self> {
+        Ok(Self(Pending::private(destination)?))
     }
 
     fn path(&self) -> Result<String> {
@@ -374,33 +400,29 @@ impl Output {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        use std::io::Write;
         let path = self.0.path().to_owned();
         Ok(self.0.file().write_all(bytes).map_err(files::Error::at("write", path))?)
     }
 
-    /// Like [`commit`](Self::commit), for JSON: ezkl does not notice that the disk took half of it.
-    async fn commit_json(self) -> Result<()> {
-        let path = self.0.path();
-        if serde_json::from_slice::<serde::de::IgnoredAny>(&files::read(path)?).is_err() {
-            let cause = std::io::Error::other(
-                "only half of it was taken; the disk is full, or the file too large",
-            );
-            return Err(files::Error::at("write", path)(cause).into());
+    /// Fails unless there is room for more than ezkl wrote: it loses the last few kilobytes of a file
+    /// without a word where there is none.
+    fn with_room(self) -> files::Result<Self> {
+        let path = self.0.path().to_owned();
+        let try_it = || -> std::io::Result<()> {
+            let mut file = File::options().append(true).open(&path)?;
+            let length = file.metadata()?.len();
+            let written = file.write_all(&[0; MORE_THAN_A_BUFFER]);
+            file.set_len(length).and(written)
+        };
+        match try_it() {
+            Err(error) if files::is_full(&error) => {
+                Err(files::Error::at("write", self.0.destination())(error))
+            }
+            _ => Ok(self),
         }
-        self.commit().await
     }
 
-    /// Flushing a large key to the disk takes long.
-    async fn commit(self) -> Result<()> {
-        let commit = tokio::task::spawn_blocking(move || self.0.commit());
-        match commit.await {
-            Ok(result) => Ok(result?),
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => Err(Error::Protocol {
-                operation: "write",
-                message: "the runtime is shutting down".into(),
-            }),
-        }
+    fn commit(self) -> files::Result<()> {
+        self.0.commit()
     }
 }

@@ -2,21 +2,20 @@
 
 use super::{
     config::EngineConfig,
-    environment::{Environment, EnvironmentError},
+    environment::{Environment, EnvironmentError, equip, unusable},
     error::{Error, Result},
     event::{Event, Listeners, Usage},
     protocol::{self, Done, Failure, Incoming, Kind, Message, Request},
     vitals::{Vitals, is_dying},
 };
-use crate::files;
+use crate::files::{self, Scratch};
 use serde_json::Value;
 use std::{
     collections::VecDeque,
-    fs::{self, File},
-    path::{Path, PathBuf},
+    path::Path,
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader},
@@ -76,19 +75,23 @@ impl Worker {
     /// Starts a worker and waits until ezkl is loaded.
     pub(super) async fn start(environment: &Environment, config: &EngineConfig) -> Result<Self> {
         let folder = config.folder().map_err(EnvironmentError::from)?;
-        let scratch = Scratch::new(&folder.join("run"))?;
+        let scratch = own_folder(&folder.join("run"))?;
+        let equipment = equip(scratch.path())?;
         let mut command = Command::new(&environment.python);
         command
             .args(["-I", "-S", "-B", "-X", "utf8"])
-            .arg(&environment.worker)
+            .arg(&equipment.script)
             .arg(environment.site())
             .arg(scratch.path())
             .arg(config.log.number().to_string())
             .current_dir(scratch.path())
             .env_clear()
             .envs(HANDED_DOWN.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
-            .env("HOME", environment.home())
-            .env("EZKL_REPO_PATH", scratch.tables())
+            .env("HOME", &equipment.home)
+            // ezkl keeps the lookup tables that it makes under a name without content hash, writes them
+            // in place and trusts what it finds, so a table that another process is writing, or was
+            // killed while writing, would become part of a key. Hence no two workers share them.
+            .env("EZKL_REPO_PATH", scratch.path().join("tables"))
             // Reader and writer of a key must agree; this is what ezkl does by default.
             .env("EZKL_KEY_FORMAT", "raw-bytes")
             .stdin(Stdio::piped())
@@ -104,26 +107,44 @@ impl Worker {
         let mut worker = Self::spawn(command, scratch).map_err(|message| {
             EnvironmentError::PythonBroken { path: environment.python.clone(), message }
         })?;
-        let message = match tokio::time::timeout(START_TIME, worker.messages.recv()).await {
-            Ok(Some(Ok(Message::Ready { ezkl, python, pid })))
+        let greeting = tokio::time::timeout(START_TIME, worker.greeting(config.stall)).await;
+        let greeting = greeting.map_err(|_| EnvironmentError::Slow { limit: START_TIME })?;
+        let message = match greeting? {
+            Some(Ok(Message::Ready { ezkl, python, pid }))
                 if ezkl == environment.version && pid == worker.pid =>
             {
                 tracing::debug!(ezkl, python, pid, "worker started");
                 return Ok(worker);
             }
-            Ok(Some(Ok(Message::Ready { ezkl, .. }))) => {
+            Some(Ok(Message::Ready { ezkl, .. })) => {
                 format!("it holds version {ezkl} instead of {}", environment.version)
             }
-            Ok(Some(Ok(Message::Failed { message }))) => message,
-            Ok(Some(Ok(other))) => format!("it greets with {other:?}"),
-            Ok(Some(Err(garbage))) => garbage,
-            Ok(None) => {
+            Some(Ok(Message::Failed { message })) => message,
+            Some(Ok(other)) => format!("it greets with {other:?}"),
+            Some(Err(garbage)) => garbage,
+            None => {
                 let (status, tail) = worker.last_words().await;
                 format!("{} {tail}", status.map(|status| status.to_string()).unwrap_or_default())
             }
-            Err(_) => format!("not ready within {START_TIME:?}"),
         };
-        Err(EnvironmentError::Broken { folder: environment.folder.clone(), message }.into())
+        Err(unusable(&environment.folder, &environment.python, message).into())
+    }
+
+    /// The first message, or nothing when the worker is gone.
+    async fn greeting(&mut self, stall: Option<Duration>) -> Result<Option<Incoming>> {
+        let mut vitals = Vitals::new(self.pid);
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                message = self.messages.recv() => return Ok(message),
+                _ = looks.tick() => {
+                    // Waiting for the disk is no stall, so only a stop counts.
+                    vitals.look(LOOK_EVERY);
+                    vitals.check_stopped("start", stall)?;
+                }
+            }
+        }
     }
 
     fn spawn(mut command: Command, scratch: Scratch) -> Result<Self, String> {
@@ -192,6 +213,7 @@ impl Worker {
                     if call.stall.is_some_and(|stall| idle >= stall) {
                         return Err(Error::Stalled { operation, idle });
                     }
+                    vitals.check_stopped(operation, call.stall)?;
                     continue;
                 }
             };
@@ -340,56 +362,11 @@ impl Tail {
     }
 }
 
-/// A folder of one worker's own, locked as long as it is in use.
-///
-/// ezkl keeps the lookup tables that it makes under a name without content hash, writes them in
-/// place and trusts what it finds, so a table that another process is writing, or was killed while
-/// writing, would become part of a key. Hence no two workers share them.
-#[derive(Debug)]
-struct Scratch {
-    folder: tempfile::TempDir,
-    _lock: File,
-}
-
-const OWNER: &str = "owner.lock";
-
-impl Scratch {
-    fn new(parent: &Path) -> files::Result<Self> {
-        files::create_dir_all(parent)?;
-        Self::sweep(parent);
-        let folder = tempfile::Builder::new()
-            .prefix("worker-")
-            .tempdir_in(parent)
-            .map_err(files::Error::at("write", parent))?;
-        let path = folder.path().join(OWNER);
-        let lock = File::create(&path).map_err(files::Error::at("write", &path))?;
-        lock.lock().map_err(files::Error::at("lock", &path))?;
-        Ok(Self { folder, _lock: lock })
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn tables(&self) -> PathBuf {
-        self.path().join("tables")
-    }
-
-    /// Removes the folders of zkvouch processes that were killed. A new folder is not yet locked.
-    fn sweep(parent: &Path) {
-        const NEW: Duration = Duration::from_secs(60);
-        for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-            let modified = entry.metadata().and_then(|metadata| metadata.modified());
-            let is_old = modified.is_ok_and(|time| {
-                SystemTime::now().duration_since(time).is_ok_and(|age| age > NEW)
-            });
-            let is_free = match File::open(entry.path().join(OWNER)) {
-                Ok(lock) => lock.try_lock().is_ok(),
-                Err(error) => error.kind() == std::io::ErrorKind::NotFound,
-            };
-            if is_old && is_free {
-                let _ = fs::remove_dir_all(entry.path());
-            }
-        }
-    }
+/// A folder of one worker's own: in the cache, which has room, or where that is read-only among the
+/// system's temporary files.
+fn own_folder(parent: &Path) -> files::Result<Scratch> {
+    Scratch::within(parent).or_else(|error| match files::is_read_only(&error.source) {
+        true => Scratch::new(),
+        false => Err(error),
+    })
 }

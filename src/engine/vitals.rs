@@ -1,6 +1,11 @@
 //! What the kernel knows of a running worker. Linux only; elsewhere nothing is known.
 
+use super::error::{Error, Result};
 use std::time::Duration;
+
+/// So many times as long as it may block itself, a worker may be stopped: whoever stopped it may let it
+/// go on.
+const STOPPED_FACTOR: u32 = 3;
 
 /// Watches for a worker that waits for itself: alive, and using no CPU time at all.
 #[derive(Debug)]
@@ -9,6 +14,7 @@ pub(super) struct Vitals {
     pid: u32,
     ticks: Option<u64>,
     idle: Duration,
+    stopped: Duration,
     /// The most resident memory seen, in bytes.
     pub(super) peak_bytes: Option<u64>,
     #[cfg(target_os = "linux")]
@@ -21,6 +27,7 @@ impl Vitals {
             pid,
             ticks: None,
             idle: Duration::ZERO,
+            stopped: Duration::ZERO,
             peak_bytes: None,
             #[cfg(target_os = "linux")]
             out_of_memory_kills: linux::out_of_memory_kills(),
@@ -41,10 +48,27 @@ impl Vitals {
             let idle = still && linux::all_asleep(self.pid);
             self.idle = if idle { self.idle + since } else { Duration::ZERO };
             self.ticks = ticks;
+            let stopped = linux::is_stopped(self.pid);
+            self.stopped = if stopped { self.stopped + since } else { Duration::ZERO };
         }
         #[cfg(not(target_os = "linux"))]
         let _ = (since, self.ticks);
         self.idle
+    }
+
+    /// Fails where the worker is stopped, by SIGSTOP say, and has been for far longer than the `stall`
+    /// that is allowed.
+    pub(super) fn check_stopped(
+        &self,
+        operation: &'static str,
+        stall: Option<Duration>,
+    ) -> Result<()> {
+        match stall {
+            Some(stall) if self.stopped >= STOPPED_FACTOR * stall => {
+                Err(Error::Stopped { operation, time: self.stopped })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether the kernel killed some process for want of memory since [`Vitals::new`].
@@ -91,6 +115,12 @@ mod linux {
             let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
             stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('S'))
         })
+    }
+
+    /// Whether a signal stopped the process. A debugger's hold on it is another state.
+    pub(super) fn is_stopped(pid: u32) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
     }
 
     pub(super) fn peak_bytes(pid: u32) -> Option<u64> {

@@ -220,7 +220,7 @@ impl Built {
         super::check_input(&self.model, input, &self.settings)?;
         // A witness holds the inputs, which may be nobody's business.
         let scratch =
-            tempfile::tempdir().map_err(files::Error::at("write", std::env::temp_dir()))?;
+            files::Scratch::new()?;
         let witness = scratch.path().join("witness.json");
         let files = self.proving_files();
         make_witness(engine, &files, input, &witness).await?;

@@ -364,6 +364,7 @@ impl Graph {
     pub(crate) async fn open(folder: &Path, observer: Observer, force: bool) -> Result<Self> {
         files::create_dir_all(folder)?;
         let lock = lock(folder, &observer).await?;
+        files::sweep(folder);
         let manifest = Mutex::new(Manifest::read(folder)?);
         Ok(Self { folder: folder.to_owned(), manifest, observer, force, lock })
     }

@@ -120,7 +120,7 @@ pub async fn calibrate(
     for input in &inputs {
         input.check_observations(&settings)?;
     }
-    let scratch = scratch()?;
+    let scratch = files::Scratch::new()?;
     let together = scratch.path().join("data.json");
     InputData::concat(&inputs)?.write(&together)?;
     let mut request = CalibrateRequest::new(&together, model, settings_in);
@@ -134,12 +134,6 @@ pub async fn calibrate(
     let report = engine.calibrate(&request).await?;
     Settings::read(settings_out)?;
     Ok(report.text)
-}
-
-/// A folder for files that nobody keeps.
-fn scratch() -> Result<tempfile::TempDir> {
-    let folder = std::env::temp_dir();
-    Ok(tempfile::tempdir().map_err(files::Error::at("write", folder))?)
 }
 
 /// A verifier to make.
@@ -179,7 +173,7 @@ pub struct MadeVerifier {
 /// compiles. The unguarded source is not kept.
 pub async fn make_verifier(engine: &Engine, request: &MakeVerifier<'_>) -> Result<MadeVerifier> {
     VkHeader::read(request.vk)?.check(request.settings)?;
-    let scratch = scratch()?;
+    let scratch = files::Scratch::new()?;
     let raw = scratch.path().join("raw.sol");
     engine.create_evm_verifier(request.vk, request.settings_path, request.srs, &raw).await?;
     let raw = files::read_to_string(&raw)?;

@@ -22,6 +22,7 @@ use alloy::primitives::B256;
 use base64::Engine as _;
 use std::{
     fmt, fs,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -217,13 +218,13 @@ pub async fn obtain_with(
     http: &HttpOptions,
 ) -> Result<Obtained> {
     let folder = cache.join("srs");
-    let _lock = toolchain::lock(folder.join("lock")).await?;
+    let _lock = toolchain::lock_cache(folder.join("lock")).await?;
     match source {
         Source::Ceremony { url } => {
-            let cached = from_ceremony(url.as_deref(), k, cache, http).await?;
+            let (cached, hash) = from_ceremony(url.as_deref(), k, cache, http).await?;
             blocking({
                 let destination = destination.to_owned();
-                move || place(&cached, k, &destination)
+                move || place(&cached, hash, k, &destination)
             })
             .await
         }
@@ -237,23 +238,35 @@ pub async fn obtain_with(
                 let cached = folder.join(format!("unsafe-dev-k{k}.srs"));
                 // One of an older zkvouch has a τ of its own.
                 let usable = |file: &SrsFile| file.k() == k && file.provenance().is_unsafe();
-                if !SrsFile::open(&cached).is_ok_and(|file| usable(&file)) {
-                    dev::generate(k, &cached)?;
-                }
-                place(&cached, k, &destination)
+                let hash = usable_hash(&cached, usable);
+                let hash = match hash {
+                    Some(hash) => hash,
+                    None => {
+                        dev::generate(k, &cached)?;
+                        files::sha256_file(&cached)?
+                    }
+                };
+                place(&cached, hash, k, &destination)
             })
             .await
         }
     }
 }
 
-/// The cached file of a ceremony for this k, fetched or derived where it is not there.
+/// The hash of a cached file that was made here, if it is usable and every point of it right.
+fn usable_hash(cached: &Path, usable: impl Fn(&SrsFile) -> bool) -> Option<B256> {
+    let hash = files::sha256_file(cached).ok()?;
+    let file = SrsFile::open(cached).ok().filter(usable)?;
+    file.verify().is_ok().then_some(hash)
+}
+
+/// The cached file of a ceremony for this k and its hash, fetched or derived where it is not there.
 async fn from_ceremony(
     url: Option<&str>,
     k: u32,
     cache: &Path,
     http: &HttpOptions,
-) -> Result<PathBuf> {
+) -> Result<(PathBuf, B256)> {
     let folder = cache.join("srs");
     if !(1..=26).contains(&k) {
         return Err(Error::NoCeremony { k });
@@ -261,11 +274,11 @@ async fn from_ceremony(
     let mut npm_failure = None;
     if url.is_none() && k <= NPM_MAX_K {
         let path = folder.join(format!("{}-k{k}.srs", ceremony::NPM));
-        if is_published(&path, k).await? {
-            return Ok(path);
+        if let Some(hash) = published(&path, k).await? {
+            return Ok((path, hash));
         }
         match from_npm(k, cache, &path).await {
-            Ok(()) => return Ok(path),
+            Ok(hash) => return Ok((path, hash)),
             Err(error @ Error::File(_)) => return Err(error),
             Err(error) => {
                 tracing::info!(%error, "no ceremony SRS from the npm registry; trying HTTP");
@@ -277,8 +290,8 @@ async fn from_ceremony(
     // Which ceremony an address has cannot be known before it has answered once.
     let key = files::sha256(address.as_str().as_bytes()).to_string();
     let path = folder.join(format!("url-{}-k{k}.srs", &key[2..18]));
-    if is_published(&path, k).await? {
-        return Ok(path);
+    if let Some(hash) = published(&path, k).await? {
+        return Ok((path, hash));
     }
     let part = path.with_extension("part");
     let found = match fetch::download(&address, &part, file_len(k), http).await {
@@ -294,7 +307,7 @@ async fn from_ceremony(
     };
     if published_k(found) == Some(k) {
         fs::rename(&part, &path).map_err(files::Error::at("write", &path))?;
-        return Ok(path);
+        return Ok((path, found));
     }
     fs::remove_file(&part).map_err(files::Error::at("remove", &part))?;
     Err(Error::Hash { url: address.to_string(), k, found })
@@ -305,21 +318,20 @@ fn published_k(hash: B256) -> Option<u32> {
     ceremony::by_sha256(hash).map(|(_, k)| k)
 }
 
-/// Whether the file is there and has a published hash for this k. A file that is something else was
-/// damaged in the cache, and is removed.
-async fn is_published(path: &Path, k: u32) -> Result<bool> {
+/// The hash of the file, if it is there and has a published one for this k. A file that is something
+/// else was damaged in the cache, and the one that is fetched takes its place.
+async fn published(path: &Path, k: u32) -> Result<Option<B256>> {
     if !path.exists() {
-        return Ok(false);
+        return Ok(None);
     }
     let path = path.to_owned();
     blocking(move || {
         let hash = files::sha256_file(&path)?;
         if published_k(hash) == Some(k) {
-            return Ok(true);
+            return Ok(Some(hash));
         }
-        tracing::warn!(path = %path.display(), "damaged in the cache, removed");
-        fs::remove_file(&path).map_err(files::Error::at("remove", &path))?;
-        Ok(false)
+        tracing::warn!(path = %path.display(), "damaged in the cache; getting it again");
+        Ok(None)
     })
     .await
 }
@@ -329,7 +341,7 @@ fn npm_package() -> NpmPackage {
     NpmPackage::new("@axiom-crypto/halo2-js", "0.1.81", NPM_INTEGRITY)
 }
 
-async fn from_npm(k: u32, cache: &Path, destination: &Path) -> Result<()> {
+async fn from_npm(k: u32, cache: &Path, destination: &Path) -> Result<B256> {
     let folder = npm_package().install(cache).await?;
     let destination = destination.to_owned();
     let source_k = k.max(NPM_MIN_K);
@@ -347,13 +359,13 @@ async fn from_npm(k: u32, cache: &Path, destination: &Path) -> Result<()> {
             return Err(Error::invalid(&module, message));
         }
         if source_k == k {
-            return Ok(files::write_atomic(&destination, &bytes)?);
+            files::write_atomic(&destination, &bytes)?;
+            return Ok(hash);
         }
-        let larger = destination.with_extension("larger");
-        files::write_atomic(&larger, &bytes)?;
-        let derived = SrsFile::open(&larger)?.truncate_to(k, &destination);
-        fs::remove_file(&larger).map_err(files::Error::at("remove", &larger))?;
-        derived.map(drop)
+        let mut larger = Pending::new(&destination)?;
+        larger.file().write_all(&bytes).map_err(files::Error::at("write", &destination))?;
+        SrsFile::open(larger.path())?.truncate_to(k, &destination)?;
+        Ok(files::sha256_file(&destination)?)
     })
     .await
 }
@@ -368,32 +380,39 @@ fn from_path(path: &Path, k: u32, folder: &Path, destination: &Path) -> Result<O
             tracing::info!(path = %path.display(), k, "checking every point of the SRS");
             file.verify()?;
         }
-        return place(path, k, destination);
+        return place(path, hash, k, destination);
     }
     // Cutting costs seconds, so what was cut is kept, under the hash of what it was cut from.
     let cached = folder.join(format!("{}-k{k}.srs", &hash.to_string()[2..]));
     let usable = |cut: &SrsFile| cut.k() == k && cut.tau_g2() == file.tau_g2();
-    if !SrsFile::open(&cached).is_ok_and(|cut| usable(&cut) && cut.verify().is_ok()) {
-        tracing::info!(from = file.k(), to = k, "cutting the SRS to the circuit's size");
-        file.truncate_to(k, &cached)?;
-    }
-    place(&cached, k, destination)
+    let cut_hash = match usable_hash(&cached, usable) {
+        Some(hash) => hash,
+        None => {
+            tracing::info!(from = file.k(), to = k, "cutting the SRS to the circuit's size");
+            file.truncate_to(k, &cached)?;
+            files::sha256_file(&cached)?
+        }
+    };
+    place(&cached, cut_hash, k, destination)
 }
 
-/// Copies a checked file to its destination.
-fn place(from: &Path, k: u32, destination: &Path) -> Result<Obtained> {
-    let hash = files::sha256_file(from)?;
+/// Copies a file to its destination, where it must be the one that was checked, by its hash.
+fn place(from: &Path, hash: B256, k: u32, destination: &Path) -> Result<Obtained> {
+    let changed = || Error::invalid(from, "it changed after it was checked".to_owned());
     let there = fs::canonicalize(destination).ok();
     if there.is_none() || there != fs::canonicalize(from).ok() {
-        let pending = Pending::new(destination)?;
-        fs::copy(from, pending.path()).map_err(files::Error::at("write", destination))?;
+        let mut pending = Pending::new(destination)?;
+        let mut source = fs::File::open(from).map_err(files::Error::at("read", from))?;
+        // Not by `fs::copy`, which takes over the mode of what may be private or read-only.
+        io::copy(&mut source, pending.file()).map_err(files::Error::at("write", destination))?;
         if files::sha256_file(pending.path())? != hash {
-            return Err(Error::invalid(from, "it changed while it was copied".to_owned()));
+            return Err(changed());
         }
         pending.commit()?;
+    } else if files::sha256_file(destination)? != hash {
+        return Err(changed());
     }
-    let file = SrsFile::open(destination)?;
-    let provenance = file.provenance();
+    let provenance = SrsFile::open(destination)?.provenance();
     Ok(Obtained { path: destination.to_owned(), k, provenance, sha256: hash })
 }
 

@@ -157,8 +157,7 @@ impl Calibration {
         progress: impl Fn(Step),
     ) -> Result<Self, Error> {
         let started = Instant::now();
-        let folder =
-            tempfile::tempdir().map_err(files::Error::at("create", "a temporary folder"))?;
+        let folder = files::Scratch::new()?;
         let mut measured = Vec::new();
         for (number, circuit) in CIRCUITS.iter().enumerate() {
             // A circuit takes longer than the one before.

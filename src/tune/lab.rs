@@ -8,6 +8,7 @@ use crate::{
     },
     artifacts::{run_args::RunArgs, settings::Settings},
     engine::{self, EnginePool},
+    files::Scratch,
 };
 use std::{
     cell::Cell,
@@ -24,7 +25,7 @@ pub(super) const WIDE_BASE: u64 = 1 << 50;
 pub(super) struct Lab<'a> {
     pub(super) pool: &'a EnginePool,
     pub(super) model: &'a Path,
-    pub(super) folder: tempfile::TempDir,
+    pub(super) folder: Scratch,
     /// When the time is over.
     pub(super) deadline: Instant,
     pub(super) stop: &'a AtomicBool,
@@ -38,9 +39,7 @@ impl<'a> Lab<'a> {
         deadline: Instant,
         stop: &'a AtomicBool,
     ) -> Result<Self, Error> {
-        let folder =
-            tempfile::tempdir().map_err(crate::files::Error::at("create", "a temporary folder"))?;
-        Ok(Self { pool, model, folder, deadline, stop, forwards: Cell::new(0) })
+        Ok(Self { pool, model, folder: Scratch::new()?, deadline, stop, forwards: Cell::new(0) })
     }
 
     /// A file in the lab's folder.

@@ -344,7 +344,7 @@ pub async fn run(
     }
     report.reasons = reasons::reasons(&report, limits.min_scales.is_some());
     chosen.settings.write(&request.settings)?;
-    store::save(request, &key, &report, &chosen.settings)?;
+    store::save(request, &key, &report, &chosen.settings);
     Ok(report)
 }
 

@@ -45,11 +45,11 @@ fn path(request: &TuneRequest, key: &str) -> Option<PathBuf> {
     request.cache.as_ref().map(|folder| folder.join(format!("tune-{key}.json")))
 }
 
-/// The stored result, its settings written where the request wants them. A file that can't be read
-/// counts as absent.
+/// The stored result, its settings written where the request wants them. A file that can't be read, or
+/// is not as it was written, counts as absent.
 pub(super) fn load(request: &TuneRequest, key: &str) -> Result<Option<TuneReport>, Error> {
     let Some(path) = path(request, key) else { return Ok(None) };
-    let Ok(bytes) = files::read(&path) else { return Ok(None) };
+    let Some(bytes) = files::read_checked(&path) else { return Ok(None) };
     let Ok(stored) = serde_json::from_slice::<Stored>(&bytes) else { return Ok(None) };
     let settings = stored.settings.to_string();
     let Ok(settings) = Settings::from_json(settings.as_bytes(), &path) else { return Ok(None) };
@@ -63,8 +63,11 @@ pub(super) fn save(
     key: &str,
     report: &TuneReport,
     settings: &Settings,
-) -> Result<(), Error> {
-    let Some(path) = path(request, key).filter(|_| report.complete) else { return Ok(()) };
+) {
+    let Some(path) = path(request, key).filter(|_| report.complete) else { return };
     let stored = json!({ "report": report, "settings": settings });
-    Ok(files::write_atomic(&path, stored.to_string().as_bytes())?)
+    // It is in the request's own place already; without a copy it is searched for again.
+    if let Err(error) = files::write_checked(&path, stored.to_string().as_bytes()) {
+        tracing::debug!(%error, "the result is not kept");
+    }
 }

@@ -17,7 +17,6 @@ use clap::Args;
 use eyre::{Result, WrapErr, eyre};
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
 
 /// The largest k that a calibration may come to here, where any SRS will do.
 const MAX_LOGROWS: i64 = 20;
@@ -61,7 +60,7 @@ pub(super) struct Circuit {
     pub(super) proof: ProofFile,
     pub(super) engine: Engine,
     pub(super) input: PathBuf,
-    scratch: TempDir,
+    scratch: files::Scratch,
 }
 
 impl CircuitOptions {
@@ -74,7 +73,7 @@ impl CircuitOptions {
         let input = find("input.json").ok_or_else(|| eyre!("no input.json"))?;
         let absolute = |path: &Path| path.canonicalize().map_err(files::Error::at("read", path));
         let (model, input) = (absolute(&model)?, absolute(&input)?);
-        let scratch = tempfile::tempdir()?;
+        let scratch = files::Scratch::new()?;
         let file = scratch.path().join(FILE_NAME);
         files::write_atomic(&file, self.project_file(&model, &input)?.as_bytes())?;
         let project = Project::open(&file)?;

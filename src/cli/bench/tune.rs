@@ -170,7 +170,7 @@ impl BenchTune {
         folder: Folder,
     ) -> Result<Model> {
         let Folder { name, model, data, input } = folder;
-        let scratch = tempfile::tempdir()?;
+        let scratch = files::Scratch::new()?;
         let tuned = scratch.path().join("tuned.json");
         let args = RunArgs::default();
         let costs = self.options.costs(context, engine.version())?;

@@ -40,13 +40,13 @@ impl Store {
 
     /// `None` where there is nothing usable.
     pub(super) fn get(&self, key: &str) -> Option<Kept> {
-        serde_json::from_slice(&files::read(&self.folder.join(key)).ok()?).ok()
+        serde_json::from_slice(&files::read_checked(&self.folder.join(key))?).ok()
     }
 
     /// Without a place to keep it, it is compiled again the next time.
     pub(super) fn put(&self, key: &str, kept: &Kept) {
         let bytes = serde_json::json!(kept).to_string();
-        if let Err(error) = files::write_atomic(&self.folder.join(key), bytes.as_bytes()) {
+        if let Err(error) = files::write_checked(&self.folder.join(key), bytes.as_bytes()) {
             tracing::debug!(%error, "the compiler's answer is not kept");
             return;
         }
@@ -86,7 +86,12 @@ mod tests {
         let kept = Kept::StackTooDeep("by 3".into());
         store.put(&key, &kept);
         assert_eq!(store.get(&key), Some(kept));
-        files::write_atomic(&folder.path().join("kept").join(&key), b"{").expect("written");
+        // One bit of what a contract is compiled to.
+        let path = folder.path().join("kept").join(&key);
+        let mut bytes = files::read(&path).expect("readable");
+        let digit = bytes.iter().rposition(|byte| *byte == b'3').expect("the text's digit");
+        bytes[digit] ^= 1;
+        files::write_atomic(&path, &bytes).expect("written");
         assert_eq!(store.get(&key), None);
     }
 

@@ -1,13 +1,15 @@
 //! The Solidity compiler: which one is used, and running it.
 //!
-//! A version is always exact, since another compiler makes other bytecode. It is looked for in
-//! this order: the program or version that the user names; svm's folder (`~/.svm`, which Foundry
-//! fills too); `solc` on PATH, if it is that version; the npm package `solc`, the same compiler in
-//! WebAssembly run by Node; and, with the cargo feature `svm`, a download.
+//! A version is always exact, since another compiler makes other bytecode. It is looked for in this
+//! order: the program that the user names; the npm package `solc`, the compiler in WebAssembly run by
+//! Node, whose hash is pinned here for every version; and where that can't be had what merely states the
+//! version: svm's folder (`~/.svm`, which Foundry fills too), `solc` on PATH, and, with the cargo
+//! feature `svm`, a download. A version newer than the hashes here is never taken from npm.
 
 mod compile;
 mod kept;
 mod npm;
+mod pinned;
 
 pub use compile::{CompiledContract, Compiler, CompilerOptions, Language, SourceSet};
 pub use npm::shim;
@@ -64,8 +66,8 @@ pub enum Error {
     },
     /// Found nowhere.
     #[error(
-        "solc {version} was not found: {tried}; install it (`svm install {version}` or \
-         Node.js with npm), or name a program with --solc"
+        "solc {version} was not found: {tried}; install Node.js with npm, or the compiler (`svm install \
+         {version}`), or name a program: --solc PATH, or solc = \"PATH\" under [verifier] in zkvouch.toml"
     )]
     NotFound {
         /// The version.
@@ -73,6 +75,9 @@ pub enum Error {
         /// The places, each with what was there.
         tried: String,
     },
+    /// npm's package of this version can't be checked.
+    #[error("the hash of npm's solc {0} is not known to this zkvouch ({OLDEST_VERSION} to {DEFAULT_VERSION} are)")]
+    Unpinned(Version),
     /// The npm package lacks the compiler.
     #[error("the npm package solc {version} in {} has no soljson.js; remove it and try again",
         folder.display())]
@@ -302,6 +307,14 @@ pub async fn resolve_in(request: &SolcRequest, places: &Places) -> Result<Resolv
         return Err(Error::TooOld(version));
     }
     let mut tried = Vec::new();
+    if let Some(cache) = &places.cache {
+        match npm::resolve(&version, cache).await {
+            Ok(solc) => return Ok(solc),
+            // Something else than what is pinned must not be passed over in silence.
+            Err(error) if is_foreign(&error) => return Err(error),
+            Err(error) => tried.push(error.to_string()),
+        }
+    }
     let candidates = places
         .svm
         .iter()
@@ -314,7 +327,10 @@ pub async fn resolve_in(request: &SolcRequest, places: &Places) -> Result<Resolv
             continue;
         }
         match program_version(&path).await {
-            Ok(found) if found == version => return resolved(path, version, origin).await,
+            Ok(found) if found == version => {
+                tracing::warn!(path = %path.display(), ?tried, "a compiler without a pinned hash");
+                return resolved(path, version, origin).await;
+            }
             Ok(found) => tried.push(format!("{} is {found}", path.display())),
             Err(error) => tried.push(error.to_string()),
         }
@@ -322,20 +338,24 @@ pub async fn resolve_in(request: &SolcRequest, places: &Places) -> Result<Resolv
     if places.on_path.is_none() {
         tried.push("no solc on PATH".to_owned());
     }
-    if let Some(cache) = &places.cache {
-        match npm::resolve(&version, cache).await {
-            Ok(solc) => return Ok(solc),
-            // Something else than what is pinned must not be passed over in silence.
-            Err(error @ Error::Toolchain(toolchain::Error::Integrity { .. })) => return Err(error),
-            Err(error) => tried.push(error.to_string()),
-        }
-    }
     #[cfg(feature = "svm")]
     match download(version.clone()).await {
         Ok(path) => return resolved(path, version, Origin::Download).await,
         Err(message) => tried.push(format!("download: {message}")),
     }
     Err(Error::NotFound { version, tried: tried.join("; ") })
+}
+
+/// Whether the registry served something else than what is pinned, now or when it was to heal a cache.
+fn is_foreign(error: &Error) -> bool {
+    let mut error = match error {
+        Error::Toolchain(error) => error,
+        _ => return false,
+    };
+    while let toolchain::Error::Damaged { source, .. } = error {
+        error = source;
+    }
+    matches!(error, toolchain::Error::Integrity { .. })
 }
 
 /// Takes the program at `path`, whatever its version.

@@ -2,14 +2,14 @@
 //!
 //! Only its `soljson.js` is used, which is the compiler itself and needs no other package.
 
-use super::{Error, Origin, ResolvedSolc, Result};
+use super::{Error, Origin, ResolvedSolc, Result, pinned};
 use crate::{
     files,
     toolchain::{self, NpmPackage},
 };
 use semver::Version;
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -18,11 +18,8 @@ const MARKER: &str = "soljson-path";
 
 const SHIM: &str = include_str!("shim.js");
 
-/// The archives whose hash is pinned here; npm checks any other against the registry's own.
-const PINNED: [(Version, &str); 1] = [(
-    super::DEFAULT_VERSION,
-    "sha512-ieUYdPDRGNKMsZpCfi9tY64Q+ASoL8tyhLuvf9cFiqDs+6ijlx8Wn2CRi0N71AlCvRx0V092rlUYu3b3PuxWlA==",
-)];
+/// Keeps Node from reading the shim as an ES module.
+const PACKAGE_JSON: &[u8] = b"{ \"type\": \"commonjs\" }\n";
 
 /// Installs the npm compiler of that version under `cache` and returns the program: something to
 /// give to Foundry as `FOUNDRY_SOLC`. It understands `--version` and `--standard-json`.
@@ -40,11 +37,8 @@ pub(super) async fn resolve(version: &Version, cache: &Path) -> Result<ResolvedS
             remedy: "install Node.js (20 or newer), which runs the compiler of the npm package",
         }));
     }
-    let integrity = PINNED
-        .iter()
-        .find(|(pinned, _)| pinned == version)
-        .map(|(_, integrity)| (*integrity).to_owned());
-    let package = NpmPackage { name: "solc".into(), version: version.to_string(), integrity };
+    let integrity = pinned::npm(version).ok_or_else(|| Error::Unpinned(version.clone()))?;
+    let package = NpmPackage::new("solc", version.to_string(), integrity);
     // The shim names soljson.js by an absolute path, for it runs in any folder.
     let cache = std::path::absolute(cache).map_err(files::Error::at("find", cache))?;
     let folder = package.install(&cache).await?;
@@ -53,7 +47,8 @@ pub(super) async fn resolve(version: &Version, cache: &Path) -> Result<ResolvedS
         return Err(Error::Package { version: version.clone(), folder });
     }
     let path = shim_path(&cache, version);
-    if behind(&path).as_deref() != Some(&*soljson) {
+    let is_whole = fs::read(path.with_file_name("package.json")).is_ok_and(|it| it == PACKAGE_JSON);
+    if !is_whole || behind(&path).as_deref() != Some(&*soljson) {
         install_shim(&path, version, &soljson)?;
         let found = super::program_version(&program(&path)).await?;
         if found != *version {
@@ -90,13 +85,13 @@ fn shim_source(soljson: &Path) -> String {
 }
 
 fn install_shim(path: &Path, version: &Version, soljson: &Path) -> Result<()> {
-    files::write_atomic(&path.with_file_name("package.json"), b"{ \"type\": \"commonjs\" }\n")?;
+    files::write_atomic(&path.with_file_name("package.json"), PACKAGE_JSON)?;
     if cfg!(windows) {
         let batch = format!("@node \"%~dp0solc-{version}\" %*\r\n");
         files::write_atomic(&program(path), batch.as_bytes())?;
     }
     let source = shim_source(soljson);
-    Ok(write_executable(path, source.as_bytes()).map_err(files::Error::at("write", path))?)
+    Ok(files::write_executable(path, source.as_bytes())?)
 }
 
 /// What can be executed: the script itself, and on Windows a batch file beside it.
@@ -106,20 +101,4 @@ fn program(script: &Path) -> PathBuf {
         name.push(".cmd");
     }
     name.into()
-}
-
-/// As [`files::write_atomic`], and executable from the moment that it has its name.
-fn write_executable(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    use std::io::Write;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".zkvouch-").tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    let file = file.into_temp_path();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;
-    }
-    file.persist(path).map_err(|error| error.error)
 }

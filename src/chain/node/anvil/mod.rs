@@ -230,29 +230,47 @@ fn is_script(path: &Path) -> bool {
     read.is_ok() && start == *b"#!"
 }
 
+/// By operating system and processor as Rust calls them: the package's name after `anvil-`, and its
+/// hash for [`ANVIL_VERSION`].
+const PACKAGES: [(&str, &str, &str, &str); 5] = [
+    (
+        "linux",
+        "x86_64",
+        "linux-amd64",
+        "sha512-+XmShybEaxfCrr0OUUZwYEy2OnYZt5pHH9TzBtLv3+VrK0O/ANuNSVEahqNhKHlgX7GRJ59383ofNhxkRWIYTg==",
+    ),
+    (
+        "linux",
+        "aarch64",
+        "linux-arm64",
+        "sha512-ykHJmFOGdBR8+9smOKBm9ZZDCCCkLQctiHOAddLvmYx9mPeBDMfq6jP51hKYsO5MG8ClPLSlWe+JpiXPjoXgBQ==",
+    ),
+    (
+        "macos",
+        "x86_64",
+        "darwin-amd64",
+        "sha512-OgwzwY+FsGrsPyDv4mmbhOwARO8s37YHrm2qaNzgSH4VlKnXgJCrnoT7bpgOhLyBPtxXjBT8L2E3b79deesXRg==",
+    ),
+    (
+        "macos",
+        "aarch64",
+        "darwin-arm64",
+        "sha512-JNeu3+A3f/npXLn8SR8EahVcqE7BpO9VQZMcPvSIy27/RNc1GsoEBvSLR99aSvt8sGKWAgNg/EzrtjAPq6mxcA==",
+    ),
+    (
+        "windows",
+        "x86_64",
+        "win32-amd64",
+        "sha512-IeuBcmQ+AQKUxXA77czSVIfpST+KLBdXaL71JlK/h6e0DoP2CYnmVZn8WE/fuQfjAU2zaWw7PDXmq1kedbIUGA==",
+    ),
+];
+
 /// The pinned package for this machine.
 fn package() -> Result<NpmPackage> {
     let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
-    let (platform, integrity) = match (os, arch) {
-        ("linux", "x86_64") => (
-            "linux-amd64",
-            Some(
-                "sha512-+XmShybEaxfCrr0OUUZwYEy2OnYZt5pHH9TzBtLv3+VrK0O/ANuNSVEahqNhKHlgX7GRJ59383\
-                 ofNhxkRWIYTg==",
-            ),
-        ),
-        // Of these the version is pinned and npm checks the hash that its registry states.
-        ("linux", "aarch64") => ("linux-arm64", None),
-        ("macos", "x86_64") => ("darwin-amd64", None),
-        ("macos", "aarch64") => ("darwin-arm64", None),
-        ("windows", "x86_64") => ("win32-amd64", None),
-        _ => return Err(Error::Platform { os, arch }),
-    };
-    Ok(NpmPackage {
-        name: format!("@foundry-rs/anvil-{platform}"),
-        version: ANVIL_VERSION.into(),
-        integrity: integrity.map(str::to_owned),
-    })
+    let found = PACKAGES.iter().find(|package| (package.0, package.1) == (os, arch));
+    let (_, _, platform, integrity) = found.ok_or(Error::Platform { os, arch })?;
+    Ok(NpmPackage::new(format!("@foundry-rs/anvil-{platform}"), ANVIL_VERSION, integrity))
 }
 
 /// A running Anvil. It is stopped when this is dropped; on Linux also when the process that

@@ -1,17 +1,20 @@
 //! The programs that zkvouch drives and the folder in which it keeps what it fetched.
 //!
 //! Whatever a machine lacks comes from the npm registry as a package pinned by version and hash,
-//! fetched by the machine's own `npm` and unpacked here; no install script of a package is run.
+//! fetched by the machine's own `npm` and unpacked here; no install script of a package is run. What
+//! lies in the cache is compared with what was unpacked whenever it is used.
+
+mod npm;
+pub(crate) mod seal;
+
+pub use npm::NpmPackage;
 
 use crate::files;
-use sha2::{Digest, Sha512};
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io,
-    path::{Component, Path, PathBuf},
-    process::Stdio,
+    path::{Path, PathBuf},
 };
-use tokio::process::Command;
 
 /// A tool is missing or could not be fetched.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +68,15 @@ pub enum Error {
         /// What was wrong.
         #[source]
         source: io::Error,
+    },
+    /// A cached file is not what was fetched, and could not be fetched again.
+    #[error("{} is not what was fetched, so it was not used; fetching it again failed: {source}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Why there is no other.
+        #[source]
+        source: Box<Self>,
     },
     /// A file could not be read or written.
     #[error(transparent)]
@@ -170,119 +182,43 @@ fn is_executable(path: &Path) -> bool {
 
 /// Waits for the exclusive lock on `path`, a file made for the purpose; released on drop.
 pub async fn lock(path: PathBuf) -> Result<File> {
-    tokio::task::spawn_blocking(move || {
+    blocking(move || {
         files::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
         let file = File::create(&path).map_err(files::Error::at("write", &path))?;
         file.lock().map_err(files::Error::at("lock", &path))?;
         Ok(file)
     })
     .await
-    .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
-/// A package of the npm registry, pinned.
-#[derive(Clone, Debug)]
-pub struct NpmPackage {
-    /// The name, with its scope.
-    pub name: String,
-    /// The exact version.
-    pub version: String,
-    /// `sha512-<base64>` of the archive, as npm writes it. Without it npm's own check against the
-    /// registry's hash is all there is.
-    pub integrity: Option<String>,
+/// As [`lock`], for what is only read where it can't be written. `None` where nobody has made the
+/// lock's file and we can't: there is no need of it then.
+pub(crate) async fn lock_cache(path: PathBuf) -> Result<Option<File>> {
+    blocking(move || {
+        let made = fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))
+            .and_then(|()| OpenOptions::new().write(true).create(true).truncate(false).open(&path))
+            .or_else(|error| match files::is_read_only(&error) {
+                true => File::open(&path),
+                false => Err(error),
+            });
+        let file = match made {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if files::is_read_only(&error) => return Ok(None),
+            Err(error) => return Err(files::Error::at("write", &path)(error).into()),
+        };
+        file.lock().map_err(files::Error::at("lock", &path))?;
+        Ok(Some(file))
+    })
+    .await
 }
 
-impl NpmPackage {
-    /// A pinned package.
-    pub fn new(name: impl Into<String>, version: impl Into<String>, integrity: &str) -> Self {
-        Self { name: name.into(), version: version.into(), integrity: Some(integrity.to_owned()) }
-    }
-
-    /// Where [`install`](Self::install) puts the package's files under the cache folder.
-    pub fn folder(&self, cache: &Path) -> PathBuf {
-        cache.join("npm").join(format!("{}-{}", self.name.replace('/', "+"), self.version))
-    }
-
-    /// Fetches the package with `npm pack` unless it is there, checks its hash and unpacks it.
-    /// Returns the folder that holds its `package.json`.
-    pub async fn install(&self, cache: &Path) -> Result<PathBuf> {
-        let folder = self.folder(cache);
-        if folder.join("package.json").is_file() {
-            return Ok(folder);
-        }
-        let label = format!("{}@{}", self.name, self.version);
-        let npm = find_on_path("npm").ok_or(Error::NotFound {
-            program: "npm",
-            remedy: "install Node.js (20 or newer), which brings npm",
-        })?;
-        let parent = cache.join("npm");
-        files::create_dir_all(&parent)?;
-        let _lock = lock(folder.with_extension("lock")).await?;
-        if folder.join("package.json").is_file() {
-            return Ok(folder);
-        }
-        tracing::info!(package = label, "fetching from the npm registry");
-        let scratch = tempfile::Builder::new()
-            .prefix(".fetch-")
-            .tempdir_in(&parent)
-            .map_err(files::Error::at("write", &parent))?;
-        let output = Command::new(npm)
-            .args(["pack", &label, "--ignore-scripts", "--prefer-offline", "--loglevel=error"])
-            .arg("--pack-destination")
-            .arg(scratch.path())
-            .current_dir(scratch.path())
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output()
-            .await
-            .map_err(|error| Error::Npm { package: label.clone(), message: error.to_string() })?;
-        if !output.status.success() {
-            let message = String::from_utf8_lossy(&output.stderr);
-            let message = message.lines().take(4).collect::<Vec<_>>().join(" ");
-            return Err(Error::Npm { package: label, message });
-        }
-        let package = self.clone();
-        tokio::task::spawn_blocking(move || package.unpack(scratch, &folder, label))
-            .await
-            .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
-    }
-
-    fn unpack(&self, scratch: tempfile::TempDir, folder: &Path, label: String) -> Result<PathBuf> {
-        let unpack_error = |source| Error::Unpack { package: label.clone(), source };
-        let archive = fs::read_dir(scratch.path())
-            .map_err(unpack_error)?
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .find(|path| path.extension().is_some_and(|end| end == "tgz"))
-            .ok_or_else(|| unpack_error(io::Error::other("npm pack left no archive")))?;
-        let bytes = files::read(&archive)?;
-        if let Some(expected) = &self.integrity {
-            use base64::Engine as _;
-            let digest = base64::engine::general_purpose::STANDARD.encode(Sha512::digest(&bytes));
-            let found = format!("sha512-{digest}");
-            if found != *expected {
-                let expected = expected.clone();
-                return Err(Error::Integrity { package: label, expected, found });
-            }
-        }
-        let unpacked = scratch.path().join("unpacked");
-        let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(bytes.as_slice()));
-        for entry in archive.entries().map_err(unpack_error)? {
-            let mut entry = entry.map_err(unpack_error)?;
-            let path = entry.path().map_err(unpack_error)?.into_owned();
-            // npm archives have one top folder, whatever its name.
-            let inner: PathBuf = path.components().skip(1).collect();
-            if inner.components().any(|part| !matches!(part, Component::Normal(_))) {
-                return Err(unpack_error(io::Error::other("a path leaves the archive")));
-            }
-            let target = unpacked.join(inner);
-            if entry.header().entry_type().is_file() {
-                files::create_dir_all(target.parent().unwrap_or(&unpacked))?;
-                entry.unpack(&target).map_err(unpack_error)?;
-            }
-        }
-        fs::rename(&unpacked, folder).map_err(unpack_error)?;
-        Ok(folder.to_owned())
-    }
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
 #[cfg(test)]
@@ -293,18 +229,5 @@ mod tests {
     fn programs_are_found_on_path() {
         assert!(find_on_path("cargo").is_some_and(|path| path.is_absolute()));
         assert_eq!(find_on_path("no-such-program-of-zkvouch"), None);
-    }
-
-    #[tokio::test]
-    async fn a_package_is_fetched_once_and_its_hash_is_checked() {
-        let cache = tempfile::tempdir().expect("a temporary folder");
-        let mut package = NpmPackage::new("is-number", "7.0.0", "sha512-AAAA");
-        let error = package.install(cache.path()).await.expect_err("the hash is wrong");
-        let Error::Integrity { found, .. } = error else { panic!("{error}") };
-        assert!(!package.folder(cache.path()).exists());
-        package.integrity = Some(found);
-        let folder = package.install(cache.path()).await.expect("fetched");
-        assert!(folder.join("index.js").is_file());
-        assert_eq!(package.install(cache.path()).await.expect("cached"), folder);
     }
 }
