@@ -2,8 +2,8 @@
 
 mod temporary;
 
-pub use temporary::{Pending, Scratch, sweep};
 pub(crate) use temporary::is_temporary;
+pub use temporary::{Pending, Scratch, sweep};
 
 use alloy::primitives::B256;
 use sha2::{Digest, Sha256};

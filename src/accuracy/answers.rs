@@ -46,8 +46,7 @@ impl Run<'_> {
     /// Answers in batches, where a first one gives the very answers that the circuit itself gives,
     /// else one by one; `done` hears how many there are.
     pub(super) async fn answers(&self, mut done: impl FnMut(usize)) -> Result<Answers, Error> {
-        let folder =
-            files::Scratch::new()?;
+        let folder = files::Scratch::new()?;
         let (pool, settings) = (self.pool, self.settings);
         let batch = Batch::new(pool, self.model, settings, self.all.len(), folder.path()).await?;
         let Some(batch) = batch else { return self.one_by_one(done).await };

@@ -66,8 +66,7 @@ impl Prove {
         };
         let engine = places.engine(context)?;
         let spinner = context.ui.spinner("prove");
-        let scratch =
-            files::Scratch::new()?;
+        let scratch = files::Scratch::new()?;
         let witness = match (&self.witness, &self.input) {
             (Some(witness), _) => witness.clone(),
             (None, input) => {

@@ -277,9 +277,12 @@ mod tests {
 
     #[test]
     fn the_umask_says_who_may_read_and_what_is_private_is_so_in_any_case() {
-        for (umask, shared, program) in
-            [("022", 0o644, 0o755), ("077", 0o600, 0o700), ("002", 0o664, 0o775), ("0", 0o666, 0o777)]
-        {
+        for (umask, shared, program) in [
+            ("022", 0o644, 0o755),
+            ("077", 0o600, 0o700),
+            ("002", 0o664, 0o775),
+            ("0", 0o666, 0o777),
+        ] {
             let folder = tempfile::tempdir().expect("a folder");
             let status = rerun("that_writes_files", folder.path(), umask).status().expect("runs");
             assert!(status.success());
@@ -287,7 +290,10 @@ mod tests {
                 let metadata = fs::metadata(folder.path().join("new").join(name)).expect("there");
                 metadata.permissions().mode() & 0o777
             };
-            assert_eq!((mode("shared"), mode("program"), mode("private")), (shared, program, 0o600));
+            assert_eq!(
+                (mode("shared"), mode("program"), mode("private")),
+                (shared, program, 0o600)
+            );
         }
     }
 
@@ -321,7 +327,11 @@ mod tests {
         std::os::unix::fs::symlink(target.path(), folder.path().join(".zkvouch-link"))
             .expect("linked");
         sweep(folder.path());
-        assert_eq!(names(folder.path()).len(), 3 + 1 + users.len() + 1, "all are in use or not ours");
+        assert_eq!(
+            names(folder.path()).len(),
+            3 + 1 + users.len() + 1,
+            "all are in use or not ours"
+        );
 
         other.kill().expect("killed");
         other.wait().expect("ended");
@@ -329,8 +339,10 @@ mod tests {
         let mut left = names(folder.path());
         left.retain(|name| name.starts_with(PREFIX));
         left.sort();
-        let mut expected =
-            vec![".zkvouch-link".to_owned(), mine.path().file_name().expect("a name").to_string_lossy().into_owned()];
+        let mut expected = vec![
+            ".zkvouch-link".to_owned(),
+            mine.path().file_name().expect("a name").to_string_lossy().into_owned(),
+        ];
         expected.sort();
         assert_eq!(left, expected);
         assert!(target.path().join("kept").exists());

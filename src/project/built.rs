@@ -219,8 +219,7 @@ impl Built {
     pub async fn prove(&self, engine: &Engine, input: &Path, output: &Path) -> Result<ProofFile> {
         super::check_input(&self.model, input, &self.settings)?;
         // A witness holds the inputs, which may be nobody's business.
-        let scratch =
-            files::Scratch::new()?;
+        let scratch = files::Scratch::new()?;
         let witness = scratch.path().join("witness.json");
         let files = self.proving_files();
         make_witness(engine, &files, input, &witness).await?;

@@ -181,8 +181,7 @@ mod tests {
     #[tokio::test]
     async fn a_flipped_byte_a_missing_file_and_a_new_one_are_healed() {
         let cache = tempfile::tempdir().expect("a temporary folder");
-        let integrity =
-            "sha512-41Cifkg6e8TylSpdtTpeLVMqvSBEVzTttHvERD741+pnZ8ANv0004MRL43QKPDlK9cGvNp6NZWZUBlbGXYxxng==";
+        let integrity = "sha512-41Cifkg6e8TylSpdtTpeLVMqvSBEVzTttHvERD741+pnZ8ANv0004MRL43QKPDlK9cGvNp6NZWZUBlbGXYxxng==";
         let package = NpmPackage::new("is-number", "7.0.0", integrity);
         let folder = package.install(cache.path()).await.expect("fetched");
         let index = folder.join("index.js");
@@ -215,7 +214,8 @@ mod tests {
         assert_eq!(inode(&folder.join("package.json")), made);
 
         fs::write(&index, &flipped).expect("written");
-        let unreachable = NpmPackage { version: "7.0.0".into(), integrity: "sha512-AAAA".into(), ..package };
+        let unreachable =
+            NpmPackage { version: "7.0.0".into(), integrity: "sha512-AAAA".into(), ..package };
         let error = unreachable.install(cache.path()).await.expect_err("another hash");
         assert!(error.to_string().contains("index.js is not what was fetched"), "{error}");
     }

@@ -58,12 +58,7 @@ pub(super) fn load(request: &TuneRequest, key: &str) -> Result<Option<TuneReport
 }
 
 /// Stores a result, unless the search was cut short: the next one may get further.
-pub(super) fn save(
-    request: &TuneRequest,
-    key: &str,
-    report: &TuneReport,
-    settings: &Settings,
-) {
+pub(super) fn save(request: &TuneRequest, key: &str, report: &TuneReport, settings: &Settings) {
     let Some(path) = path(request, key).filter(|_| report.complete) else { return };
     let stored = json!({ "report": report, "settings": settings });
     // It is in the request's own place already; without a copy it is searched for again.

@@ -138,7 +138,7 @@ async fn an_input_that_does_not_fit_is_refused() {
 
 #[cfg(target_os = "linux")]
 mod processes {
-    use super::*;
+    use super::{installation::script, *};
 
     /// Starts a request that never ends and returns the worker's process id with it.
     async fn blocked(
@@ -212,6 +212,44 @@ mod processes {
     }
 
     #[tokio::test]
+    async fn a_stopped_worker_is_found_out_and_one_that_goes_on_is_not() {
+        let circuit = Circuit::make("model.onnx", 8).await;
+        let mut config = config();
+        config.stall = Some(Duration::from_secs(1));
+        let engine = Engine::new(config);
+        circuit.prove(&engine, "witness.json", "proof.json").await.expect("a proof");
+        let pid = engine.worker_pid().expect("a worker") as libc::pid_t;
+        // SAFETY: system calls without pointers.
+        let signal = |signal| assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+        signal(libc::SIGSTOP);
+        let pause = async {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            signal(libc::SIGCONT);
+        };
+        let (proved, ()) =
+            tokio::join!(circuit.prove(&engine, "witness.json", "second.json"), pause);
+        proved.expect("a pause longer than a stall is none");
+        signal(libc::SIGSTOP);
+        let error =
+            circuit.prove(&engine, "witness.json", "third.json").await.expect_err("stopped");
+        assert!(matches!(error, Error::Stopped { operation: "prove", .. }), "{error:?}");
+        assert!(error.is_transient() && error.to_string().contains("SIGSTOP"), "{error}");
+        wait_until_gone(pid as u32).await;
+        circuit.prove(&engine, "witness.json", "third.json").await.expect("a new worker");
+        // Stopped before it has said a word.
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let environment = engine.prepare().await.expect("ready");
+        let python = script(folder.path(), "kill -STOP $$");
+        let mut config = self::config();
+        config.stall = Some(Duration::from_secs(1));
+        let engine = Engine::new(config);
+        engine.shared.environment.set(Environment { python, ..environment }).expect("unset");
+        let error =
+            circuit.prove(&engine, "witness.json", "proof.json").await.expect_err("stopped");
+        assert!(matches!(error, Error::Stopped { operation: "start", .. }), "{error:?}");
+    }
+
+    #[tokio::test]
     async fn a_dropped_request_ends_the_worker_and_leaves_nothing() {
         let circuit = Circuit::make("sigmoid.onnx", 10).await;
         let (pid, request) = blocked(&circuit, &circuit.engine).await;
@@ -259,12 +297,8 @@ mod processes {
 
     /// An engine whose Python is a shell script.
     async fn scripted(folder: &Path, script: &str) -> Engine {
-        use std::os::unix::fs::PermissionsExt;
-        let path = folder.join("python");
         let greeting = r#"{"ready":{"ezkl":"23.0.5","python":"3","pid":'$$'}}"#;
-        let script = format!("#!/bin/sh\necho '{greeting}'\nread line\n{script}\n");
-        crate::files::write_atomic(&path, script.as_bytes()).expect("written");
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("set");
+        let path = self::script(folder, &format!("echo '{greeting}'\nread line\n{script}"));
         let engine = Engine::new(config());
         let environment = Environment { python: path, ..engine.prepare().await.expect("ready") };
         let engine = Engine::new(config());

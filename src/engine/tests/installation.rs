@@ -35,11 +35,10 @@ async fn a_missing_python_is_reported() {
 }
 
 #[cfg(unix)]
-fn script(folder: &Path, text: &str) -> PathBuf {
-    use std::os::unix::fs::PermissionsExt;
+pub(super) fn script(folder: &Path, text: &str) -> PathBuf {
     let path = folder.join("python");
-    crate::files::write_atomic(&path, format!("#!/bin/sh\n{text}\n").as_bytes()).expect("written");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("set");
+    crate::files::write_executable(&path, format!("#!/bin/sh\n{text}\n").as_bytes())
+        .expect("written");
     path
 }
 
@@ -122,20 +121,30 @@ async fn a_wheel_folder_is_used_offline_and_its_hash_is_checked() {
         .collect();
     assert_eq!(installed.len(), 1, "{installed:?}");
 
-    // An installation without its record counts as none.
-    std::fs::remove_file(a.folder.join("environment.json")).expect("removed");
-    std::fs::remove_file(a.folder.join("site/ezkl/__init__.py")).expect("removed");
+    // What is not as it was installed is installed again, before anything of it runs.
+    let site = a.folder.join("site/ezkl");
+    let library = std::fs::read_dir(&site).expect("readable").flatten().map(|entry| entry.path());
+    let library = library.max_by_key(|path| path.metadata().map_or(0, |it| it.len())).expect("one");
+    let right = crate::files::sha256_file(&library).expect("readable");
+    let flip = |at: u64| {
+        use std::io::{Read, Seek, SeekFrom, Write};
+        let mut file =
+            std::fs::File::options().read(true).write(true).open(&library).expect("opened");
+        let modified = file.metadata().expect("there").modified().expect("known");
+        let mut byte = [0];
+        file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(&mut byte)).expect("read");
+        file.seek(SeekFrom::Start(at)).expect("found");
+        file.write_all(&[byte[0] ^ 1]).expect("written");
+        file.set_modified(modified).expect("set");
+    };
+    flip(1 << 20);
+    Engine::new(offline.clone()).prepare().await.expect("repaired");
+    assert_eq!(crate::files::sha256_file(&library).expect("readable"), right);
+    std::fs::remove_file(site.join("__init__.py")).expect("removed");
+    std::fs::write(a.folder.join("site/json.py"), "raise SystemExit").expect("written");
     let again = Engine::new(offline.clone());
     again.gen_unsafe_srs(4, &folder.path().join("srs")).await.expect("repaired");
-
-    // One that does not load says which folder to delete.
-    std::fs::remove_file(a.folder.join("site/ezkl/__init__.py")).expect("removed");
-    let error = Engine::new(offline.clone()).gen_unsafe_srs(4, &folder.path().join("srs")).await;
-    let Err(Error::Environment(EnvironmentError::Broken { folder: broken, message })) = error
-    else {
-        panic!("{error:?}")
-    };
-    assert!(broken == a.folder && !message.is_empty(), "{message}");
+    assert!(!a.folder.join("site/json.py").exists());
 
     let wheel = std::fs::read_dir(&wheels).expect("readable").flatten().next().expect("a wheel");
     let mut bytes = crate::files::read(&wheel.path()).expect("readable");
@@ -149,5 +158,36 @@ async fn a_wheel_folder_is_used_offline_and_its_hash_is_checked() {
     std::fs::remove_file(wheel.path()).expect("removed");
     let error = refused(config).await;
     assert!(matches!(error, EnvironmentError::WheelMissing { .. }), "{error}");
+    // Damaged, and nothing to repair it with: the file is named, and not used.
+    flip(1 << 20);
+    let error = refused(offline).await;
+    assert!(matches!(error, EnvironmentError::Damaged { .. }), "{error}");
+    let name = library.file_name().expect("a name").to_string_lossy().into_owned();
+    assert!(error.to_string().contains(&name), "{error}");
     assert!(is_clean(&other));
+}
+
+/// Nobody is to be sent after a folder that is whole.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_worker_without_memory_to_load_is_told_as_that() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let ready = Engine::new(config()).prepare().await.expect("installed");
+    let real = ready.python.display();
+    for (text, word) in [
+        (format!("ulimit -v 35000; exec {real} \"$@\""), "memory"),
+        ("kill -9 $$".to_owned(), "memory"),
+        ("echo 'memory allocation of 99 bytes failed' >&2; kill -ABRT $$".to_owned(), "99 bytes"),
+    ] {
+        let environment = Environment { python: script(folder.path(), &text), ..ready.clone() };
+        let engine = Engine::new(config());
+        engine.shared.environment.set(environment).expect("unset");
+        let error = engine.gen_unsafe_srs(4, &folder.path().join("srs")).await.expect_err(&text);
+        assert!(
+            matches!(error, Error::Environment(EnvironmentError::Memory { .. })),
+            "{text}: {error:?}"
+        );
+        let error = error.to_string();
+        assert!(error.contains(word) && !error.contains("delete"), "{error}");
+    }
 }

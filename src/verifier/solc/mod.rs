@@ -76,7 +76,9 @@ pub enum Error {
         tried: String,
     },
     /// npm's package of this version can't be checked.
-    #[error("the hash of npm's solc {0} is not known to this zkvouch ({OLDEST_VERSION} to {DEFAULT_VERSION} are)")]
+    #[error(
+        "the hash of npm's solc {0} is not known to this zkvouch ({OLDEST_VERSION} to {DEFAULT_VERSION} are)"
+    )]
     Unpinned(Version),
     /// The npm package lacks the compiler.
     #[error("the npm package solc {version} in {} has no soljson.js; remove it and try again",

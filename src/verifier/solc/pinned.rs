@@ -70,7 +70,9 @@ mod tests {
             let digest = base64::engine::general_purpose::STANDARD.decode(digest).expect("base64");
             assert_eq!(digest.len(), 64);
         }
-        for unknown in ["0.8.38", "0.9.0", "0.7.6", "1.8.1", "0.8.23-fixed", "0.8.18446744073709551615"] {
+        for unknown in
+            ["0.8.38", "0.9.0", "0.7.6", "1.8.1", "0.8.23-fixed", "0.8.18446744073709551615"]
+        {
             assert_eq!(npm(&unknown.parse().expect("a version")), None, "{unknown}");
         }
     }
