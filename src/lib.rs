@@ -43,6 +43,7 @@ pub mod files;
 pub mod model;
 pub mod project;
 pub mod srs;
+mod task;
 pub mod toolchain;
 pub mod tune;
 pub mod verifier;

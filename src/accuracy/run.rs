@@ -10,6 +10,7 @@ use super::{
 use crate::{
     artifacts::{self, settings::Settings},
     engine::EnginePool,
+    task::blocking,
 };
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
@@ -107,7 +108,7 @@ pub(crate) async fn float_run(
     observations: Arc<Vec<Observation>>,
 ) -> Result<FloatRun, Error> {
     let model = model.clone();
-    let task = tokio::task::spawn_blocking(move || {
+    blocking(move || {
         let values = observations
             .iter()
             .enumerate()
@@ -116,8 +117,8 @@ pub(crate) async fn float_run(
             })
             .collect::<Result<Vec<_>, _>>()?;
         Ok(FloatRun { outputs: model.outputs().to_vec(), values })
-    });
-    task.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    })
+    .await
 }
 
 fn check_outputs(

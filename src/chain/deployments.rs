@@ -10,6 +10,7 @@ use crate::{
         identity::{ModelId, ModelIdentity},
         provenance::Provenance,
     },
+    task::blocking,
 };
 use alloy::primitives::{Address, B256, TxHash};
 use serde::{Deserialize, Serialize};
@@ -283,7 +284,7 @@ impl Deployments {
         change: impl FnOnce(&mut Self) + Send + 'static,
     ) -> Result<Self> {
         let folder = folder.to_owned();
-        let work = tokio::task::spawn_blocking(move || {
+        blocking(move || {
             files::create_dir_all(&folder)?;
             let _lock = lock(&folder)?;
             let mut deployments = Self::read(&folder, chain_id)?;
@@ -292,8 +293,8 @@ impl Deployments {
             text.push('\n');
             files::write_atomic(&Self::path(&folder, chain_id), text.as_bytes())?;
             Ok(deployments)
-        });
-        work.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+        })
+        .await
     }
 
     /// Adds a contract, or replaces the entry of that address. The transaction of an older entry

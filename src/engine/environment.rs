@@ -295,9 +295,7 @@ impl Environment {
 
 async fn check(folder: &Path) -> State {
     let folder = folder.to_owned();
-    tokio::task::spawn_blocking(move || seal::check(&folder))
-        .await
-        .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    crate::task::blocking(move || seal::check(&folder)).await
 }
 
 /// Puts into a worker's own folder what it needs besides ezkl: the script that it runs, and a HOME in

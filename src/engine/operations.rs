@@ -4,7 +4,10 @@ use super::{
     Engine, Usage,
     error::{Error, Result},
 };
-use crate::files::{self, Pending};
+use crate::{
+    files::{self, Pending},
+    task::blocking,
+};
 use serde_json::{Map, Value, json};
 use std::{
     fmt,
@@ -342,22 +345,15 @@ impl Engine {
     ) -> Result<(Value, Usage)> {
         let answer = self.measured(operation, arguments).await;
         // Flushing a large key to the disk takes long.
-        let commit = tokio::task::spawn_blocking(move || {
+        blocking(move || {
             // Before what ezkl says: of a full disk it either says nothing or speaks in its own words.
             let outputs: Vec<_> =
                 outputs.into_iter().map(Output::with_room).collect::<files::Result<_>>()?;
             let answer = answer?;
             outputs.into_iter().try_for_each(Output::commit)?;
             Ok(answer)
-        });
-        match commit.await {
-            Ok(result) => result,
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => Err(Error::Protocol {
-                operation: "write",
-                message: "the runtime is shutting down".into(),
-            }),
-        }
+        })
+        .await
     }
 }
 

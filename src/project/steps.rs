@@ -17,6 +17,7 @@ use crate::{
     engine::{self, CalibrateRequest, Engine},
     files,
     srs::SrsFile,
+    task::blocking,
     verifier::{
         self, BuildRequest, MadeFrom, Sample, VerifierArtifact, VerifierSource,
         batch::{self, Batch},
@@ -202,13 +203,9 @@ pub async fn make_verifier(engine: &Engine, request: &MakeVerifier<'_>) -> Resul
     let vk = files::read(request.vk)?;
     let k = request.settings.run_args.logrows;
     // The comparison with ezkl's verifier at random points takes a second or two of one CPU.
-    let generated = tokio::task::spawn_blocking(move || {
-        lean::generate(&raw, &Expected { num_instances, k, vk: Some(&vk) })
-    });
-    let generated = generated
-        .await
-        .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
-        .map_err(verifier::Error::from)?;
+    let generated =
+        blocking(move || lean::generate(&raw, &Expected { num_instances, k, vk: Some(&vk) }));
+    let generated = generated.await.map_err(verifier::Error::from)?;
     let mut artifact = verifier::build_among(&compilers, build(generated.source())).await?;
     artifact.confirm_setup(&srs)?;
     let mut batch = match generated.batch_source() {

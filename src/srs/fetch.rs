@@ -1,7 +1,7 @@
 //! One large file over HTTP: retries with growing pauses, and continues where a connection broke.
 
 use super::{Error, Result};
-use crate::{files, toolchain};
+use crate::{files, task::blocking, toolchain};
 use alloy::primitives::B256;
 use reqwest::{
     Client, Response, StatusCode,
@@ -112,8 +112,7 @@ pub(super) async fn download(
         tokio::time::sleep(pause).await;
     }
     let part = part.to_owned();
-    let hash = tokio::task::spawn_blocking(move || files::sha256_file(&part)).await;
-    Ok(hash.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?)
+    Ok(blocking(move || files::sha256_file(&part)).await?)
 }
 
 fn size(part: &Path) -> u64 {

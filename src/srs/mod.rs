@@ -16,6 +16,7 @@ pub use self::{
 use crate::{
     files::{self, Pending},
     model::provenance::Provenance,
+    task::blocking,
     toolchain::{self, NpmPackage},
 };
 use alloy::primitives::B256;
@@ -414,14 +415,6 @@ fn place(from: &Path, hash: B256, k: u32, destination: &Path) -> Result<Obtained
     }
     let provenance = SrsFile::open(destination)?.provenance();
     Ok(Obtained { path: destination.to_owned(), k, provenance, sha256: hash })
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
 #[cfg(test)]

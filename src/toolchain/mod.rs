@@ -9,7 +9,7 @@ pub(crate) mod seal;
 
 pub use npm::NpmPackage;
 
-use crate::files;
+use crate::{files, task::blocking};
 use std::{
     fs::{self, File, OpenOptions},
     io,
@@ -211,14 +211,6 @@ pub(crate) async fn lock_cache(path: PathBuf) -> Result<Option<File>> {
         Ok(Some(file))
     })
     .await
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
 //! Packages of the npm registry, pinned by version and hash.
 
 use super::{
-    Error, Result, blocking, find_on_path, lock_cache,
+    Error, Result, find_on_path, lock_cache,
     seal::{self, State},
 };
-use crate::files::{self, Scratch};
+use crate::{
+    files::{self, Scratch},
+    task::blocking,
+};
 use sha2::{Digest, Sha512};
 use std::{
     fs, io,

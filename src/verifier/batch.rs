@@ -8,7 +8,7 @@ use super::{
     matrix, report,
     solc::{self, Compiler, CompilerOptions},
 };
-use crate::{evm::Evm, files};
+use crate::{evm::Evm, files, task::blocking};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -99,9 +99,7 @@ pub async fn build(
         }
         Ok::<_, Error>((deployed, one, gas))
     };
-    let (deployed, one, gas) = tokio::task::spawn_blocking(measure)
-        .await
-        .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+    let (deployed, one, gas) = blocking(measure).await?;
     let report = GasReport {
         hardfork,
         verify_gas: one.map(|(gas, _)| gas.accepted),

@@ -8,7 +8,10 @@ use super::{
     BuildRequest, Error, Result, Sample, calldata, golden,
     solc::{self, CompiledContract, Compiler, CompilerOptions, SolcRequest},
 };
-use crate::evm::{Evm, Hardfork, INIT_CODE_LIMIT, RUNTIME_CODE_LIMIT};
+use crate::{
+    evm::{Evm, Hardfork, INIT_CODE_LIMIT, RUNTIME_CODE_LIMIT},
+    task::blocking,
+};
 use alloy::primitives::Bytes;
 use foundry_compilers::artifacts::EvmVersion;
 use semver::Version;
@@ -286,9 +289,7 @@ async fn measure_all(
         }
         Ok::<_, Error>(all)
     };
-    tokio::task::spawn_blocking(measure)
-        .await
-        .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    blocking(measure).await
 }
 
 /// The first of the options that compiles and fits; if none fits, the smallest code.

@@ -28,6 +28,7 @@ use crate::{
     evm::{self, Evm, Hardfork, INIT_CODE_LIMIT, RUNTIME_CODE_LIMIT},
     field::Felt,
     files,
+    task::blocking,
 };
 use serde::{Deserialize, Serialize};
 use solc::{Compiler, CompilerOptions, Language, SourceSet};
@@ -293,9 +294,7 @@ pub async fn build_among(
         };
         Ok::<_, Error>((deployed, gas))
     };
-    let (deployed, measured) = tokio::task::spawn_blocking(measure)
-        .await
-        .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+    let (deployed, measured) = blocking(measure).await?;
     let gas = GasReport {
         hardfork,
         verify_gas: measured.map(|(gas, _)| gas.accepted),

@@ -1,6 +1,7 @@
 //! Encrypted keystores, where Foundry has them.
 
 use super::{Error, Result, Secret, Wallet};
+use crate::task::blocking;
 use alloy::signers::local::PrivateKeySigner;
 use std::{
     fs,
@@ -57,11 +58,11 @@ fn file_name(path: &Path) -> Option<String> {
 pub(super) async fn open_keystore(path: PathBuf, password: Secret) -> Result<Wallet> {
     let file = path.clone();
     // Deriving the key takes a noticeable time by design.
-    let opened = tokio::task::spawn_blocking(move || {
+    let opened = blocking(move || {
         PrivateKeySigner::decrypt_keystore(file, password.expose())
             .map_err(|error| error.to_string())
     });
-    match opened.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())) {
+    match opened.await {
         Ok(signer) => Ok(signer.into()),
         Err(message) if message.to_lowercase().contains("mac mismatch") => {
             Err(Error::WrongPassword { path })

@@ -412,9 +412,8 @@ fn short(version: &Version) -> Version {
 #[cfg(feature = "svm")]
 async fn download(version: Version) -> Result<PathBuf, String> {
     tracing::info!(%version, "downloading solc");
-    tokio::task::spawn_blocking(move || foundry_compilers::solc::Solc::find_or_install(&version))
+    crate::task::blocking(move || foundry_compilers::solc::Solc::find_or_install(&version))
         .await
-        .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
         .map(|solc| solc.solc)
         .map_err(|error| error.to_string())
 }
