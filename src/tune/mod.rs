@@ -92,6 +92,9 @@ pub enum Error {
         /// and this multiplier.
         multiplier: u32,
     },
+    /// Somebody asked to stop before there was anything to choose.
+    #[error("stopped before any circuit was found; nothing was written")]
+    Stopped,
     /// No circuit was found in the time allowed.
     #[error("the time was over before any circuit was found; allow more with `--budget`")]
     OutOfTime,
