@@ -265,6 +265,13 @@ fn an_interrupted_build_leaves_nothing_behind() {
         }
     }
     let report = sandbox.data(&["build"]);
+    let left: Vec<_> = fs::read_dir(sandbox.file("build"))
+        .expect("read")
+        .chain(fs::read_dir(sandbox.file("build/verifier")).expect("read"))
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(".zkvouch-"))
+        .collect();
+    assert!(left.is_empty(), "what the killed ones left: {left:?}");
     assert!(report["verifier"]["verify_gas"].as_u64().is_some());
     assert_eq!(sandbox.data(&["build"])["ran"], json!([]));
 }

@@ -1,6 +1,11 @@
 //! `zkvouch accuracy`
 
-use super::{Context, exit::Coded, steps::Places, tune::pool};
+use super::{
+    Context,
+    exit::{Code, Coded},
+    steps::Places,
+    tune::pool,
+};
 use crate::{
     accuracy::{self, AccuracyReport, AccuracyRequest, Circuit, ErrorBound},
     files,
@@ -102,7 +107,7 @@ impl Accuracy {
         match violation {
             None => context.ui.result(text, &data),
             Some(message) => {
-                context.ui.failed_result(text, &data, &message)?;
+                context.ui.failed_result(text, &data, Code::Invalid, &message)?;
                 Err(Coded::reported(message).into())
             }
         }

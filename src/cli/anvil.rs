@@ -52,14 +52,8 @@ impl AnvilCommand {
         let url = node.url().to_string();
         context.ui.result(&url, &json!({ "rpc_url": url, "pid": node.pid() }))?;
         context.ui.note("Ctrl-C stops it");
-        let interrupted = super::interrupted();
-        tokio::select! {
-            ended = node.ended() => {
-                return Err(Coded::new(Code::Chain, format!("Anvil ended: {ended}")).into());
-            }
-            () = interrupted => {}
-        }
-        node.stop().await;
-        Ok(())
+        // A signal drops this, which stops the node and waits until its state is saved.
+        let ended = node.ended().await;
+        Err(Coded::new(Code::Chain, format!("Anvil ended: {ended}")).into())
     }
 }

@@ -33,6 +33,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    task::Poll,
 };
 
 /// Prove that a prediction came from one particular ONNX model, and let an EVM contract check it.
@@ -176,12 +177,17 @@ pub fn main() -> ExitCode {
     let stop = Arc::new(AtomicBool::new(false));
     let context = Context { ui: ui.clone(), stop: stop.clone(), project: cli.global.project };
     let keeps_best = matches!(cli.command, Command::Tune(_));
+    // Before the command's first step: until then a signal would end the process without a word.
+    let mut signals = {
+        let _runtime = runtime.enter();
+        Signals::catch()
+    };
     let interruption = async {
-        interrupted().await;
+        signals.next().await;
         if keeps_best {
             stop.store(true, Ordering::Relaxed);
             ui.note("stopping with the best so far; once more to stop at once");
-            interrupted().await;
+            signals.next().await;
         }
     };
     let outcome = runtime.block_on(async {
@@ -236,24 +242,44 @@ async fn run(command: Command, context: Context) -> Result<()> {
     }
 }
 
-/// Ends on Ctrl-C, and on SIGTERM and SIGHUP where there are signals.
-async fn interrupted() {
+/// Ctrl-C, and SIGTERM and SIGHUP where there are signals, caught from when this is made.
+struct Signals {
     #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let (Ok(mut terminate), Ok(mut hangup)) =
-            (signal(SignalKind::terminate()), signal(SignalKind::hangup()))
+    caught: Vec<tokio::signal::unix::Signal>,
+}
+
+impl Signals {
+    /// Must be called in a runtime.
+    fn catch() -> Self {
+        #[cfg(unix)]
         {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-                _ = hangup.recv() => {}
-            }
-            return;
+            use tokio::signal::unix::{SignalKind, signal};
+            let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+            // One that can't be caught ends the process, as it does without us.
+            Self { caught: kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect() }
         }
+        #[cfg(not(unix))]
+        Self {}
     }
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending().await
+
+    /// Waits for the next of them.
+    #[cfg(unix)]
+    async fn next(&mut self) {
+        std::future::poll_fn(|context| {
+            match self.caught.iter_mut().any(|signal| signal.poll_recv(context).is_ready()) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// Waits for the next of them.
+    #[cfg(not(unix))]
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
     }
 }
 

@@ -74,16 +74,16 @@ impl Ui {
         print_stdout(format_args!("{text}\n"))
     }
 
-    /// Prints the result of a check that failed, and why.
+    /// Prints the result of a check that failed, or of what was interrupted, and why.
     pub fn failed_result(
         &self,
         text: impl Display,
         data: &impl Serialize,
+        code: exit::Code,
         message: &str,
     ) -> Result<()> {
         self.finish_bars();
         if self.json {
-            let code = exit::Code::Invalid;
             let error = json!({ "code": code.name(), "exit_code": code as u8, "message": message });
             return self.envelope(false, serde_json::to_value(data)?, vec![error]);
         }

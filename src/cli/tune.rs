@@ -1,6 +1,10 @@
 //! `zkvouch tune`
 
-use super::{Context, steps::Places};
+use super::{
+    Context,
+    exit::{Code, Coded},
+    steps::Places,
+};
 use crate::{
     accuracy::ErrorBound,
     artifacts::run_args::RunArgs,
@@ -8,14 +12,14 @@ use crate::{
     files,
     project::{
         Project,
-        config::{CircuitConfig, FILE_NAME},
+        config::{CircuitConfig, FILE_NAME, Target},
     },
     toolchain,
     tune::{self, Calibration, CostModel, Objective, Progress, Prove, TuneReport, TuneRequest},
 };
 use clap::Args;
 use eyre::{Result, WrapErr};
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::atomic::Ordering, time::Duration};
 
 /// zkvouch tune
 #[derive(Args, Debug)]
@@ -155,11 +159,13 @@ impl Tune {
         };
         self.circuit.apply(&mut run_args);
         let engine = context.engine(places.project())?;
+        // Settings that are not kept must not take the place of those that are built.
+        let scratch = files::Scratch::new()?;
         let request = self.options.request(
             places.model(&self.model),
             places.data(&self.data),
             run_args,
-            places.settings(&self.settings),
+            scratch.path().join("settings.json"),
             self.options.costs(context, engine.version())?,
         )?;
         let pool = pool(context, places.project())?;
@@ -176,22 +182,63 @@ impl Tune {
             }
         };
         let report = tune::run(&request, &pool, &context.stop, &progress).await?;
+        let to_write = places.project().filter(|_| !self.no_write);
+        let known = match to_write {
+            Some(project) => known(project, &report, &request, &pool).await?,
+            None => None,
+        };
         bar.finish_and_clear();
         pool.shutdown().await;
-        if !report.complete {
+        let interrupted = context.stop.load(Ordering::Relaxed);
+        if !report.complete && !interrupted {
             context.ui.warn("the search was cut short; this is the best so far");
         }
         let mut text = report.table();
         for reason in &report.reasons {
             text.push_str(&format!("\n- {reason}"));
         }
-        text.push_str(&format!("\nsettings     {}", request.settings.display()));
-        if let Some(project) = places.project().filter(|_| !self.no_write) {
-            let path = write_choice(project, &report)?;
-            text.push_str(&format!("\nproject      {}", path.display()));
+        if known.is_none() || self.settings.is_some() {
+            let settings = places.settings(&self.settings);
+            files::write_atomic(&settings, &files::read(&request.settings)?)?;
+            text.push_str(&format!("\nsettings     {}", settings.display()));
+        }
+        match (to_write, known) {
+            (Some(_), Some(known)) => {
+                context.ui.warn(format_args!("{FILE_NAME} is left as it is: {known}"));
+            }
+            (Some(project), None) => {
+                let path = write_choice(project, &report)?;
+                text.push_str(&format!("\nproject      {}", path.display()));
+            }
+            (None, _) => {}
+        }
+        if interrupted {
+            let message = "interrupted; this is the best so far";
+            context.ui.failed_result(text, &report, Code::Interrupted, message)?;
+            return Err(Coded::interrupted().into());
         }
         context.ui.result(text, &report)
     }
+}
+
+/// Why the choice need not be written into zkvouch.toml: what the file has is as good. Where its
+/// `[circuit]` is to be taken as it is, that is its circuit, else ezkl's calibration.
+async fn known(
+    project: &Project,
+    report: &TuneReport,
+    request: &TuneRequest,
+    pool: &EnginePool,
+) -> Result<Option<&'static str>> {
+    let config = project.config();
+    if config.calibration.target != Target::Manual {
+        return Ok(report.keeps_baseline().then_some("nothing beats ezkl's own calibration"));
+    }
+    let args = config.circuit.run_args();
+    let beaten = match tune::measure(request, &args, pool).await? {
+        Some(candidate) => report.beats(&candidate),
+        None => true,
+    };
+    Ok((!beaten).then_some("its circuit is as good as the best that was found"))
 }
 
 /// A worker for each CPU with a thread of its own, which is fastest for many forward passes.

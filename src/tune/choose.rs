@@ -243,7 +243,7 @@ impl Choice<'_> {
         let mut finalists = finalists.into_iter().enumerate();
         for (number, finalist) in finalists.by_ref() {
             (self.progress)(Progress::Proof { logrows: finalist.settings.run_args.logrows });
-            match self.unless_stopped(self.trial(&engine, &finalist, number)).await {
+            match self.lab.unless_stopped(self.trial(&engine, &finalist, number)).await {
                 Some(Ok((engine, trial))) => {
                     ready.push((finalist, engine, trial, Times::default()));
                 }
@@ -265,7 +265,7 @@ impl Choice<'_> {
             let mut proved = Vec::new();
             for (finalist, engine, trial, mut times) in ready {
                 (self.progress)(Progress::Proof { logrows: finalist.settings.run_args.logrows });
-                match self.unless_stopped(trial.prove(&engine)).await {
+                match self.lab.unless_stopped(trial.prove(&engine)).await {
                     Some(Ok(usage)) => times.0.push(usage),
                     Some(Err(error)) if error.is_the_circuits() => {
                         last = error.to_string();
@@ -308,19 +308,6 @@ impl Choice<'_> {
 
     fn goes_on(&self, started: Instant) -> bool {
         started.elapsed() < ROUNDS_WITHIN && !self.lab.stop.load(Ordering::Relaxed)
-    }
-
-    /// Gives up what is under way when somebody asks to stop.
-    async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        let stopped = async {
-            while !self.lab.stop.load(Ordering::Relaxed) {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        };
-        tokio::select! {
-            result = work => Some(result),
-            () = stopped => None,
-        }
     }
 
     async fn trial(

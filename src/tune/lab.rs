@@ -14,7 +14,7 @@ use std::{
     cell::Cell,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// A base that holds any value with one leg, for finding out what a model needs.
@@ -50,6 +50,19 @@ impl<'a> Lab<'a> {
     /// Whether the time is over or somebody asked to stop.
     pub(super) fn is_over(&self) -> bool {
         self.stop.load(Ordering::Relaxed) || Instant::now() >= self.deadline
+    }
+
+    /// Gives up what is under way when somebody asks to stop.
+    pub(super) async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let stopped = async {
+            while !self.stop.load(Ordering::Relaxed) {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::select! {
+            result = work => Some(result),
+            () = stopped => None,
+        }
     }
 
     /// How many forward passes there were.

@@ -239,7 +239,7 @@ impl fmt::Display for Progress {
 }
 
 /// Tunes a model and writes the settings of the chosen circuit. Setting `stop` ends the search with
-/// the best so far. With the same request and cost model the choice is the same, unless time ran out
+/// the best so far, or with [`Error::Stopped`] where that is no better than ezkl's own. With the same request and cost model the choice is the same, unless time ran out
 /// or real proofs had to decide between circuits that take nearly the same time.
 ///
 /// # Errors
@@ -265,9 +265,13 @@ pub async fn run(
     progress(Progress::Baseline);
     let mut lab = Lab::new(pool, &request.model, started + request.time, stop)?;
     let mut sample = Sample::choose(&model, &data, corners, request.seed)?;
-    let (baseline_settings, mut baseline) = baseline::calibrate(&lab, request, &data).await?;
-    let baseline_error = baseline::error(&lab, &baseline_settings, &mut sample).await?;
-    baseline.error = baseline_error;
+    let measured = lab.unless_stopped(async {
+        let (settings, baseline) = baseline::calibrate(&lab, request, &data).await?;
+        let error = baseline::error(&lab, &settings, &mut sample).await?;
+        Ok::<_, Error>((settings, Candidate { error, ..baseline }))
+    });
+    let (baseline_settings, baseline) = measured.await.ok_or(Error::Stopped)??;
+    let baseline_error = baseline.error;
     let bound_from_baseline = request.max_error.is_none();
     let bound = match (request.max_error, baseline_error) {
         (Some(bound), _) => bound,
@@ -301,6 +305,9 @@ pub async fn run(
         Err(error) if stop.load(Ordering::Relaxed) => tracing::debug!("stopped: {error}"),
         other => other?,
     }
+    if stop.load(Ordering::Relaxed) && found.candidates.is_empty() {
+        return Err(Error::Stopped);
+    }
 
     let mut candidates = std::mem::take(&mut found.candidates);
     let meets = baseline.error.is_some_and(|error| error.measure(&bound) <= bound.value);
@@ -321,7 +328,17 @@ pub async fn run(
         baseline: (&baseline_settings, &baseline),
         progress,
     };
-    let chosen = choice.among(&candidates).await?;
+    let chosen = match choice.among(&candidates).await {
+        Err(error) if stop.load(Ordering::Relaxed) => {
+            tracing::debug!("stopped: {error}");
+            return Err(Error::Stopped);
+        }
+        other => other?,
+    };
+    let keeps_baseline = chosen.candidate.run_args == baseline.run_args;
+    if stop.load(Ordering::Relaxed) && keeps_baseline {
+        return Err(Error::Stopped);
+    }
     let mut report = TuneReport {
         front: pareto_front(&candidates),
         headroom: chosen.headroom,
@@ -349,6 +366,28 @@ pub async fn run(
     chosen.settings.write(&request.settings)?;
     store::save(request, &key, &report, &chosen.settings);
     Ok(report)
+}
+
+/// What a circuit with these run args costs, and its error on inputs that [`run`] tries; `None` where ezkl
+/// refuses it, or it answers none of them.
+///
+/// # Errors
+/// Input that can't be used, and what goes wrong with ezkl.
+pub async fn measure(
+    request: &TuneRequest,
+    run_args: &RunArgs,
+    pool: &EnginePool,
+) -> Result<Option<Candidate>, Error> {
+    let model = FloatModel::load(&request.model, &run_args.variables)?;
+    let data = read_all(&request.data, &model)?;
+    let never = AtomicBool::new(false);
+    let lab = Lab::new(pool, &request.model, Instant::now() + request.time, &never)?;
+    let mut sample = Sample::choose(&model, &data, Vec::new(), request.seed)?;
+    let Some(settings) = lab.settings(run_args).await? else { return Ok(None) };
+    let Some(shape) = Shape::of(&settings) else { return Ok(None) };
+    let Some(error) = baseline::error(&lab, &settings, &mut sample).await? else { return Ok(None) };
+    let (run_args, cost) = (run_args.clone(), request.costs.cost(&shape));
+    Ok(Some(Candidate { run_args, cost, error: Some(error) }))
 }
 
 /// The part of the run args that is the caller's. The rest is chosen here, so that an earlier choice

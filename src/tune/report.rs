@@ -123,6 +123,17 @@ impl TuneReport {
         table.to_string()
     }
 
+    /// Whether the choice is better than another circuit: nearer to the objective, or within the bound
+    /// where the other is not.
+    pub fn beats(&self, other: &Candidate) -> bool {
+        if !other.error.is_some_and(|error| error.measure(&self.bound) <= self.bound.value) {
+            return true;
+        }
+        let mut both = [other.clone(), self.choice.clone()];
+        self.objective.rank(&mut both, Some(self.baseline.cost.verify_gas));
+        self.choice.cost != other.cost && both[0] == self.choice
+    }
+
     /// Whether the choice is ezkl's calibration itself.
     pub fn keeps_baseline(&self) -> bool {
         self.choice.run_args == self.baseline.run_args

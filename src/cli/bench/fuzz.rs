@@ -1,7 +1,10 @@
 //! `zkvouch bench fuzz`
 
 use super::circuit::{CircuitOptions, each, name};
-use crate::cli::{Context, exit::Coded};
+use crate::cli::{
+    Context,
+    exit::{Code, Coded},
+};
 use crate::{
     evm::Evm,
     verifier::{
@@ -53,7 +56,7 @@ impl BenchFuzz {
         let Some(message) = models.iter().find_map(finding) else {
             return context.ui.result(text, &data);
         };
-        context.ui.failed_result(text, &data, &message)?;
+        context.ui.failed_result(text, &data, Code::Invalid, &message)?;
         Err(Coded::reported(message).into())
     }
 

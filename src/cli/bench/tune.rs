@@ -158,7 +158,7 @@ impl BenchTune {
             return context.ui.result(text, &data);
         }
         let message = format!("{} of {} models failed", failed.len(), self.folders.len());
-        context.ui.failed_result(text, &data, &message)?;
+        context.ui.failed_result(text, &data, Code::Invalid, &message)?;
         Err(Coded::reported(message).into())
     }
 
