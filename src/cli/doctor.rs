@@ -51,7 +51,7 @@ impl Doctor {
         let spinner = context.ui.spinner("doctor");
         spinner.set_message("looking; what is missing is fetched");
         let findings = vec![
-            Finding::of("cache", writable_cache()),
+            Finding::of("cache", cache()),
             Finding::of("node", version("node").await),
             Finding::of("npm", version("npm").await),
             Finding::of("ezkl", ezkl(config).await),
@@ -76,10 +76,15 @@ impl Doctor {
     }
 }
 
-fn writable_cache() -> Result<String> {
+fn cache() -> Result<String> {
     let folder = toolchain::cache_dir()?;
-    files::write_atomic(&folder.join("doctor"), b"")?;
-    Ok(folder.display().to_string())
+    match files::write_atomic(&folder.join("doctor"), b"") {
+        // What it lacks is told below.
+        Err(error) if files::is_read_only(&error.source) && folder.is_dir() => {
+            Ok(format!("{} (read-only: what is in it serves)", folder.display()))
+        }
+        result => Ok(result.map(|()| folder.display().to_string())?),
+    }
 }
 
 async fn version(program: &'static str) -> Result<String> {

@@ -273,7 +273,7 @@ impl Environment {
                 let _lock = lock_cache(parent.join(format!("{name}.lock"))).await?;
                 let state = check(&folder).await;
                 if let State::Damaged(path) = &state {
-                    tracing::warn!(path = %path.display(), "not what was installed");
+                    tracing::warn!(path = %path.display(), "a cached file is damaged; fetching it again");
                     report(format!("ezkl {} in the cache is damaged", release.version));
                 }
                 if state != State::Whole {

@@ -380,6 +380,15 @@ async fn an_unsafe_srs_says_so_and_stays_the_same() {
     dev::generate_with(super::file::random_scalar(), 4, &old).expect("made");
     let third = obtain(&Source::UnsafeDev, 4, other.path(), &two).await.expect("made");
     assert_eq!(first.sha256, third.sha256);
+    // One byte in the middle of what is cached, which neither end of the file shows.
+    let cached = folder.path().join("srs/unsafe-dev-k4.srs");
+    let mut bytes = files::read(&cached).expect("read");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    files::write_atomic(&cached, &bytes).expect("written");
+    let again = obtain(&Source::UnsafeDev, 4, folder.path(), &two).await.expect("made again");
+    assert_eq!(again.sha256, first.sha256);
+    assert_eq!(files::sha256_file(&two).expect("read"), first.sha256);
     // As anybody's own file it is known for what it is.
     let own = folder.path().join("own.srs");
     fs::copy(&one, &own).expect("copied");
@@ -390,6 +399,30 @@ async fn an_unsafe_srs_says_so_and_stays_the_same() {
     let json = serde_json::to_string(&first.provenance).expect("JSON");
     assert_eq!(json, r#"{"kind":"unsafe-dev"}"#);
     assert_eq!(serde_json::from_str::<Provenance>(&json).expect("JSON"), first.provenance);
+}
+
+#[test]
+fn what_changed_after_it_was_checked_is_not_copied() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (from, to) = (folder.path().join("from.srs"), folder.path().join("to/kzg.srs"));
+    dev::generate(3, &from).expect("made");
+    let checked = files::sha256_file(&from).expect("read");
+    dev::generate_with(super::file::random_scalar(), 3, &from).expect("made");
+    for destination in [&to, &from] {
+        let error = place(&from, checked, 3, destination).expect_err("another file").to_string();
+        assert!(error.contains("from.srs") && error.contains("changed after"), "{error}");
+    }
+    assert!(!to.exists());
+    let hash = files::sha256_file(&from).expect("read");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(&from, fs::Permissions::from_mode(0o400)).expect("set");
+        place(&from, hash, 3, &to).expect("copied");
+        let mode = fs::metadata(&to).expect("there").permissions().mode();
+        assert_ne!(mode & 0o777, 0o400, "a copy has the mode of a new file");
+    }
+    assert_eq!(place(&from, hash, 3, &to).expect("copied").sha256, hash);
 }
 
 #[test]

@@ -58,7 +58,7 @@ impl NpmPackage {
             State::Whole => Ok(folder),
             State::Absent => self.fetch(folder).await,
             State::Damaged(path) => {
-                tracing::warn!(path = %path.display(), "not what was unpacked; fetching it again");
+                tracing::warn!(path = %path.display(), "a cached file is damaged; fetching it again");
                 let damaged = |error| Error::Damaged { path, source: Box::new(error) };
                 self.fetch(folder).await.map_err(damaged)
             }

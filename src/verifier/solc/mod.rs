@@ -330,7 +330,11 @@ pub async fn resolve_in(request: &SolcRequest, places: &Places) -> Result<Resolv
         }
         match program_version(&path).await {
             Ok(found) if found == version => {
-                tracing::warn!(path = %path.display(), ?tried, "a compiler without a pinned hash");
+                tracing::debug!(?tried);
+                tracing::warn!(
+                    path = %path.display(),
+                    "no hash is known of this compiler, only the version that it states"
+                );
                 return resolved(path, version, origin).await;
             }
             Ok(found) => tried.push(format!("{} is {found}", path.display())),

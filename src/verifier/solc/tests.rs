@@ -78,6 +78,30 @@ async fn places_are_tried_in_order_and_only_the_exact_version_will_do() {
 
 #[cfg(unix)]
 #[tokio::test]
+async fn the_pinned_compiler_goes_before_one_that_merely_states_its_version() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (svm, on_path) = (folder.path().join("svm"), folder.path().join("bin/solc"));
+    let places = |version: &str| {
+        fake(&on_path, version, "true");
+        fake(&svm.join(format!("{version}/solc-{version}")), version, "true");
+        let cache = Some(toolchain::cache_dir().expect("a cache folder"));
+        Places { svm: vec![svm.clone()], on_path: Some(on_path.clone()), cache }
+    };
+    let default = DEFAULT_VERSION.to_string();
+    let solc = resolve_in(&SolcRequest::Default, &places(&default)).await.expect("npm's");
+    assert_eq!(solc.origin, Origin::Npm);
+
+    // npm's 0.8.99 would be anything; an installed one is the user's own.
+    let unknown = SolcRequest::Version(Version::new(0, 8, 99));
+    let only_npm = Places { svm: vec![], on_path: None, ..places("0.8.99") };
+    let error = resolve_in(&unknown, &only_npm).await.expect_err("unknown").to_string();
+    assert!(error.contains("hash") && error.contains("--solc PATH"), "{error}");
+    let solc = resolve_in(&unknown, &places("0.8.99")).await.expect("installed");
+    assert_eq!(solc.origin, Origin::Svm);
+}
+
+#[cfg(unix)]
+#[tokio::test]
 async fn a_compiler_that_misbehaves_is_an_error() {
     let folder = tempfile::tempdir().expect("a folder");
     let sources = SourceSet::solidity("A.sol", "contract A {}");

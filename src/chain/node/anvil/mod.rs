@@ -391,6 +391,21 @@ mod tests {
         unsafe { libc::kill(pid as libc::pid_t, 0) == 0 }
     }
 
+    #[test]
+    fn every_platform_has_a_pinned_package_of_its_own() {
+        use base64::Engine as _;
+        let mut names = std::collections::BTreeSet::new();
+        let mut hashes = std::collections::BTreeSet::new();
+        for (_, _, name, integrity) in PACKAGES {
+            let digest = integrity.strip_prefix("sha512-").expect("npm's form");
+            let digest = base64::engine::general_purpose::STANDARD.decode(digest).expect("base64");
+            assert_eq!(digest.len(), 64, "{name}");
+            names.insert(name);
+            hashes.insert(digest);
+        }
+        assert_eq!((names.len(), hashes.len()), (PACKAGES.len(), PACKAGES.len()));
+    }
+
     #[tokio::test]
     async fn it_listens_has_the_proxy_and_is_gone_after_drop() {
         let options = AnvilOptions {
