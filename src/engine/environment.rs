@@ -274,7 +274,6 @@ impl Environment {
                 let state = check(&folder).await;
                 if let State::Damaged(path) = &state {
                     tracing::warn!(path = %path.display(), "a cached file is damaged; fetching it again");
-                    report(format!("ezkl {} in the cache is damaged", release.version));
                 }
                 if state != State::Whole {
                     let made =
