@@ -1,4 +1,4 @@
-//! Scalars of BN254, their encodings, and fixed-point numbers.
+//! Scalars of BN254, their encodings, and fixed-point numbers; the curve's constants.
 //!
 //! A circuit computes in the scalar field of BN254. A real number `x` at scale `s` stands there as
 //! the integer `round(x · 2^s)`, and a negative integer `-n` as `r − n`. Two encodings are about:
@@ -16,6 +16,14 @@ pub const SCALAR_MODULUS: U256 =
 /// The order `q` of the base field of BN254, in which curve coordinates live.
 pub const BASE_MODULUS: U256 =
     uint!(21888242871839275222246405745257275088696311157297823662689037894645226208583_U256);
+
+/// The generator of G2 as the pairing precompile has it: x imaginary, x real, y imaginary, y real.
+pub const G2_GENERATOR: [U256; 4] = uint!([
+    0x198e9393920d483a7260bfb731fb5d25f1aa493335a9e71297e485b7aef312c2_U256,
+    0x1800deef121f1e76426a00665e5c4479674322d4f75edadd46debd5cd992f6ed_U256,
+    0x090689d0585ff075ec9e99ad690c3395bc4b313370b38ef355acdadcd122975b_U256,
+    0x12c85ea5db8c6deb4aab71808dcb408fe3d1e7690c43d37b4ce6cc0166fa7daa_U256,
+]);
 
 /// The largest integer that reads as positive, as ezkl has it: 2^127 − 1.
 pub const MAX_POSITIVE: i128 = i128::MAX;

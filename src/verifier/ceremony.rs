@@ -1,17 +1,9 @@
 //! Which trusted setup a verifier was made with, read from its bytecode.
 
-use crate::field::BASE_MODULUS;
-use alloy::primitives::{U256, uint};
+use crate::field::{BASE_MODULUS, G2_GENERATOR};
+use alloy::primitives::U256;
 use ark_bn254::{Fq, Fq2, G2Affine};
 use ark_ff::{BigInt, PrimeField};
-
-/// The generator of G2 as the pairing precompile has it: x imaginary, x real, y imaginary, y real.
-pub const G2_GENERATOR: [U256; 4] = uint!([
-    0x198e9393920d483a7260bfb731fb5d25f1aa493335a9e71297e485b7aef312c2_U256,
-    0x1800deef121f1e76426a00665e5c4479674322d4f75edadd46debd5cd992f6ed_U256,
-    0x090689d0585ff075ec9e99ad690c3395bc4b313370b38ef355acdadcd122975b_U256,
-    0x12c85ea5db8c6deb4aab71808dcb408fe3d1e7690c43d37b4ce6cc0166fa7daa_U256,
-]);
 
 const WORD: usize = 32;
 

@@ -19,7 +19,7 @@ pub use artifact::{
     ArtifactFiles, CompilerRecord, METADATA_FILE, MadeFrom, VerifierArtifact, VerifierMetadata,
 };
 pub use calldata::Shape;
-pub use ceremony::{Error as CeremonyError, G2_GENERATOR, ceremony_words, is_made_with};
+pub use ceremony::{Error as CeremonyError, ceremony_words, is_made_with};
 pub use matrix::{Attempt, Matrix};
 pub use report::GasReport;
 pub use solc::CompiledContract;

@@ -13,17 +13,9 @@
 //! or `revert`, and no Solidity code runs after it.
 
 use super::protocol::{Commitment, Protocol};
-use crate::field::SCALAR_MODULUS;
-use alloy::primitives::{U256, uint};
+use crate::field::{G2_GENERATOR, SCALAR_MODULUS};
+use alloy::primitives::U256;
 use std::collections::{BTreeMap, HashMap};
-
-/// The generator of G2 as the pairing precompile wants it.
-const G2: [U256; 4] = uint!([
-    0x198e9393920d483a7260bfb731fb5d25f1aa493335a9e71297e485b7aef312c2_U256,
-    0x1800deef121f1e76426a00665e5c4479674322d4f75edadd46debd5cd992f6ed_U256,
-    0x090689d0585ff075ec9e99ad690c3395bc4b313370b38ef355acdadcd122975b_U256,
-    0x12c85ea5db8c6deb4aab71808dcb408fe3d1e7690c43d37b4ce6cc0166fa7daa_U256,
-]);
 
 /// The accumulator of the main chain; its scalar follows.
 pub(crate) const ACCUMULATOR: usize = 0x00;
@@ -92,7 +84,7 @@ impl Layout {
         let pairing = CONSTANTS + 32 * constants.len();
         comments.push((constants.len(), "pairing: left point, [1] in G2".to_owned()));
         constants.extend([U256::ZERO; 2]);
-        constants.extend(G2);
+        constants.extend(G2_GENERATOR);
         comments.push((constants.len(), "pairing: right point, -[tau] in G2".to_owned()));
         constants.extend([U256::ZERO; 2]);
         constants.extend(protocol.neg_s_g2);

@@ -1,16 +1,13 @@
 //! What one verifier verifies, as a typed description. [`Protocol::read`] takes it from ezkl's contract.
 
 use super::{
-    Expected, Result,
-    dag::{Dag, Id},
+    dag::{Dag, Id, Op},
     field::pow,
-    reader::Reader,
-    yul,
 };
 use alloy::primitives::U256;
 use ark_bn254::Fr;
 use ark_ff::{Field, One, Zero};
-use std::ops::Range;
+use std::{collections::BTreeSet, ops::Range};
 
 /// Where the bytes of the proof begin in the calldata of `verifyProof(bytes,uint256[])`.
 pub(crate) const PROOF_OFFSET: usize = 0x64;
@@ -143,15 +140,6 @@ pub struct Protocol {
 }
 
 impl Protocol {
-    /// Reads the protocol out of the Solidity that ezkl's `create_evm_verifier` writes.
-    ///
-    /// # Errors
-    /// If anything in it is not understood, or contradicts `expected`.
-    pub fn read(ezkl_solidity: &str, expected: &Expected<'_>) -> Result<Self> {
-        let contract = yul::parse_contract(ezkl_solidity)?;
-        Reader::new(&contract)?.read(expected)
-    }
-
     /// All rotations that occur, ascending.
     pub fn rotations(&self) -> Vec<i64> {
         let mut all: Vec<i64> =
@@ -169,6 +157,60 @@ impl Protocol {
     /// Where W stands in the proof; W′ follows.
     pub fn w(&self) -> usize {
         self.proof_len - 0x80
+    }
+
+    /// That everything in the proof and the key is opened exactly once, and nothing else is.
+    ///
+    /// # Errors
+    /// What is not.
+    pub(crate) fn check_complete(&self) -> Result<(), &'static str> {
+        let openings: Vec<_> = self.sets.iter().flat_map(|set| &set.openings).collect();
+        let mut opened: Vec<Commitment> =
+            openings.iter().map(|opening| opening.commitment).collect();
+        opened.extend(self.quotient.iter().map(|at| Commitment::Proof(*at)));
+        opened.extend([self.w(), self.w() + 0x40].map(Commitment::Proof));
+        opened.sort_unstable();
+        let mut expected: Vec<Commitment> =
+            self.points.iter().map(|at| Commitment::Proof(*at)).collect();
+        expected.extend((0..self.key.len()).map(Commitment::Key));
+        expected.push(Commitment::Quotient);
+        expected.sort_unstable();
+        if opened != expected {
+            return Err("some commitment is not opened, or twice");
+        }
+        let mut evaluated: Vec<Evaluation> =
+            openings.iter().flat_map(|opening| opening.evaluations.iter().copied()).collect();
+        evaluated.sort_unstable();
+        let mut expected: Vec<Evaluation> =
+            self.scalars.iter().map(|at| Evaluation::Proof(*at)).collect();
+        expected.push(Evaluation::Quotient);
+        expected.sort_unstable();
+        let whole = self.sets.iter().all(|set| {
+            let rotations = set.rotations.len();
+            set.openings.iter().all(|opening| opening.evaluations.len() == rotations)
+        });
+        if evaluated != expected || !whole {
+            return Err("some evaluation is not used, or twice");
+        }
+        // The quotient's terms know nothing but evaluations, challenges and Lagrange evaluations.
+        let mut open = self.terms.clone();
+        let mut seen = BTreeSet::new();
+        while let Some(id) = open.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            if let Op::Var(index) = self.dag.op(id)
+                && let Input::Evaluation(at) = self.inputs[index as usize]
+                && !self.scalars.contains(&at)
+            {
+                return Err("the quotient depends on something else");
+            }
+            if matches!(self.dag.op(id), Op::Inv(_)) {
+                return Err("the quotient divides");
+            }
+            open.extend(self.dag.op(id).operands());
+        }
+        Ok(())
     }
 }
 

@@ -11,9 +11,10 @@ use super::{
     opening,
     protocol::{Challenges, Input, Lagrange, PROOF_OFFSET, Phase, Protocol},
     symbolic::{Check, Symbol, Symbolic, Value},
-    yul::{Contract, Statement, StatementKind},
+    yul::{self, Contract, Statement, StatementKind},
 };
-use alloy::primitives::{U256, hex, keccak256, uint};
+use crate::field::G2_GENERATOR;
+use alloy::primitives::{U256, hex, keccak256};
 use ark_bn254::Fr;
 use ark_ff::{Field, One, Zero};
 use std::{collections::HashMap, ops::Range};
@@ -21,20 +22,23 @@ use std::{collections::HashMap, ops::Range};
 /// keccak256 of the helper functions' tokens, in the one template that is understood.
 const KNOWN_FUNCTIONS: &str = "56fece78af35c26168a13e5412fe992cb5f301239fc82f5afc7383e49dca8a5c";
 
-/// The generator of G2: x.c1, x.c0, y.c1, y.c0 as the EVM has it.
-const G2: [U256; 4] = uint!([
-    0x198e9393920d483a7260bfb731fb5d25f1aa493335a9e71297e485b7aef312c2_U256,
-    0x1800deef121f1e76426a00665e5c4479674322d4f75edadd46debd5cd992f6ed_U256,
-    0x090689d0585ff075ec9e99ad690c3395bc4b313370b38ef355acdadcd122975b_U256,
-    0x12c85ea5db8c6deb4aab71808dcb408fe3d1e7690c43d37b4ce6cc0166fa7daa_U256,
-]);
-
 /// A disagreement with what this program knows; `line` 0 is the file as a whole.
 fn template(line: usize, what: impl Into<String>) -> Error {
     Error::Template { line, what: what.into() }
 }
 
-pub(crate) struct Reader<'b, 'a> {
+impl Protocol {
+    /// Reads the protocol out of the Solidity that ezkl's `create_evm_verifier` writes.
+    ///
+    /// # Errors
+    /// If anything in it is not understood, or contradicts `expected`.
+    pub fn read(ezkl_solidity: &str, expected: &Expected<'_>) -> Result<Self> {
+        let contract = yul::parse_contract(ezkl_solidity)?;
+        Reader::new(&contract)?.read(expected)
+    }
+}
+
+struct Reader<'b, 'a> {
     contract: &'b Contract<'a>,
     constants: HashMap<&'a str, usize>,
     proof_len: usize,
@@ -188,7 +192,6 @@ impl<'b, 'a> Reader<'b, 'a> {
             scalars: &scalars,
             scratch_end: self.constant("VK_MPTR")?,
             neg_s_g2: header.neg_s_g2,
-            g2: G2,
         })?;
         let commitments = self.key_range()?.start;
         let protocol = Protocol {
@@ -210,7 +213,7 @@ impl<'b, 'a> Reader<'b, 'a> {
             inputs: inputs(&machine)?,
             dag: machine.dag,
         };
-        opening::check_complete(&protocol)?;
+        protocol.check_complete().map_err(|what| template(0, format!("in the opening {what}")))?;
         Ok(protocol)
     }
 
@@ -258,7 +261,7 @@ impl<'b, 'a> Reader<'b, 'a> {
             let (group, part) = (["G2", "NEG_S_G2"][index / 4], ["X_1", "X_2", "Y_1", "Y_2"]);
             *slot = word(&format!("{group}_{}_MPTR", part[index % 4]))?;
         }
-        if words[..4] != G2 {
+        if words[..4] != G2_GENERATOR {
             return Err(wrong("the generator of G2"));
         }
         let neg_s_g2 = [words[4], words[5], words[6], words[7]];
