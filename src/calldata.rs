@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn the_selectors_are_those_of_the_verifiers() {
         assert_eq!(SELECTOR, [0x1e, 0x8e, 0x1e, 0x13]);
-        assert_eq!(MANY_SELECTOR, crate::verifier::lean::VERIFY_MANY_SELECTOR);
+        assert_eq!(MANY_SELECTOR, [0x71, 0xff, 0x65, 0xff]);
     }
 
     proptest! {

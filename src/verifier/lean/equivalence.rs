@@ -15,7 +15,7 @@ use super::{
     protocol::{PROOF_OFFSET, Protocol},
     yul,
 };
-use crate::field::SCALAR_MODULUS;
+use crate::{calldata::MANY_SELECTOR, field::SCALAR_MODULUS};
 use alloy::primitives::U256;
 use ark_bn254::{Fr, G1Affine};
 use ark_ec::AffineRepr;
@@ -186,9 +186,8 @@ pub(crate) fn check(
     }
     if let Some(many) = many {
         let round = ROUNDS;
-        let lean =
-            run_lean(many, calldata_many(super::VERIFY_MANY_SELECTOR, &batch), Hashing::Keccak)
-                .map_err(|stop| differs(round, format!("the batch contract stops: {stop:?}")))?;
+        let lean = run_lean(many, calldata_many(MANY_SELECTOR, &batch), Hashing::Keccak)
+            .map_err(|stop| differs(round, format!("the batch contract stops: {stop:?}")))?;
         let lean = only(lean, round, "the batch")?;
         let weights = batch_weights(protocol, &batch);
         let mut sum = Equation { lhs: [].into(), rhs: [].into(), g2: equations[0].g2.clone() };

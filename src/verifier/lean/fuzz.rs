@@ -10,6 +10,7 @@ use super::{
     field::{self, Stream},
 };
 use crate::{
+    calldata::MANY_SELECTOR,
     evm::{Error, Evm},
     field::{BASE_MODULUS, SCALAR_MODULUS},
     verifier::Sample,
@@ -165,7 +166,7 @@ impl Case {
             .collect();
         let place = stream.below(batch.len() + 1);
         batch.insert(place, (self.proof.clone(), self.instances.clone()));
-        super::equivalence::calldata_many(super::VERIFY_MANY_SELECTOR, &batch).into()
+        super::equivalence::calldata_many(MANY_SELECTOR, &batch).into()
     }
 
     fn word(&self, at: usize) -> U256 {
@@ -187,14 +188,13 @@ impl Case {
             return "nothing more".into();
         }
         let other = samples[stream.below(samples.len())];
-        match stream.below(12) {
-            0 => "nothing".into(),
-            1 => {
+        match stream.below(11) {
+            0 => {
                 let (at, bit) = (stream.below(self.proof.len()), stream.below(8));
                 self.proof[at] ^= 1 << bit;
                 format!("bit {bit} of byte {at}")
             }
-            2 | 3 if !self.instances.is_empty() => {
+            1 | 2 if !self.instances.is_empty() => {
                 let index = stream.below(self.instances.len());
                 let from = other.instances.get(index).map_or(U256::ZERO, |felt| felt.to_u256());
                 let swap = stream.below(self.instances.len());
@@ -206,7 +206,7 @@ impl Case {
                 self.instances[index] = value;
                 format!("instance {index} {how}")
             }
-            4 => {
+            3 => {
                 match stream.below(4) {
                     0 => self.proof.truncate(self.proof.len() - 32),
                     1 => self.proof.extend([0; 32]),
@@ -215,7 +215,7 @@ impl Case {
                 }
                 "another length".into()
             }
-            5..=8 => {
+            4..=7 => {
                 let at = protocol.points[stream.below(protocol.points.len())];
                 let how = self.change_point(at, protocol, other, stream);
                 format!("point at {at} {how}")

@@ -70,12 +70,6 @@ pub(crate) struct Generated {
     /// The block that verifies, over the constants in memory.
     pub(crate) body: String,
     pub(crate) layout: Layout,
-    /// ecMul for one proof.
-    pub(crate) muls: usize,
-    /// ecAdd for one proof.
-    pub(crate) adds: usize,
-    /// ecMul and ecAdd of a batch as a whole.
-    pub(crate) shared: (usize, usize),
 }
 
 /// The function that is generated.
@@ -214,10 +208,10 @@ impl Generator<'_> {
         let elements = self.denominators();
         let nodes = self.nodes(&elements);
         self.evaluate(&nodes);
-        let (muls, adds, shared) = self.combine(&nodes);
+        self.combine(&nodes);
         *seen = self.lower.literals().clone();
         let body = self.code.into_text();
-        Generated { guard, body, layout: self.layout, muls, adds, shared }
+        Generated { guard, body, layout: self.layout }
     }
 
     /// A new input of the graph with its text.

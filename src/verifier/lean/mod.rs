@@ -74,13 +74,13 @@ pub enum Error {
     /// The text is no contract of the known form.
     #[error(
         "the verifier contract is not in the known template: {0}; generate it with the ezkl version \
-         that this zkvouch pins, or use verifier = \"ezkl\""
+         that this zkvouch pins, or use kind = \"ezkl\" under [verifier]"
     )]
     Syntax(#[from] SyntaxError),
     /// The contract computes something else than the known template does.
     #[error(
         "the verifier contract is not in the known template (line {line}): {what}; generate it with \
-         the ezkl version that this zkvouch pins, or use verifier = \"ezkl\""
+         the ezkl version that this zkvouch pins, or use kind = \"ezkl\" under [verifier]"
     )]
     Template {
         /// Line of the contract, 0 for the whole.
@@ -104,7 +104,7 @@ pub enum Error {
     /// The generated contract does not verify what ezkl's verifies: a bug of the generator.
     #[error(
         "the lean verifier differs from ezkl's in comparison {round}: {what}; please report it, and \
-         use verifier = \"ezkl\""
+         use kind = \"ezkl\" under [verifier]"
     )]
     Different {
         /// Which comparison.
@@ -133,9 +133,6 @@ pub struct Expected<'a> {
     /// The bytes of the verifying key file, if at hand.
     pub vk: Option<&'a [u8]>,
 }
-
-/// The selector of `verifyMany(bytes[],uint256[][])`.
-pub const VERIFY_MANY_SELECTOR: [u8; 4] = [0x71, 0xff, 0x65, 0xff];
 
 /// A generated verifier that passed the comparison with ezkl's.
 #[derive(Clone, Debug)]
@@ -190,16 +187,6 @@ impl LeanVerifier {
         VerifierSource::lean(Language::Solidity, contract.to_owned(), text, shape, options())
     }
 
-    /// Calls of ecMul and of ecAdd that one verification makes.
-    pub fn point_operations(&self) -> (usize, usize) {
-        (self.one.muls, self.one.adds)
-    }
-
-    /// Calls of ecMul and of ecAdd of a batch: for each proof, and once.
-    pub fn batch_point_operations(&self) -> Option<((usize, usize), (usize, usize))> {
-        self.many.as_ref().map(|many| ((many.muls, many.adds), many.shared))
-    }
-
     /// Where the gas of one verification goes.
     ///
     /// # Errors
@@ -224,11 +211,6 @@ fn options() -> Vec<CompilerOptions> {
     };
     let plain = CompilerOptions { optimizer: false, ..optimized.clone() };
     vec![optimized, plain]
-}
-
-/// The calldata of `verifyMany`, as every ABI encoder writes it.
-pub fn encode_verify_many(batch: &[super::Sample<'_>]) -> alloy::primitives::Bytes {
-    calldata::encode_verify_many(batch.iter().map(|sample| (sample.proof, sample.instances)))
 }
 
 #[cfg(test)]

@@ -23,10 +23,6 @@ pub(crate) struct Msm {
     /// Regions in which dead bytes may be overwritten.
     regions: Vec<(usize, usize)>,
     pending: Vec<String>,
-    /// Calls of ecMul and ecAdd so far.
-    pub(crate) muls: usize,
-    /// Calls of ecAdd so far.
-    pub(crate) adds: usize,
     product: usize,
     sum: usize,
     spare: usize,
@@ -54,8 +50,6 @@ impl Msm {
             live: BTreeMap::new(),
             regions,
             pending: Vec::new(),
-            muls: 0,
-            adds: 0,
             product,
             sum: product + 0x40,
             spare,
@@ -112,14 +106,12 @@ impl Msm {
     }
 
     fn mul(&mut self, code: &mut Code, input: usize, output: usize) {
-        self.muls += 1;
         self.call(7, input, 0x60, output);
         self.limit(code);
     }
 
     /// output = the point at `input` + the one after it.
     pub(crate) fn add(&mut self, code: &mut Code, input: usize, output: usize) {
-        self.adds += 1;
         self.call(6, input, 0x80, output);
         self.limit(code);
     }

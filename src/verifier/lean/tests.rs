@@ -1,5 +1,6 @@
 use super::*;
 use crate::{
+    calldata::encode_verify_many,
     evm::{CallResult, Evm, Hardfork},
     verifier::{
         BuildRequest, Sample, build,
@@ -7,6 +8,8 @@ use crate::{
     },
 };
 use alloy::primitives::{Address, Bytes, keccak256};
+use ark_bn254::G1Affine;
+use ark_ec::AffineRepr as _;
 
 const MODELS: [&str; 4] = ["credit", "hashed", "sibling", "tree"];
 
@@ -78,12 +81,6 @@ fn selector(error: &str) -> Vec<u8> {
     keccak256(format!("{error}()"))[..4].to_vec()
 }
 
-#[test]
-fn selectors_are_those_of_the_signatures() {
-    let hash = keccak256("verifyMany(bytes[],uint256[][])");
-    assert_eq!(hash[..4], VERIFY_MANY_SELECTOR);
-}
-
 #[tokio::test]
 async fn real_proofs_pass_for_less_gas_and_everything_else_about_them_is_refused() {
     for name in MODELS {
@@ -141,7 +138,7 @@ async fn the_reference_agrees_with_the_contract_on_the_pairing() {
     assert_eq!(scalar(at(w), at(w + 32)), -trace.d0);
     assert_eq!(scalar(at(w + 64), at(w + 96)), trace.challenges[lean.protocol().challenges.mu]);
     assert_eq!(scalar(U256::from(1), U256::from(2)), -trace.r);
-    let mut lhs = ark_bn254::G1Affine::default();
+    let mut lhs = G1Affine::default();
     for ((x, y), scalar) in &equation.lhs {
         let point = field::point(*x, *y).expect("a point");
         lhs = field::add(lhs, field::mul(point, *scalar));
@@ -253,10 +250,10 @@ async fn what_is_wrong_is_said() {
 async fn batches_pass_and_one_bad_proof_spoils_them() {
     let mut d = Deployed::new("credit").await;
     let (proof, instances) = (d.fixture.proof.clone(), d.fixture.instances.clone());
-    let sample = Sample { proof: &proof, instances: &instances };
+    let sample = (&proof[..], &instances[..]);
     let mut per_proof = Vec::new();
     for count in [1, 2, 4, 16] {
-        let result = d.call(d.many, encode_verify_many(&vec![sample; count]));
+        let result = d.call(d.many, encode_verify_many(vec![sample; count]));
         assert!(result.success, "{count}");
         assert_eq!(U256::from_be_slice(&result.output), U256::ONE);
         per_proof.push(result.gas_used / count as u64);
@@ -264,22 +261,19 @@ async fn batches_pass_and_one_bad_proof_spoils_them() {
     assert!(per_proof.windows(2).all(|pair| pair[1] < pair[0]), "{per_proof:?}");
 
     // Empty.
-    let result = d.call(d.many, encode_verify_many(&[]));
+    let result = d.call(d.many, encode_verify_many([]));
     assert_eq!((result.success, result.output.to_vec()), (false, selector("EmptyBatch")));
-    // One bad among four, in every place; swapped instances; a bad pair that would cancel.
+    // One bad among four, in every place; swapped instances.
     let mut wrong = proof.clone();
     let scalar = d.lean.protocol().scalars[3];
     wrong[scalar + 31] ^= 1;
     let mut other = instances.clone();
     other[0] = Felt::from_i128(77);
     for place in 0..4 {
-        for bad in [
-            Sample { proof: &wrong, instances: &instances },
-            Sample { proof: &proof, instances: &other },
-        ] {
+        for bad in [(&wrong[..], &instances[..]), (&proof[..], &other[..])] {
             let mut batch = vec![sample; 4];
             batch[place] = bad;
-            let result = d.call(d.many, encode_verify_many(&batch));
+            let result = d.call(d.many, encode_verify_many(batch));
             assert_eq!(
                 (result.success, result.output.to_vec()),
                 (false, selector("ProofRejected")),
@@ -287,15 +281,13 @@ async fn batches_pass_and_one_bad_proof_spoils_them() {
             );
         }
     }
-    let twice = vec![Sample { proof: &wrong, instances: &instances }; 2];
-    assert!(!d.call(d.many, encode_verify_many(&twice)).success);
     // Points off the curve, in any proof.
     let mut off = proof.clone();
     off[31] ^= 1;
     for place in 0..2 {
         let mut batch = vec![sample; 2];
-        batch[place] = Sample { proof: &off, instances: &instances };
-        let result = d.call(d.many, encode_verify_many(&batch));
+        batch[place] = (&off[..], &instances[..]);
+        let result = d.call(d.many, encode_verify_many(batch));
         assert_eq!(result.output.to_vec(), selector("InvalidPoint"), "{place}");
     }
 }
@@ -304,8 +296,8 @@ async fn batches_pass_and_one_bad_proof_spoils_them() {
 async fn batches_are_accepted_in_the_canonical_encoding_only() {
     let mut d = Deployed::new("tree").await;
     let (proof, instances) = (d.fixture.proof.clone(), d.fixture.instances.clone());
-    let sample = Sample { proof: &proof, instances: &instances };
-    let good = encode_verify_many(&[sample; 3]).to_vec();
+    let sample = (&proof[..], &instances[..]);
+    let good = encode_verify_many([sample; 3]).to_vec();
     assert!(d.call(d.many, good.clone()).success);
     // Every head and length, one more and one less word; and more or less bytes.
     let mut at = vec![0x04, 0x24, 0x44, 0x64, 0x84, 0xa4];
@@ -326,6 +318,41 @@ async fn batches_are_accepted_in_the_canonical_encoding_only() {
     }
     assert!(!d.call(d.many, [good.clone(), vec![0]].concat()).success);
     assert!(!d.call(d.many, good[..good.len() - 1].to_vec()).success);
+}
+
+/// Two different proofs, each of them wrong, whose equations add up to a true one: only weights that
+/// depend on the proofs tell them from good ones.
+#[tokio::test]
+async fn wrong_proofs_that_would_cancel_do_not() {
+    let mut d = Deployed::new("credit").await;
+    let (proof, instances) = (d.fixture.proof.clone(), d.fixture.instances.clone());
+    let at = d.lean.protocol().w() + 0x40;
+    let word = |at: usize| U256::from_be_slice(&proof[at..at + 32]);
+    let last = field::point(word(at), word(at + 32)).expect("a point");
+    // No challenge depends on the last point, W': moved up in one proof and down in the other, it
+    // moves both sides of the two equations by opposite amounts.
+    let moved = |by: G1Affine| {
+        let (x, y) = field::coordinates(field::add(last, by));
+        let mut proof = proof.clone();
+        proof[at..at + 32].copy_from_slice(&x.to_be_bytes::<32>());
+        proof[at + 32..at + 64].copy_from_slice(&y.to_be_bytes::<32>());
+        proof
+    };
+    let (up, down) = (moved(G1Affine::generator()), moved(-G1Affine::generator()));
+    let trace = |proof: &[u8]| {
+        reference::verify(d.lean.protocol(), proof, &instances).expect("well-formed")
+    };
+    let (good, one, other) = (trace(&proof), trace(&up), trace(&down));
+    assert!(good.accepted && !one.accepted && !other.accepted);
+    assert_eq!(field::add(one.lhs, other.lhs), field::add(good.lhs, good.lhs));
+    assert_eq!(field::add(one.rhs, other.rhs), field::add(good.rhs, good.rhs));
+
+    let [good, up, down] = [&proof, &up, &down].map(|proof| (&proof[..], &instances[..]));
+    assert!(d.call(d.many, encode_verify_many([good, good])).success);
+    for batch in [vec![up, down], vec![down, up], vec![up, good, down], vec![good, down, up]] {
+        let result = d.call(d.many, encode_verify_many(batch));
+        assert_eq!((result.success, result.output.to_vec()), (false, selector("ProofRejected")));
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use super::*;
 impl Generator<'_> {
     // ---- the points
 
-    pub(super) fn combine(&mut self, nodes: &Nodes) -> (usize, usize, (usize, usize)) {
+    pub(super) fn combine(&mut self, nodes: &Nodes) {
         let many = self.shape == Shape::Many;
         let (p, layout) = (self.p, self.layout.clone());
         self.code.phase("linear combination of the commitments");
@@ -148,7 +148,6 @@ impl Generator<'_> {
             self.code.line(format!("mcopy({to}, {from}, 0x40)"));
         }
         msm.flush(&mut self.code);
-        let own = (msm.muls, msm.adds);
         if let Some(batch) = self.batch.clone() {
             self.close_batch(&batch, &mut msm);
         }
@@ -158,12 +157,6 @@ impl Generator<'_> {
         self.code.line(format!("if iszero(and(mload(0x00), ok)) {}", revert("ProofRejected")));
         self.code.line("mstore(0x00, 1)");
         self.code.line("return(0x00, 0x20)");
-        let shared = (msm.muls - own.0, msm.adds - own.1);
-        if many {
-            (own.0 + 2, own.1 + 2, (shared.0 - 1, shared.1 - 1))
-        } else {
-            (own.0, own.1, (0, 0))
-        }
     }
 
     /// Commitments of the key that occur more than once, with the sums of their scalars.
