@@ -2,7 +2,9 @@
 
 mod mutants;
 
-pub use mutants::{Changed, Mutant, bad_points, batch_mutants, changed, mutants};
+pub use mutants::{
+    Changed, Mutant, bad_points, batch_mutants, batch_place_mutants, changed, mutants,
+};
 
 use crate::field::Felt;
 use alloy::{
@@ -27,10 +29,10 @@ sol! {
     }
 }
 
-/// `verifyProof(bytes,uint256[])`.
+/// The four bytes with which the calldata of `verifyProof(bytes,uint256[])` begins.
 pub const SELECTOR: [u8; 4] = IHalo2Verifier::verifyProofCall::SELECTOR;
 
-/// `verifyMany(bytes[],uint256[][])`.
+/// The four bytes with which the calldata of `verifyMany(bytes[],uint256[][])` begins.
 pub const MANY_SELECTOR: [u8; 4] = IHalo2Verifier::verifyManyCall::SELECTOR;
 
 /// `verifyProof` as ABIs write it.

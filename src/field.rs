@@ -48,7 +48,7 @@ pub enum Error {
 pub struct Felt(U256);
 
 impl Felt {
-    /// Zero.
+    /// The scalar 0, which is the fixed-point number 0 at every scale.
     pub const ZERO: Self = Self(U256::ZERO);
 
     /// From an integer below the modulus.
@@ -180,7 +180,7 @@ fn decode_hex(text: &str) -> Result<[u8; 32], Error> {
 pub struct Scale(pub i32);
 
 impl Scale {
-    /// 2^scale.
+    /// 2^scale: what a real number is multiplied by, before it is rounded to an integer.
     pub fn multiplier(self) -> f64 {
         2f64.powi(self.0)
     }

@@ -9,7 +9,7 @@ use alloy::primitives::{Bytes, U256};
 pub struct Mutant {
     /// What is wrong with it.
     pub what: &'static str,
-    /// The call.
+    /// The whole calldata, selector included.
     pub calldata: Bytes,
 }
 
@@ -18,9 +18,9 @@ pub struct Mutant {
 pub struct Changed {
     /// What is wrong with it.
     pub what: &'static str,
-    /// The proof.
+    /// As many bytes as the valid proof has.
     pub proof: Vec<u8>,
-    /// The instances.
+    /// As many as the valid proof has.
     pub instances: Vec<Felt>,
 }
 
@@ -221,6 +221,20 @@ pub fn batch_mutants(proof: &[u8], instances: &[Felt]) -> Vec<Mutant> {
         let (good, bad) = ((proof, instances), (&other[..], &others[..]));
         add(what, encode_verify_many([bad, good]).to_vec());
         add(what, encode_verify_many([good, bad]).to_vec());
+    }
+    mutants
+}
+
+/// Calls of `verifyMany` with this valid proof twice and a [changed](changed) one before, between or
+/// behind: all must be rejected, and only the one between shows a verifier that looks at both ends.
+pub fn batch_place_mutants(proof: &[u8], instances: &[Felt]) -> Vec<Mutant> {
+    let mut mutants = Vec::new();
+    for Changed { what, proof: other, instances: others } in changed(proof, instances) {
+        for place in 0..3 {
+            let mut batch = [(proof, instances); 3];
+            batch[place] = (&other[..], &others[..]);
+            mutants.push(Mutant { what, calldata: encode_verify_many(batch) });
+        }
     }
     mutants
 }

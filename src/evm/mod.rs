@@ -40,7 +40,7 @@ pub enum Error {
     Refused {
         /// The rules in force.
         hardfork: Hardfork,
-        /// The rule.
+        /// The rule that it breaks, in revm's words.
         reason: String,
     },
     /// Contract creation ended without a contract.
@@ -65,9 +65,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Hardfork {
-    /// March 2024.
+    /// On mainnet since March 2024. MCOPY is new, which the lean verifier uses.
     Cancun,
-    /// May 2025.
+    /// On mainnet since May 2025.
     Prague,
     /// December 2025; what Anvil 1.7 runs unless told otherwise.
     #[default]

@@ -37,7 +37,7 @@ pub struct CompilerRecord {
     pub sha256: B256,
     /// Where it was found.
     pub origin: Origin,
-    /// Its options.
+    /// The options that reproduce the code: optimizer, pipeline, EVM version.
     pub options: CompilerOptions,
     /// What was tried, if this was chosen among several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -49,7 +49,7 @@ pub struct CompilerRecord {
 pub struct MadeFrom {
     /// SHA-256 of the ONNX file; none where a verifier was made from keys alone.
     pub onnx_sha256: Option<B256>,
-    /// SHA-256 of settings.json.
+    /// SHA-256 of settings.json, byte for byte.
     pub settings_sha256: B256,
     /// SHA-256 of the SRS.
     pub srs_sha256: B256,
@@ -91,13 +91,13 @@ impl MadeFrom {
 pub struct VerifierMetadata {
     /// The version of this JSON's form.
     pub schema: u32,
-    /// Which verifier.
+    /// Whether ezkl's generator or the lean one wrote the source.
     pub kind: Kind,
-    /// The contract's name.
+    /// The name of the contract in the source; the files are called by it.
     pub contract: String,
-    /// The source's language.
+    /// Solidity or Yul, for the source's file name and the compiler's input.
     pub language: Language,
-    /// What it takes.
+    /// The proof's length and the number of instances that it accepts.
     pub shape: Shape,
     /// The compiler and its options.
     pub compiler: CompilerRecord,
@@ -112,7 +112,7 @@ pub struct VerifierMetadata {
     /// −[tau]₂ of the trusted setup, as the code has it: x imaginary, x real, y imaginary, y real. `None`
     /// if it cannot be read there and nobody named the SRS.
     pub neg_s_g2: Option<[U256; 4]>,
-    /// Sizes and gas.
+    /// Bytes of code and gas, under the rules of one hardfork.
     pub gas: GasReport,
 }
 
@@ -129,7 +129,7 @@ pub struct VerifierArtifact {
 /// Where an artifact's files are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ArtifactFiles {
-    /// The source, `Halo2Verifier.sol`.
+    /// The source with its guard, such as `Halo2Verifier.sol`.
     pub source: PathBuf,
     /// The interface as a JSON array, `Halo2Verifier.abi.json`.
     pub abi: PathBuf,
@@ -192,7 +192,7 @@ impl VerifierArtifact {
         &self.source
     }
 
-    /// The interface.
+    /// The JSON ABI; of Yul, which has none, that of `verifyProof`.
     pub fn abi(&self) -> &JsonAbi {
         &self.abi
     }

@@ -199,6 +199,14 @@ mod tests {
             );
             assert!(outcome(&same).await.contains("accepts a call that it must reject"), "{index}");
         }
+        // The encoding is the canonical one, and both ends are right; what is between may be anything.
+        let ends = format!(
+            "require(p.length == i.length && p.length != 0); require(keccak256(msg.data) == \
+             keccak256(abi.encodeWithSelector(msg.sig, p, i))); for (uint256 k; k < p.length; ++k) {{ \
+             require(p[k].length == 64 && i[k].length == 1); if (k == 0 || k == p.length - 1) {{ \
+             require(keccak256(p[k]) == keccak256(hex\"{word}{word}\") && i[k][0] == 0); }} }} return true;"
+        );
+        assert!(outcome(&ends).await.contains("accepts a call that it must reject"));
     }
 
     #[tokio::test]
@@ -230,6 +238,7 @@ mod tests {
         let sizes: Vec<_> = batch.gas.iter().map(|it| it.proofs).collect();
         assert_eq!(sizes, SIZES);
         assert!(batch.gas.windows(2).all(|two| two[1].gas_per_proof < two[0].gas_per_proof));
+        assert_eq!(batch.artifact.metadata().neg_s_g2, Some(lean.protocol().neg_s_g2));
         let gas = &batch.artifact.metadata().gas;
         assert_eq!(gas.verify_gas, Some(batch.gas[0].gas_per_proof));
         let calldata = calldata::encode_verify_many([(&fixture.proof[..], &fixture.instances[..])]);

@@ -8,7 +8,7 @@ use crate::{
 };
 use alloy::primitives::{Address, Bytes};
 
-/// A verifier that is none.
+/// The gate stays shut: the code is no verifier of this circuit, or nothing could be run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -21,7 +21,7 @@ pub enum Error {
     Sample {
         /// What the verifier takes.
         shape: Shape,
-        /// The proof's length.
+        /// The sample proof's length in bytes.
         found: usize,
         /// The number of its instances.
         found_instances: usize,
@@ -38,9 +38,9 @@ pub enum Error {
          use fewer columns or fewer public values, or the lean verifier"
     )]
     OutOfGas {
-        /// The most gas.
+        /// The most gas that one transaction may ask for.
         limit: u64,
-        /// The rules.
+        /// The rules that set this limit.
         hardfork: Hardfork,
     },
     /// Something else was accepted.
@@ -109,8 +109,9 @@ pub fn check(
     Ok(Decided { accepted, refused })
 }
 
-/// As [`check`] for a verifier of many: batches of one and of two of the proof, and the
-/// [mutants](calldata::batch_mutants) of the latter. What is returned is of batches of one.
+/// As [`check`] for a verifier of many: batches of one, two and three of the proof, and the mutants of
+/// [two](calldata::batch_mutants) and of [three](calldata::batch_place_mutants), where a transaction has
+/// the gas for three. What is returned is of batches of one.
 ///
 /// # Errors
 /// As [`check`].
@@ -125,6 +126,12 @@ pub fn check_batch(
     let one = accepted(evm, address, calldata::encode_verify_many([(proof, instances)]))?;
     accepted(evm, address, calldata::encode_verify_many([(proof, instances); 2]))?;
     rejected(evm, address, calldata::batch_mutants(proof, instances))?;
+    match accepted(evm, address, calldata::encode_verify_many([(proof, instances); 3])) {
+        Ok(_) => drop(rejected(evm, address, calldata::batch_place_mutants(proof, instances))?),
+        // Then no more than two can be verified at all.
+        Err(Error::OutOfGas { .. }) => {}
+        Err(error) => return Err(error),
+    }
     let bad = calldata::bad_points(proof).into_iter().map(|proof| Mutant {
         what: BAD_POINTS,
         calldata: calldata::encode_verify_many([(&proof[..], instances)]),

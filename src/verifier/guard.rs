@@ -42,9 +42,9 @@ pub enum Error {
     Mismatch {
         /// `a proof` (bytes) or `instances`.
         what: &'static str,
-        /// In the source.
+        /// The number that the source checks against.
         found: usize,
-        /// In the artefacts.
+        /// The number that the proof or the settings have.
         expected: usize,
     },
 }
@@ -61,7 +61,7 @@ pub struct GuardedSource {
 }
 
 impl GuardedSource {
-    /// The Solidity.
+    /// ezkl's Solidity with the guard, ready for the compiler.
     pub fn text(&self) -> &str {
         &self.text
     }

@@ -110,9 +110,9 @@ impl Matrix {
 /// A combination that was tried.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
-    /// The compiler's version.
+    /// The exact version of solc that was run.
     pub solc: Version,
-    /// Its options.
+    /// The options that it was run with.
     pub options: CompilerOptions,
     /// Bytes of runtime code, where there is any.
     pub runtime_size: Option<usize>,
@@ -123,7 +123,7 @@ pub struct Attempt {
     pub failure: Option<String>,
 }
 
-/// What was taken.
+/// The combination that was chosen, compiled.
 pub(super) struct Choice<'c> {
     pub(super) contract: CompiledContract,
     pub(super) compiler: &'c Compiler,

@@ -60,13 +60,13 @@ pub enum Error {
          the lean verifier, or allow it for a local chain without the limit"
     )]
     TooLarge {
-        /// `runtime` or `init`.
+        /// Which code is over the limit: `runtime` or `init`.
         what: &'static str,
-        /// In bytes.
+        /// Bytes of that code.
         size: usize,
-        /// In bytes.
+        /// The most bytes that a chain takes of it.
         limit: usize,
-        /// The rule.
+        /// The EIP that sets the limit.
         eip: &'static str,
     },
     /// The code does not hold the SRS's `[tau]₂`.
@@ -75,9 +75,9 @@ pub enum Error {
          build --force`", srs.display()
     )]
     OtherSetup {
-        /// The contract.
+        /// The name of the contract whose code it is.
         contract: String,
-        /// The SRS.
+        /// The file whose `[tau]₂` the code should hold.
         srs: PathBuf,
     },
     /// A file could not be read or written.
@@ -86,9 +86,9 @@ pub enum Error {
     /// A file is not the one that was written.
     #[error("{}: {message}; build the verifier again", path.display())]
     Artifact {
-        /// The file.
+        /// The file of the verifier that cannot be used.
         path: PathBuf,
-        /// What is wrong.
+        /// How it differs from what was written.
         message: String,
     },
 }
@@ -96,7 +96,7 @@ pub enum Error {
 /// A result of this module.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Which verifier.
+/// Whose generator writes the verifier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
@@ -172,17 +172,17 @@ impl VerifierSource {
         self.kind
     }
 
-    /// The text.
+    /// The Solidity or Yul that the compiler gets.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The contract's name.
+    /// The name of the one contract in the text.
     pub fn contract(&self) -> &str {
         &self.contract
     }
 
-    /// What it takes.
+    /// The proof's length and the number of instances that it accepts.
     pub fn shape(&self) -> Shape {
         self.shape
     }
@@ -207,10 +207,10 @@ pub struct Sample<'a> {
     pub instances: &'a [Felt],
 }
 
-/// What to build.
+/// A source with how to compile, check and measure it.
 #[derive(Clone, Debug)]
 pub struct BuildRequest<'a> {
-    /// The source.
+    /// The guarded source, of either kind.
     pub source: VerifierSource,
     /// How to compile it; `None` leaves it to `matrix`.
     pub options: Option<CompilerOptions>,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Sizes and gas under the rules of one hardfork.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GasReport {
-    /// The rules.
+    /// The rules under which the gas was measured.
     pub hardfork: Hardfork,
     /// The gas of a transaction that verifies a proof; `None` where there was no sample proof.
     pub verify_gas: Option<u64>,

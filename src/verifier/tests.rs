@@ -13,7 +13,7 @@ use alloy::{
 };
 use std::time::Instant;
 
-/// What ezkl uses.
+/// The compiler options that ezkl itself uses: no IR, runs = 1.
 fn legacy() -> CompilerOptions {
     CompilerOptions { via_ir: false, yul_steps: None, runs: 1, ..<_>::default() }
 }

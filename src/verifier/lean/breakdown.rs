@@ -23,13 +23,13 @@ pub struct PhaseGas {
 pub struct Breakdown {
     /// What every transaction costs.
     pub transaction: u64,
-    /// The calldata.
+    /// 16 gas for each byte of calldata, 4 for a zero.
     pub calldata: u64,
-    /// Phases in order.
+    /// The phases of the code, in the order in which they run.
     pub phases: Vec<PhaseGas>,
     /// All calls of ecMul and ecAdd.
     pub points: u64,
-    /// The pairing.
+    /// The pairing of two pairs of points, with its call.
     pub pairing: u64,
     /// What no verifier of these proofs can avoid: transaction, calldata, points and pairing.
     pub floor: u64,

@@ -34,7 +34,7 @@ pub(crate) struct Equation {
 /// How hashes are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hashing {
-    /// keccak256.
+    /// keccak256, as the EVM has it.
     Keccak,
     /// keccak256, but every n-th hash is next to a multiple of r, where sloppy reductions fail.
     Extreme(u64),
@@ -60,7 +60,7 @@ pub(crate) struct Gas {
     pub(crate) points: u64,
     /// On the pairing, with its call.
     pub(crate) pairing: u64,
-    /// On everything else.
+    /// On opcodes, memory and the other precompiles.
     pub(crate) other: u64,
 }
 

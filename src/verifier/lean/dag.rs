@@ -32,7 +32,7 @@ pub(crate) enum Op {
 }
 
 impl Op {
-    /// The operands.
+    /// The nodes that it is computed from, none for a leaf.
     pub(crate) fn operands(self) -> impl Iterator<Item = Id> {
         let (a, b) = match self {
             Op::Const(_) | Op::Var(_) => (None, None),

@@ -23,7 +23,7 @@ const MAX_BOUND: u64 = 5;
 /// phase has up to seven variables.
 const MAX_DEPTH: usize = 10;
 
-/// Lines of Yul.
+/// Yul that is being printed, line by line, at an indentation.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Code {
     text: String,
@@ -43,7 +43,7 @@ impl Code {
         self.line(format!("// {text}"));
     }
 
-    /// A named phase.
+    /// Begins a phase: the comment is what the gas breakdown goes by.
     pub(crate) fn phase(&mut self, text: &str) {
         self.text.push('\n');
         self.line(format!("// ---- {text}"));

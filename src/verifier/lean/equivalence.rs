@@ -55,7 +55,7 @@ pub(crate) fn random_instances(protocol: &Protocol, stream: &mut Stream) -> Vec<
     (0..protocol.num_instances).map(|_| random_scalar(stream)).collect()
 }
 
-/// Calldata of `verifyProof`.
+/// The canonical calldata of `verifyProof`, of words that need not be scalars.
 pub(crate) fn calldata_one(proof: &[u8], instances: &[U256]) -> Vec<u8> {
     let word = |value: usize| U256::from(value).to_be_bytes::<32>();
     let mut calldata = vec![0x1e, 0x8e, 0x1e, 0x13];
@@ -96,7 +96,7 @@ pub(crate) fn calldata_many(selector: [u8; 4], batch: &[(Vec<u8>, Vec<U256>)]) -
     calldata
 }
 
-/// Runs ezkl's contract.
+/// Runs ezkl's contract as it is printed, up to its pairing.
 fn run_ezkl(
     contract: &yul::Contract<'_>,
     protocol: &Protocol,

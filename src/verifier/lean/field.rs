@@ -5,7 +5,7 @@ use ark_bn254::{Fq, Fr, G1Affine, G1Projective};
 use ark_ec::{AffineRepr, CurveGroup};
 use ark_ff::{BigInt, Field, PrimeField, Zero};
 
-/// `word mod r`.
+/// `word mod r`, as MULMOD and ADDMOD read a word.
 pub(crate) fn fr(word: U256) -> Fr {
     Fr::from_be_bytes_mod_order(&word.to_be_bytes::<32>())
 }
@@ -44,12 +44,12 @@ pub(crate) fn coordinates(point: G1Affine) -> (U256, U256) {
     point.xy().map_or((U256::ZERO, U256::ZERO), |(x, y)| (coordinate(x), coordinate(y)))
 }
 
-/// `scalar · point`.
+/// `scalar · point`, affine as ecMul returns it.
 pub(crate) fn mul(point: G1Affine, scalar: Fr) -> G1Affine {
     (point * scalar).into_affine()
 }
 
-/// `a + b`.
+/// `a + b`, affine as ecAdd returns it.
 pub(crate) fn add(a: G1Affine, b: G1Affine) -> G1Affine {
     (G1Projective::from(a) + b).into_affine()
 }

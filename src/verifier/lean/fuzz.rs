@@ -28,17 +28,17 @@ const BATCH_EVERY: usize = 4;
 pub struct Pair {
     /// ezkl's, guarded or not.
     pub ezkl: Address,
-    /// The lean one.
+    /// The lean one for single proofs, of the same circuit and setup.
     pub lean: Address,
     /// The lean one for batches: it must take a batch with a case in it if, and only if, the other
     /// takes the case.
     pub batch: Option<Address>,
 }
 
-/// What to try.
+/// How many mutated proofs to try, and which.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// Number of cases.
+    /// Number of cases, each of them other than every sample.
     pub cases: usize,
     /// Runs with the same seed try the same cases.
     pub seed: u64,
@@ -47,7 +47,7 @@ pub struct Plan {
 /// A case that a verifier accepted.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
-    /// What was changed.
+    /// What was changed in the sample, in words.
     pub mutation: String,
     /// Whether ezkl's verifier accepted.
     pub ezkl: bool,
@@ -59,7 +59,7 @@ pub struct Finding {
     pub calldata: Bytes,
 }
 
-/// The outcome.
+/// What was tried, and what was accepted that should not be.
 #[derive(Clone, Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct Report {
@@ -275,7 +275,7 @@ impl Case {
     }
 }
 
-/// A changed scalar.
+/// A value near `value` or at an edge of the field, and how it came about.
 fn change(value: U256, modulus: U256, other: U256, stream: &mut Stream) -> (U256, &'static str) {
     match stream.below(8) {
         0 => (value.wrapping_add(U256::ONE), "plus one"),

@@ -62,7 +62,7 @@ fn revert(error: &str) -> String {
     )
 }
 
-/// What was printed.
+/// The assembly of one contract, with the memory that it expects.
 #[derive(Clone, Debug)]
 pub(crate) struct Generated {
     /// The block that checks the ABI encoding, before any memory is used.
@@ -75,9 +75,9 @@ pub(crate) struct Generated {
 /// The function that is generated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// `verifyProof(bytes,uint256[])`.
+    /// `verifyProof(bytes,uint256[])`, one proof and its pairing.
     One,
-    /// `verifyMany(bytes[],uint256[][])`.
+    /// `verifyMany(bytes[],uint256[][])`, many proofs and one pairing.
     Many,
 }
 
@@ -138,7 +138,7 @@ struct Batch {
 /// Inputs that were stored while the denominators were computed.
 #[derive(Clone, Debug, Default)]
 struct Stored {
-    /// xⁿ − 1.
+    /// xⁿ − 1, the vanishing polynomial of the domain at x.
     xn1: Option<Id>,
     /// Π (ωⁱ·x − 1) over the blinding rows, the same with the last row, and Σ of the inverses times
     /// that.
@@ -154,7 +154,7 @@ struct Stored {
     n: Option<Id>,
     s: Option<Id>,
     y: Option<Id>,
-    /// μ − x·ω^rotation.
+    /// rotation → μ − x·ω^rotation, of which the opening divides by products.
     m: BTreeMap<i64, Id>,
 }
 
@@ -169,7 +169,7 @@ struct Nodes {
     r: Id,
     /// ν^i·D_0/D_i for each set.
     weights: Vec<Id>,
-    /// −D_0.
+    /// −D_0, the scalar of W.
     w: Id,
 }
 
@@ -185,7 +185,7 @@ struct Generator<'p> {
     /// Slots of the challenges.
     challenges: Vec<usize>,
     challenge_ids: Vec<Id>,
-    /// Where xⁿ is.
+    /// The address of the slot with xⁿ.
     x_n: usize,
     batch: Option<Batch>,
 }

@@ -13,9 +13,9 @@ const MAX_CALLS: usize = 16;
 /// Why a run stopped before the end of the code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// `return(offset, length)`.
+    /// `return(offset, length)`: the memory to return, in bytes.
     Return(usize, usize),
-    /// `revert(offset, length)`.
+    /// `revert(offset, length)`: the memory with the reason, in bytes.
     Revert(usize, usize),
     /// Something that the machine does not do.
     Fault { line: usize, what: String },

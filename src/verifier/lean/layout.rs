@@ -33,7 +33,7 @@ pub(crate) struct Segment {
     pub(crate) end: usize,
 }
 
-/// Addresses.
+/// Addresses in memory, in bytes, of all that is drawn above.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
     /// Words of the constants, in order.
@@ -52,12 +52,12 @@ pub(crate) struct Layout {
     pub(crate) sum: usize,
     /// The second chain's accumulator; its scalar follows.
     pub(crate) chain: usize,
-    /// Two points.
+    /// Room for two points that no chain is using.
     pub(crate) spare: usize,
     pub(crate) segments: Vec<Segment>,
     /// The word of the last hash.
     pub(crate) last_hash: usize,
-    /// After the transcript.
+    /// The end of the transcript, where slots for intermediate values begin.
     pub(crate) end: usize,
     bytes: BTreeMap<usize, (usize, usize)>,
 }

@@ -85,7 +85,7 @@ pub enum Error {
     Template {
         /// Line of the contract, 0 for the whole.
         line: usize,
-        /// What is different.
+        /// What is there, or missing, instead of the known form.
         what: String,
     },
     /// The contract belongs to another verifying key or other settings.
@@ -94,7 +94,7 @@ pub enum Error {
          {contract} in the contract, {expected} was expected; create the verifier again"
     )]
     Contradiction {
-        /// Which value.
+        /// The name of the value, such as `k`.
         what: String,
         /// Its value in the contract.
         contract: String,
@@ -107,9 +107,9 @@ pub enum Error {
          use kind = \"ezkl\" under [verifier]"
     )]
     Different {
-        /// Which comparison.
+        /// The number of the comparison; the same number draws the same calldata.
         round: u64,
-        /// What differs.
+        /// The scalar, point or outcome that is not the same.
         what: String,
     },
     /// A sample proof has not the form of this circuit's proofs.
@@ -161,7 +161,7 @@ pub fn generate(ezkl_solidity: &str, expected: &Expected<'_>) -> Result<LeanVeri
 }
 
 impl LeanVerifier {
-    /// What it verifies.
+    /// The circuit's transcript, quotient and opening, from which it was generated.
     pub fn protocol(&self) -> &Protocol {
         &self.protocol
     }

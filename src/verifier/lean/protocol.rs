@@ -51,7 +51,7 @@ pub enum Commitment {
     Quotient,
 }
 
-/// A claimed evaluation.
+/// The value that a polynomial is claimed to have at a point of the opening.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Evaluation {
@@ -65,7 +65,7 @@ pub enum Evaluation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Opening {
-    /// What is opened.
+    /// The commitment to the polynomial that is opened.
     pub commitment: Commitment,
     /// Its values at the points x·ω^rotation, in the order of the set's rotations.
     pub evaluations: Vec<Evaluation>,
@@ -76,7 +76,7 @@ pub struct Opening {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpeningSet {
-    /// Rotations, ascending.
+    /// Exponents r of the points x·ω^r, ascending.
     pub rotations: Vec<i64>,
     /// Openings by power of ζ.
     pub openings: Vec<Opening>,
@@ -88,7 +88,7 @@ pub struct OpeningSet {
 pub enum Input {
     /// A scalar of the proof, at this byte.
     Evaluation(usize),
-    /// The n-th challenge.
+    /// The n-th challenge that the transcript yields, from 0.
     Challenge(usize),
     /// The Lagrange polynomial of the last usable row, at x.
     LLast,
@@ -116,7 +116,7 @@ pub struct Protocol {
     pub omega: Fr,
     /// The last usable row is −last: rows −last+1 … −1 are blinding.
     pub last: usize,
-    /// The setup's −[τ]₂.
+    /// −[τ]₂ of the setup: x imaginary, x real, y imaginary, y real.
     pub neg_s_g2: [U256; 4],
     /// The verifying key's commitments: fixed columns, then permutation columns.
     pub key: Vec<(U256, U256)>,
@@ -130,7 +130,7 @@ pub struct Protocol {
     pub scalars: Vec<usize>,
     /// The pieces of the quotient, lowest power of xⁿ first: bytes of the proof.
     pub quotient: Vec<usize>,
-    /// The opening sets.
+    /// The opening sets by power of ν; the first has the quotient.
     pub sets: Vec<OpeningSet>,
     /// The terms of the quotient's numerator: Σ yⁱ·term, highest power first.
     pub(crate) terms: Vec<Id>,
@@ -149,7 +149,7 @@ impl Protocol {
         all
     }
 
-    /// Number of challenges.
+    /// How many challenges the transcript yields, over all phases.
     pub fn num_challenges(&self) -> usize {
         self.phases.iter().map(|phase| phase.challenges).sum()
     }

@@ -29,7 +29,7 @@ pub enum Malformed {
     Instances {
         /// Instances of this circuit.
         expected: usize,
-        /// Instances given.
+        /// Instances that came with this proof.
         found: usize,
     },
     /// A scalar is not below r.

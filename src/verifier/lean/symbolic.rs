@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 pub(crate) enum Symbol {
     /// The word of the calldata at this offset.
     Calldata(usize),
-    /// The n-th challenge.
+    /// The n-th challenge that the transcript yields, from 0.
     Challenge(usize),
     /// A word of memory that the driver has named.
     Named(&'static str),
@@ -28,7 +28,7 @@ pub(crate) enum Base {
     Proof(usize),
     /// A commitment of the verifying key: address of its x in ezkl's memory.
     Key(usize),
-    /// A constant.
+    /// A point whose coordinates x and y stand in the text.
     Constant(U256, U256),
 }
 
@@ -43,7 +43,7 @@ pub(crate) enum Value {
     Point(usize, usize),
     /// A word of a commitment of the verifying key, at this address.
     Key(usize),
-    /// The n-th hash.
+    /// The n-th hash that was computed, before it is reduced to a challenge.
     Hash(usize),
     /// The byte 1, as `mstore8` writes it.
     Byte,

@@ -94,6 +94,8 @@ async fn real_proofs_pass_for_less_gas_and_everything_else_about_them_is_refused
             let mut request = BuildRequest::new(source);
             request.sample = Some(fixture.sample());
             let artifact = build(&compiler, request).await.expect("built");
+            // Of a setup that both kinds show, pushed or as data.
+            assert_eq!(artifact.metadata().neg_s_g2, Some(lean.protocol().neg_s_g2), "{name}");
             reports.push(artifact.metadata().gas.clone());
         }
         let (lean_gas, ezkl_gas) = (&reports[0], &reports[1]);

@@ -18,7 +18,7 @@ pub struct SyntaxError {
     pub line: usize,
     /// What would have been understood.
     pub expected: String,
-    /// What is there.
+    /// The token or text that stands there instead.
     pub found: String,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct Token<'a> {
     pub(crate) text: &'a str,
 }
 
-/// Statements in braces.
+/// The statements between two braces, a scope of their own.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Block<'a> {
     pub(crate) statements: Vec<Statement<'a>>,
