@@ -41,6 +41,7 @@ pub mod evm;
 pub mod field;
 pub mod files;
 pub mod model;
+pub mod points;
 pub mod project;
 pub mod srs;
 mod task;

@@ -6,7 +6,7 @@
 use super::{Error, Result, invalid, settings::Settings};
 use crate::{
     files,
-    srs::points::{G1_BYTES, g1_from_raw},
+    points::{G1_BYTES, g1_from_raw},
 };
 use std::{
     fs::File,
@@ -115,7 +115,7 @@ mod tests {
         super::settings::tests::{parse, sample},
         *,
     };
-    use crate::srs::points::{g1_generator, g1_to_raw};
+    use crate::points::{g1_generator, g1_to_raw};
     use proptest::prelude::*;
 
     fn key(k: u8, points: usize) -> Vec<u8> {

@@ -5,7 +5,7 @@ use super::{
     ChainClass, Error, Mode, Result, create2,
     deployments::{self, Compiler, Deployments, Entry, ModelRecord, Role},
     golden::{Golden, check_golden},
-    tx::{self, Call, Receipt, Sender, Simulation, run_file::About},
+    tx::{self, About, Call, Receipt, Sender, Simulation},
 };
 use crate::{calldata::Function, model::proof::Proof};
 use alloy::primitives::{Address, B256, Bytes, keccak256};

@@ -8,7 +8,7 @@ use super::{
     deploy::Outcome,
     deployments::Entry,
     golden::check_rules,
-    tx::{self, Call, Sender, journal::About, revert::RevertDecoder},
+    tx::{self, About, Call, Sender, revert::RevertDecoder},
 };
 use crate::{
     calldata::{self, Function, Shape, is_true},

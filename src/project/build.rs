@@ -1,7 +1,7 @@
 //! The build: the steps that are out of date, in their order, independent ones side by side.
 
 use super::{
-    Artifacts, Event, Observer, Project, Result,
+    Artifacts, Built, Event, Observer, Project, Result,
     config::{CalibrationConfig, Target},
     graph::Graph,
     plan,
@@ -65,7 +65,7 @@ impl Project {
         let VerifierNotes { verifier, comparison, batch } = build.run().await?;
         build.engines.shutdown().await;
         // Read back, so that the report is of what lies there for everybody else to use.
-        let built = build.graph.finish(self)?;
+        let built = Built::read(self, build.graph.finish())?;
         let (ran, skipped) = tally.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Ok(BuildReport {
             name: self.name(),

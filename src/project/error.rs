@@ -1,6 +1,6 @@
 //! What can go wrong in a project.
 
-use super::graph::Change;
+use super::step::Change;
 use crate::{artifacts, chain, engine, files, model::schema, srs, toolchain, tune, verifier};
 use std::path::{Path, PathBuf};
 

@@ -21,6 +21,7 @@ mod event;
 mod plan;
 mod report;
 mod requests;
+mod step;
 
 pub use build::BuildOptions;
 pub use built::Built;

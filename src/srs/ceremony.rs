@@ -1,7 +1,6 @@
 //! The ceremonies that are known: `[τ]₂` tells which one an SRS or a deployed verifier is from.
 
-use super::points::g2_to_raw;
-use crate::{field::BASE_MODULUS, model::provenance::Provenance};
+use crate::{field::BASE_MODULUS, model::provenance::Provenance, points::g2_to_raw};
 use alloy::primitives::{B256, U256};
 use ark_bn254::{Fq, Fq2, G2Affine};
 use ark_ff::{BigInt, PrimeField as _};
@@ -86,7 +85,8 @@ impl Ceremony {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::points::g2_from_raw, *};
+    use super::*;
+    use crate::points::g2_from_raw;
 
     #[test]
     fn every_ceremony_is_a_point_of_the_group_and_is_found() {

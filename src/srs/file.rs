@@ -1,17 +1,17 @@
 //! The file: halo2's raw `ParamsKZG`.
 //!
 //! `k` as u32 LE ‖ 2^k G1 `[τⁱ]₁` ‖ 2^k G1 `[Lᵢ(τ)]₁` ‖ G2 ‖ `[τ]₂`: 4 + 128·2^k + 256 bytes, points
-//! as [`points`](super::points) has them. `Lᵢ` is the Lagrange polynomial that is one at `ωⁱ`, where
+//! as [`points`](crate::points) has them. `Lᵢ` is the Lagrange polynomial that is one at `ωⁱ`, where
 //! ω is halo2's root of unity of order 2^k.
 
 use super::{
     Error, Result,
     ceremony::{self, Ceremony},
-    points::{G1_BYTES, G2_BYTES, g1_from_raw, g1_to_raw, g2_from_raw},
 };
 use crate::{
     files::{self, Pending},
     model::provenance::Provenance,
+    points::{self, G1_BYTES, G2_BYTES, g1_from_raw, g1_to_raw, g2_from_raw},
 };
 use alloy::primitives::U256;
 use ark_bn254::{Bn254, Fr, G1Affine, G1Projective, G2Affine};
@@ -308,7 +308,7 @@ pub(super) fn write(
             file.write_all(&g1_to_raw(point))?;
         }
         for point in [&G2Affine::generator(), tau_g2] {
-            file.write_all(&super::points::g2_to_raw(point))?;
+            file.write_all(&points::g2_to_raw(point))?;
         }
         file.flush()
     };
@@ -355,10 +355,8 @@ pub(super) fn random_scalar() -> Fr {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::{dev, points::g2_to_raw},
-        *,
-    };
+    use super::{super::dev, *};
+    use crate::points::g2_to_raw;
     use proptest::prelude::*;
 
     fn srs(k: u32) -> (tempfile::TempDir, PathBuf) {

@@ -5,7 +5,6 @@ pub mod ceremony;
 pub mod dev;
 mod fetch;
 mod file;
-pub mod points;
 
 pub use self::{
     ceremony::Ceremony,

@@ -11,7 +11,7 @@ use crate::{
         deploy::Outcome,
         deployments::{Deployments, Role},
         submit::{check_code, words_text},
-        tx::{self, Call, Receipt, Sender, Simulation, journal::About},
+        tx::{self, About, Call, Receipt, Sender, Simulation},
     },
     field::Felt,
     model::{

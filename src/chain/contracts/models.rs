@@ -12,7 +12,7 @@ use crate::{
         deployments::{ModelRecord, Role},
         node::rpc::Rpc,
         submit::words_text,
-        tx::{Call, Sender, journal::About},
+        tx::{About, Call, Sender},
     },
     model::{
         identity::ModelId,

@@ -1,6 +1,5 @@
 //! What a transaction does.
 
-use super::run_file::About;
 use alloy::{
     network::TransactionBuilder,
     primitives::{Address, Bytes, U256},
@@ -20,6 +19,21 @@ pub struct Call {
     pub label: String,
     /// What the broadcast file says about it.
     pub about: About,
+}
+
+/// What the broadcast file says about a transaction beyond its bytes.
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    /// The contract's name.
+    pub contract_name: Option<String>,
+    /// The contract that is made or called.
+    pub contract_address: Option<Address>,
+    /// The signature of the function that is called.
+    pub function: Option<String>,
+    /// The arguments as text.
+    pub arguments: Option<Vec<String>>,
+    /// Whether it deploys through the CREATE2 proxy.
+    pub create2: bool,
 }
 
 impl Call {

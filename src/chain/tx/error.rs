@@ -6,6 +6,7 @@ use crate::chain::{
     tx::{
         fees::{self, Fees},
         journal,
+        price::gwei,
         revert::Revert,
     },
 };
@@ -311,7 +312,7 @@ fn fees_text(fees: Option<Fees>) -> String {
 }
 
 fn base_fee_text(base_fee: Option<u128>) -> String {
-    base_fee.map(|fee| format!("; the base fee is {}", fees::gwei(fee))).unwrap_or_default()
+    base_fee.map(|fee| format!("; the base fee is {}", gwei(fee))).unwrap_or_default()
 }
 
 /// A result of this module.

@@ -22,7 +22,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-pub use super::run_file::{About, Error};
+pub use super::run_file::Error;
 
 const SCHEMA_VERSION: u32 = 1;
 

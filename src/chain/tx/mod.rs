@@ -10,6 +10,7 @@ mod error;
 pub mod fees;
 pub mod journal;
 mod options;
+pub mod price;
 mod receipt;
 pub mod revert;
 pub mod run_file;
@@ -17,7 +18,7 @@ mod send;
 mod sender;
 mod watch;
 
-pub use call::Call;
+pub use call::{About, Call};
 pub use error::{Error, NotMined, Result};
 pub use options::{MAX_TRANSACTION_GAS, TxOptions};
 pub use receipt::{Receipt, Simulation};

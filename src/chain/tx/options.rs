@@ -1,7 +1,7 @@
 //! How transactions are sent: Foundry's flags and environment variables.
 
 #[cfg(feature = "cli")]
-use super::fees;
+use super::price::parse_price;
 
 /// EIP-7825: the most gas that one transaction may have, since Osaka.
 pub const MAX_TRANSACTION_GAS: u64 = 1 << 24;
@@ -19,14 +19,14 @@ pub struct TxOptions {
           value_parser = clap::value_parser!(u64).range(100..=1000)))]
     pub gas_estimate_multiplier: u64,
     /// Max fee per gas, or the price of legacy transactions: wei, or with a unit as in 10gwei
-    #[cfg_attr(feature = "cli", arg(long, env = "ETH_GAS_PRICE", value_name = "PRICE", value_parser = fees::parse_price))]
+    #[cfg_attr(feature = "cli", arg(long, env = "ETH_GAS_PRICE", value_name = "PRICE", value_parser = parse_price))]
     pub gas_price: Option<u128>,
     /// Max priority fee per gas: wei, or with a unit as in 1gwei
     #[cfg_attr(feature = "cli", arg(long, env = "ETH_PRIORITY_GAS_PRICE", value_name = "PRICE",
-          value_parser = fees::parse_price, conflicts_with = "legacy"))]
+          value_parser = parse_price, conflicts_with = "legacy"))]
     pub priority_gas_price: Option<u128>,
     /// The most that a transaction may cost, value and fees together: wei, or as in 0.01ether
-    #[cfg_attr(feature = "cli", arg(long, value_name = "COST", value_parser = fees::parse_price))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "COST", value_parser = parse_price))]
     pub max_cost: Option<u128>,
     /// Nonce of the first transaction
     #[cfg_attr(feature = "cli", arg(long, value_name = "NONCE"))]

@@ -48,21 +48,6 @@ pub enum Error {
 /// A result of this module.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What the file says about a transaction beyond its bytes.
-#[derive(Clone, Debug, Default)]
-pub struct About {
-    /// The contract's name.
-    pub contract_name: Option<String>,
-    /// The contract that is made or called.
-    pub contract_address: Option<Address>,
-    /// The signature of the function that is called.
-    pub function: Option<String>,
-    /// The arguments as text.
-    pub arguments: Option<Vec<String>>,
-    /// Whether it deploys through the CREATE2 proxy.
-    pub create2: bool,
-}
-
 /// The file's content.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Run {

@@ -7,11 +7,13 @@
 //! feature `svm`, a download. A version newer than the hashes here is never taken from npm.
 
 mod compile;
+mod contract;
 mod kept;
 mod npm;
 mod pinned;
 
-pub use compile::{CompiledContract, Compiler, CompilerOptions, Language, SourceSet};
+pub use compile::{Compiler, Language, SourceSet};
+pub use contract::{CompiledContract, CompilerOptions};
 pub use npm::shim;
 
 use crate::{files, toolchain};
