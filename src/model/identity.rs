@@ -80,6 +80,22 @@ impl ModelIdentity {
 }
 
 #[cfg(test)]
+impl ModelIdentity {
+    /// One whose hashes are the same byte throughout, five in a row.
+    pub(crate) fn of_bytes(first: u8) -> Self {
+        let word = |offset| B256::repeat_byte(first + offset);
+        Self {
+            onnx_sha256: word(0),
+            settings_sha256: word(1),
+            srs_sha256: word(2),
+            vk_sha256: word(3),
+            engine_version: "23.0.5".into(),
+            descriptor_keccak256: word(4),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use alloy::primitives::U256;
@@ -136,22 +152,6 @@ mod tests {
                 descriptor_keccak256: keccak256(descriptor),
             };
             assert_eq!(identity.model_id().to_string(), text(&ids[name]), "{name}");
-        }
-    }
-}
-
-#[cfg(test)]
-impl ModelIdentity {
-    /// One whose hashes are the same byte throughout, five in a row.
-    pub(crate) fn of_bytes(first: u8) -> Self {
-        let word = |offset| B256::repeat_byte(first + offset);
-        Self {
-            onnx_sha256: word(0),
-            settings_sha256: word(1),
-            srs_sha256: word(2),
-            vk_sha256: word(3),
-            engine_version: "23.0.5".into(),
-            descriptor_keccak256: word(4),
         }
     }
 }
