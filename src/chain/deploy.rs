@@ -26,6 +26,8 @@ pub struct Contract {
     pub runtime_code: Option<Bytes>,
     /// The constructor's arguments as text, for the broadcast file.
     pub arguments: Option<Vec<String>>,
+    /// The end of `init_code` that is the constructor's arguments, ABI-encoded.
+    pub encoded_arguments: Bytes,
 }
 
 /// How a contract gets its address.
@@ -256,6 +258,7 @@ impl<'a> Deployer<'a> {
             method: request.method,
             model: Some(request.model.clone()),
             compiler: request.compiler.clone(),
+            constructor_arguments: None,
         };
         self.record(&request.deployments, &deployed, kind).await?;
         Ok(deployed)
@@ -285,6 +288,7 @@ impl<'a> Deployer<'a> {
             },
             model: kind.model,
             compiler: kind.compiler,
+            constructor_arguments: kind.constructor_arguments,
             transaction: deployed.outcome.receipt().map(|receipt| deployments::Transaction {
                 hash: receipt.hash,
                 block: receipt.block,
@@ -325,6 +329,7 @@ pub(crate) struct Kind {
     pub(crate) method: Method,
     pub(crate) model: Option<ModelRecord>,
     pub(crate) compiler: Option<Compiler>,
+    pub(crate) constructor_arguments: Option<Bytes>,
 }
 
 /// Where a verifier is tried before it is deployed.

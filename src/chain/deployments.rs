@@ -12,7 +12,7 @@ use crate::{
     },
     task::blocking,
 };
-use alloy::primitives::{Address, B256, TxHash};
+use alloy::primitives::{Address, B256, Bytes, TxHash};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::File,
@@ -169,6 +169,9 @@ pub struct Entry {
     /// How it was compiled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compiler: Option<Compiler>,
+    /// The constructor's arguments, ABI-encoded, if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub constructor_arguments: Option<Bytes>,
     /// The transaction that deployed it, unless somebody else's did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transaction: Option<Transaction>,
@@ -180,7 +183,7 @@ pub struct Entry {
 pub struct Compiler {
     /// `Solidity` or `Yul`.
     pub language: String,
-    /// solc's version with its commit, as in `0.8.30+commit.73712a01`.
+    /// solc's version, as in `0.8.37`.
     pub version: String,
     /// The settings of the standard JSON input.
     pub settings: serde_json::Value,
@@ -359,10 +362,11 @@ mod tests {
             )),
             compiler: Some(Compiler {
                 language: "Solidity".into(),
-                version: "0.8.30+commit.73712a01".into(),
+                version: "0.8.37".into(),
                 settings: serde_json::json!({"optimizer": {"enabled": true, "runs": 1}}),
                 source_sha256: B256::ZERO,
             }),
+            constructor_arguments: Some(vec![byte; 32].into()),
             transaction: Some(Transaction {
                 hash: B256::repeat_byte(byte),
                 block: 7,

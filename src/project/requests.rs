@@ -14,7 +14,7 @@ use crate::{
     model::proof::Proof,
     verifier::VerifierArtifact,
 };
-use alloy::primitives::{Address, B256};
+use alloy::primitives::{Address, B256, Bytes};
 use serde_json::json;
 
 impl Built {
@@ -51,6 +51,7 @@ impl Built {
                 init_code: verifier.init_code().clone(),
                 runtime_code: Some(verifier.runtime_code().clone()),
                 arguments: None,
+                encoded_arguments: Bytes::new(),
             },
             function,
             compiler: Some(Compiler {

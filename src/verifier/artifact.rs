@@ -207,6 +207,26 @@ impl VerifierArtifact {
         &self.runtime_code
     }
 
+    /// The compiler's whole input as JSON, from which it makes this very code: what explorers and
+    /// Sourcify verify sources by. The contract is [`identifier`](Self::identifier) in it.
+    pub fn standard_json(&self) -> serde_json::Value {
+        let name = self.file_name();
+        let files = [(name, self.source.clone())].into();
+        let sources = SourceSet { language: self.metadata.language, files };
+        sources.standard_json(&self.metadata.compiler.options)
+    }
+
+    /// `file:Name`.
+    pub fn identifier(&self) -> String {
+        format!("{}:{}", self.file_name().display(), self.metadata.contract)
+    }
+
+    fn file_name(&self) -> PathBuf {
+        let VerifierMetadata { contract, language, .. } = &self.metadata;
+        let files = ArtifactFiles::new(Path::new(""), contract, *language, METADATA_FILE);
+        files.source
+    }
+
     /// All else that is known.
     pub fn metadata(&self) -> &VerifierMetadata {
         &self.metadata
@@ -258,9 +278,6 @@ impl VerifierArtifact {
     pub(super) fn write_as(&self, folder: &Path, name: &str) -> Result<ArtifactFiles> {
         let metadata = &self.metadata;
         let files = ArtifactFiles::new(folder, &metadata.contract, metadata.language, name);
-        let name = files.source.file_name().map(PathBuf::from).unwrap_or_default();
-        let sources =
-            SourceSet { language: metadata.language, files: [(name, self.source.clone())].into() };
         let artifact = json!({
             "abi": self.abi,
             "bytecode": { "object": self.init_code },
@@ -269,7 +286,7 @@ impl VerifierArtifact {
         files::write_atomic(&files.source, self.source.as_bytes())?;
         write_json(&files.abi, &json!(self.abi))?;
         write_json(&files.artifact, &artifact)?;
-        write_json(&files.standard_json, &sources.standard_json(&metadata.compiler.options))?;
+        write_json(&files.standard_json, &self.standard_json())?;
         write_json(&files.metadata, &json!(metadata))?;
         Ok(files)
     }

@@ -132,6 +132,7 @@ impl Artifact {
             // Immutables are filled in by the constructor.
             runtime_code: None,
             arguments: Some(text),
+            encoded_arguments: arguments.into(),
         }
     }
 }
@@ -178,6 +179,9 @@ fn parse(text: &str) -> Artifact {
         creation_code: file.bytecode.object,
     }
 }
+
+/// The compiler of all of them, as explorers name it.
+pub const COMPILER: &str = "0.8.37+commit.f401782d";
 
 /// The compiler's input for all of them, for source verification.
 pub fn standard_input() -> &'static str {

@@ -8,7 +8,7 @@ mod artifact;
 mod ledger;
 mod models;
 
-pub use artifact::{Artifact, Name, artifact, bindings, decoder, standard_input};
+pub use artifact::{Artifact, COMPILER, Name, artifact, bindings, decoder, standard_input};
 pub use ledger::{
     LedgerRequest, Prediction, Recorded, Submitted, is_already_recorded, prediction_id,
     submit_to_ledger,
@@ -112,7 +112,13 @@ async fn put(
 ) -> Result<Deployed> {
     let method = Method::default();
     let deployed = deployer.contract(contract, method).await?;
-    let kind = Kind { role, method, model, compiler: None };
+    let kind = Kind {
+        role,
+        method,
+        model,
+        compiler: None,
+        constructor_arguments: Some(contract.encoded_arguments.clone()),
+    };
     deployer.record(folder, &deployed, kind).await?;
     Ok(deployed)
 }

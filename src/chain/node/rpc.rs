@@ -492,7 +492,7 @@ impl Rpc {
 }
 
 /// The innermost cause: reqwest's own words only repeat the URL.
-fn deepest(error: &dyn std::error::Error) -> String {
+pub(crate) fn deepest(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;

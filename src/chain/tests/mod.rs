@@ -72,6 +72,7 @@ fn counter() -> Contract {
         init_code: run.transactions[0].transaction.input[32..].to_vec().into(),
         runtime_code: None,
         arguments: Some(vec!["7".into()]),
+        encoded_arguments: Bytes::new(),
     }
 }
 
@@ -103,6 +104,7 @@ fn contract(name: &str, code: &str) -> Contract {
         init_code: code.trim().parse().expect("hex"),
         runtime_code: None,
         arguments: None,
+        encoded_arguments: Bytes::new(),
     }
 }
 

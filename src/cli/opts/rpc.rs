@@ -112,7 +112,7 @@ mod tests {
     use crate::chain::{
         Error,
         account::SignerOptions,
-        explorer::ExplorerOptions,
+        explorer::{Explorer, ExplorerOptions},
         node::{
             anvil::{AnvilNode, AnvilOptions},
             endpoint, rpc,
@@ -139,16 +139,17 @@ mod tests {
     fn all_groups_fit_into_one_command() {
         Cli::command().debug_assert();
         let arguments = "x -r sepolia --account me --password-file p --gas-price 3gwei --timeout 9 \
-                         --priority-gas-price 1gwei --confirmations 2 --broadcast --verify \
-                         --verifier blockscout --verifier-url http://x";
+                         --priority-gas-price 1gwei --confirmations 2 --broadcast \
+                         --verifier blockscout --verifier-url http://x --retries 3";
         let cli = Cli::try_parse_from(arguments.split_whitespace()).expect("valid");
         assert_eq!(cli.rpc.rpc_url.as_deref(), Some("sepolia"));
         assert_eq!(cli.broadcast.mode(), Mode::Broadcast);
         assert_eq!(cli.signer.account.as_deref(), Some("me"));
         assert_eq!(cli.transaction.gas_price, Some(3_000_000_000));
-        assert!(cli.explorer.verify);
-        let defaults = Cli::try_parse_from(["x"]).expect("valid").transaction;
-        assert_eq!(format!("{defaults:?}"), format!("{:?}", TxOptions::default()));
+        assert_eq!((cli.explorer.verifier, cli.explorer.retries), (Some(Explorer::Blockscout), 3));
+        let defaults = Cli::try_parse_from(["x"]).expect("valid");
+        assert_eq!(format!("{:?}", defaults.transaction), format!("{:?}", TxOptions::default()));
+        assert_eq!(format!("{:?}", defaults.explorer), format!("{:?}", ExplorerOptions::default()));
         for bad in ["--legacy --priority-gas-price 1", "--keystore a --account b", "--gas-price x"]
         {
             let arguments = std::iter::once("x").chain(bad.split_whitespace());

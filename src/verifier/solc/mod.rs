@@ -288,6 +288,23 @@ impl Places {
     }
 }
 
+impl ResolvedSolc {
+    /// The version with the commit, as explorers name it: `0.8.37+commit.f401782d`.
+    ///
+    /// # Errors
+    /// [`Error::Broken`] where the program states none.
+    pub async fn version_with_commit(&self) -> Result<String> {
+        let stated = stated_version(&self.path).await?;
+        let mut parts = stated.split('.');
+        let named: Vec<_> = parts.by_ref().take(4).collect();
+        if named.len() == 4 && named[2].ends_with("+commit") {
+            return Ok(named.join("."));
+        }
+        let message = format!("it calls its version {stated:?}, without a commit");
+        Err(Error::Broken { path: self.path.clone(), message })
+    }
+}
+
 /// Finds the compiler that `request` means on this machine, fetching it where it must be.
 ///
 /// # Errors
@@ -393,6 +410,17 @@ async fn resolved(path: PathBuf, version: Version, origin: Origin) -> Result<Res
 
 /// The version that the program states, without its build.
 async fn program_version(path: &Path) -> Result<Version> {
+    let stated = stated_version(path).await?;
+    let release = stated.split('+').next().unwrap_or_default();
+    release.parse().map_err(|_| Error::Broken {
+        path: path.to_owned(),
+        message: format!("it calls its version {stated:?}"),
+    })
+}
+
+/// The version that the program states, as in `0.8.37+commit.f401782d.Linux.g++`; npm's `solcjs` and
+/// `--version` of the shim have it so, too.
+async fn stated_version(path: &Path) -> Result<String> {
     let broken = |message: String| Error::Broken { path: path.to_owned(), message };
     let output =
         Command::new(path).arg("--version").stdin(Stdio::null()).kill_on_drop(true).output();
@@ -404,11 +432,10 @@ async fn program_version(path: &Path) -> Result<Version> {
         let stderr = String::from_utf8_lossy(&output.stderr);
         return Err(broken(format!("{}: {}", output.status, stderr.trim())));
     }
-    // `Version: 0.8.37+commit.f401782d.Linux.g++`, or the version alone, as npm's `solcjs` has it.
+    // Behind `Version: `, or alone.
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    let stated = line.trim().trim_start_matches("Version: ").split('+').next().unwrap_or_default();
-    stated.parse().map_err(|_| broken(format!("it calls its version {line:?}")))
+    Ok(line.trim().trim_start_matches("Version: ").to_owned())
 }
 
 fn short(version: &Version) -> Version {
