@@ -20,6 +20,7 @@
 //! ```
 
 pub mod account;
+pub mod check;
 pub mod contracts;
 pub mod create2;
 pub mod deploy;

@@ -1,11 +1,17 @@
 //! `zkvouch deploy`
 
-use super::{Context, opts::Network};
+use super::{
+    Context,
+    opts::Network,
+    verify_source::{self, VerifyOptions},
+};
 use crate::{
     chain::{
         ChainClass,
         contracts::{AddedModel, CoreRequest, DeployedCore, add_model, deploy_core},
         deploy::{Deployed, Deployer, Method, Outcome},
+        deployments::Deployments,
+        explorer::Connection,
         tx::Sender,
     },
     model::provenance::Provenance,
@@ -23,6 +29,8 @@ pub(super) struct Deploy {
     network: Network,
     #[command(flatten)]
     options: DeployOptions,
+    #[command(flatten)]
+    verify: VerifyOptions,
 }
 
 /// What is deployed.
@@ -61,13 +69,16 @@ impl Deploy {
                 .ui
                 .warn("the SRS belongs to no known ceremony: whoever made it may forge proofs");
         }
+        // Whether there is an explorer to ask is told before anything is sent.
+        let explorer = self.verify.connect(rpc.chain_id(), class)?;
+        let explorer = explorer.filter(|_| !self.network.is_dry());
         let sender = self.network.sender(context, &project, rpc, "deploy").await?;
         let mut deployer = Deployer::new(&sender, self.network.mode());
         let deployed = self.options.run(&built, &mut deployer, class).await?;
         if self.network.is_dry() {
             context.ui.warn("nothing was sent; pass --broadcast to deploy");
         }
-        context.ui.result(deployed.text(), &deployed.data(&sender))
+        deployed.show(context, &sender, &built, explorer).await
     }
 }
 
@@ -125,6 +136,31 @@ impl Everything {
             contracts.extend(&model.stop);
         }
         contracts
+    }
+
+    /// Prints it; with an explorer, after having the sources verified.
+    pub(super) async fn show(
+        &self,
+        context: &Context,
+        sender: &Sender,
+        built: &Built,
+        explorer: Option<Connection>,
+    ) -> Result<()> {
+        let (text, mut data) = (self.text(), self.data(sender));
+        let Some(explorer) = explorer else {
+            return context.ui.result(text, &data);
+        };
+        let addresses: Vec<_> = self.contracts().iter().filter_map(|it| it.address).collect();
+        let rpc = sender.rpc();
+        let deployments = Deployments::read(built.deployments(), rpc.chain_id())?;
+        let entries: Vec<_> =
+            deployments.contracts.iter().filter(|it| addresses.contains(&it.address)).collect();
+        let verifiers: Vec<_> =
+            std::iter::once(built.verifier()).chain(built.batch_verifier()).collect();
+        let sources = verify_source::verify(context, rpc, &explorer, &entries, &verifiers).await;
+        data["sources"] = sources.data();
+        let text = format!("{text}\n\n{}", sources.text());
+        sources.result(context, text, &data)
     }
 
     /// A line a contract, and one for the route.

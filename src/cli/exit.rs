@@ -1,7 +1,9 @@
 //! Exit codes.
 
 use crate::{
-    accuracy, artifacts, chain, engine, evm, files, project, srs, toolchain, tune, verifier,
+    accuracy, artifacts,
+    chain::{self, explorer},
+    engine, evm, files, project, srs, toolchain, tune, verifier,
 };
 use std::io;
 
@@ -62,6 +64,7 @@ impl Code {
             Coded => |error| Some(error.code);
             project::Error => |error| Some(project_code(error));
             chain::Error => |error| Some(chain_code(error));
+            explorer::Error => |error| Some(explorer_code(error));
             engine::Error => |error| Some(engine_code(error));
             srs::Error => |error| Some(srs_code(error));
             verifier::Error => |error| Some(verifier_code(error));
@@ -166,6 +169,20 @@ fn chain_code(error: &chain::Error) -> Code {
         chain::Error::Broadcast(inner) => journal_code(inner),
         chain::Error::Transaction(inner) => transaction_code(inner),
         chain::Error::Anvil(inner) => anvil_code(inner),
+        chain::Error::VerifySource(inner) => explorer_code(inner),
+        _ => Code::Chain,
+    }
+}
+
+fn explorer_code(error: &explorer::Error) -> Code {
+    match error {
+        explorer::Error::LocalChain { .. }
+        | explorer::Error::NoUrl
+        | explorer::Error::NoKey
+        | explorer::Error::BadUrl(_)
+        | explorer::Error::NoSource { .. } => Code::BadInput,
+        explorer::Error::Rejected { .. } => Code::Invalid,
+        explorer::Error::Solc(inner) => verifier_code(inner),
         _ => Code::Chain,
     }
 }
@@ -321,7 +338,12 @@ impl Coded {
 
     /// A check that failed and whose result, printed already, says so.
     pub(super) fn reported(message: impl Into<String>) -> Self {
-        Self { reported: true, ..Self::invalid(message) }
+        Self::reported_as(Code::Invalid, message)
+    }
+
+    /// The same with another code.
+    pub(super) fn reported_as(code: Code, message: impl Into<String>) -> Self {
+        Self { reported: true, ..Self::new(code, message) }
     }
 
     /// An end by a signal of which the result, printed already, tells.

@@ -20,6 +20,7 @@ mod steps;
 mod submit;
 mod tune;
 mod verify;
+mod verify_source;
 
 use crate::{engine::Engine, project::Project};
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -86,7 +87,9 @@ enum Command {
     Deploy(deploy::Deploy),
     /// Submit a proof to a deployed verifier.
     Submit(submit::Submit),
-    /// Add, retire, stop and list the models of a router.
+    /// Have an explorer verify the sources of what is deployed.
+    VerifySource(verify_source::VerifySource),
+    /// Add, check, retire, stop and list the models of a router.
     Model(model::Model),
     /// Run a local Anvil until Ctrl-C.
     Anvil(anvil::AnvilCommand),
@@ -224,6 +227,7 @@ async fn run(command: Command, context: Context) -> Result<()> {
         Command::Verify(command) => command.run(&context).await,
         Command::Deploy(command) => command.run(&context).await,
         Command::Submit(command) => command.run(&context).await,
+        Command::VerifySource(command) => command.run(&context).await,
         Command::Model(command) => command.run(&context).await,
         Command::Anvil(command) => command.run(&context).await,
         Command::Doctor(command) => command.run(&context).await,

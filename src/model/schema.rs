@@ -2,6 +2,7 @@
 
 use crate::field::{Felt, Scale};
 use serde::Serialize;
+use std::fmt;
 
 /// A tensor that the contracts can't describe.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,6 +88,56 @@ pub fn descriptor(tensors: &[Tensor]) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
+/// Reads a [`descriptor`]. Nothing for bytes that are none: cut off, of an unknown kind, with a scale
+/// where there are no numbers, with a dimension of zero, or of more elements than 32 bits count.
+pub fn read_descriptor(bytes: &[u8]) -> Option<Vec<Tensor>> {
+    let mut rest = bytes;
+    let mut tensors = Vec::new();
+    while let [kind, scale, rank, after @ ..] = rest {
+        let kind = TensorKind::from_byte(*kind)?;
+        let scale = Scale(i8::from_be_bytes([*scale]).into());
+        let (dimensions, after) = after.split_at_checked(4 * usize::from(*rank))?;
+        let shape: Vec<u32> = dimensions
+            .chunks_exact(4)
+            .map(|it| u32::from_be_bytes([it[0], it[1], it[2], it[3]]))
+            .collect();
+        let tensor = Tensor { kind, scale, shape };
+        if tensor.len()? == 0 || !(kind.is_number() || scale.0 == 0) {
+            return None;
+        }
+        tensors.push(tensor);
+        rest = after;
+    }
+    rest.is_empty().then_some(tensors)
+}
+
+impl Tensor {
+    /// The number of elements; nothing if 32 bits don't count them.
+    fn len(&self) -> Option<u32> {
+        self.shape.iter().try_fold(1, |product: u32, dimension| product.checked_mul(*dimension))
+    }
+}
+
+impl fmt::Display for Tensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.kind {
+            TensorKind::ProcessedInput => "input hash",
+            TensorKind::ProcessedParam => "parameter hash",
+            TensorKind::Input => "input",
+            TensorKind::Output => "output",
+            TensorKind::ProcessedOutput => "output hash",
+        };
+        write!(f, "{name} {:?}", self.shape)?;
+        match self.kind.is_number() {
+            true => write!(f, " / 2^{}", self.scale.0),
+            false => Ok(()),
+        }
+    }
+}
+
+/// The most runs that the contracts' schema holds.
+const MAX_RUNS: usize = 21;
+
 /// The compact form: runs of instances of one kind and scale.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Schema {
@@ -105,6 +156,28 @@ pub struct DecodedTensor {
 }
 
 impl Schema {
+    /// The contracts' compact form of these tensors: neighbours of one kind and scale are one run. Nothing
+    /// where the contracts refuse them: outputs that don't come last, or too much of something.
+    pub fn of(tensors: &[Tensor]) -> Option<Self> {
+        let mut runs: Vec<(TensorKind, Scale, u32)> = Vec::new();
+        for tensor in tensors {
+            let count = tensor.len()?;
+            match runs.last_mut() {
+                Some((kind, scale, sum)) if (*kind, *scale) == (tensor.kind, tensor.scale) => {
+                    *sum = sum.checked_add(count)?;
+                }
+                Some((kind, ..)) if kind.is_output() && !tensor.kind.is_output() => return None,
+                _ => runs.push((tensor.kind, tensor.scale, count)),
+            }
+        }
+        (runs.len() <= MAX_RUNS).then_some(Self { runs })
+    }
+
+    /// The number of instances.
+    pub fn count(&self) -> u64 {
+        self.runs.iter().map(|(.., count)| u64::from(*count)).sum()
+    }
+
     /// Reads `{ uint8 kind ‖ int8 scale ‖ uint32 count }`, repeated. Nothing for other bytes.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         if !bytes.len().is_multiple_of(6) {
@@ -161,6 +234,36 @@ mod tests {
         assert!(bad(tensor(TensorKind::Input, 1, &[1, 0])).contains("dimension of zero"));
         let hash = tensor(TensorKind::ProcessedInput, 7, &[]);
         assert_eq!(descriptor(&[hash]).expect("fits"), [0, 0, 0]);
+    }
+
+    #[test]
+    fn a_descriptor_that_is_read_gives_the_contracts_schema() {
+        let tensors = [
+            tensor(TensorKind::ProcessedInput, 0, &[]),
+            tensor(TensorKind::Input, 7, &[2, 3]),
+            tensor(TensorKind::Input, 7, &[4]),
+            tensor(TensorKind::Output, -3, &[1]),
+        ];
+        let bytes = descriptor(&tensors).expect("fits");
+        assert_eq!(read_descriptor(&bytes).as_deref(), Some(&tensors[..]));
+        assert_eq!(read_descriptor(&[]), Some(vec![]));
+        for cut in [1, 2, 5, bytes.len() - 1] {
+            assert_eq!(read_descriptor(&bytes[..cut]), None, "{cut}");
+        }
+        let schema = Schema::of(&tensors).expect("fits");
+        let compact = alloy::hex::decode("0000000000010207 0000000a03fd00000001".replace(' ', ""));
+        assert_eq!(Some(&schema), Schema::read(&compact.expect("hex")).as_ref());
+        assert_eq!(schema.count(), 12);
+        // An unknown kind, a hash with a scale, a dimension of zero, 2^33 elements.
+        for bad in ["050000", "000100", "02000100000000", "0200020002000000010000"] {
+            assert_eq!(read_descriptor(&alloy::hex::decode(bad).expect("hex")), None, "{bad}");
+        }
+        let turned = [tensors[3].clone(), tensors[1].clone()];
+        assert_eq!(Schema::of(&turned), None);
+        let many: Vec<_> = (0..22).map(|scale| tensor(TensorKind::Input, scale, &[1])).collect();
+        assert_eq!(Schema::of(&many), None);
+        assert!(Schema::of(&many[1..]).is_some());
+        assert_eq!(tensors[1].to_string(), "input [2, 3] / 2^7");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::chain::{deploy::Contract, submit, tx::revert::RevertDecoder};
 use alloy::{json_abi::JsonAbi, primitives::Bytes};
 use serde::Deserialize;
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, ops::Range, sync::LazyLock};
 
 /// Typed bindings. A test compares them with the compiled ABIs.
 #[allow(missing_docs)]
@@ -76,6 +76,7 @@ pub mod bindings {
             function modelParts() external view returns (ModelParts);
             function schema() external view returns (bytes);
             function descriptor() external view returns (bytes);
+            function selector() external view returns (bytes4);
             function VERIFIER() external view returns (address);
             function VERIFIER_CODE_HASH() external view returns (bytes32);
             function BATCH_VERIFIER() external view returns (address);
@@ -90,7 +91,13 @@ pub mod bindings {
             function paused() external view returns (bool);
             function VERIFIER() external view returns (address);
             function modelId() external view returns (bytes32);
+            function selector() external view returns (bytes4);
             function owner() external view returns (address);
+            function pendingOwner() external view returns (address);
+        }
+
+        interface TimelockController {
+            function getMinDelay() external view returns (uint256);
         }
     }
 }
@@ -121,9 +128,21 @@ pub struct Artifact {
     pub abi: JsonAbi,
     /// Its creation code without constructor arguments.
     pub creation_code: Bytes,
+    /// Its runtime code, with zeros where the constructor writes the immutables.
+    pub runtime_code: Bytes,
+    immutables: Vec<Range<usize>>,
 }
 
 impl Artifact {
+    /// Whether this is its runtime code, whatever the immutables.
+    pub fn is_code(&self, code: &[u8]) -> bool {
+        let mut code = code.to_vec();
+        for place in &self.immutables {
+            code.get_mut(place.clone()).unwrap_or_default().fill(0);
+        }
+        code == *self.runtime_code
+    }
+
     /// The contract with its constructor's arguments: ABI-encoded, and as text.
     pub fn contract(&self, arguments: Vec<u8>, text: Vec<String>) -> Contract {
         Contract {
@@ -166,17 +185,29 @@ fn parse(text: &str) -> Artifact {
         source_name: String,
         abi: JsonAbi,
         bytecode: Code,
+        deployed_bytecode: Code,
     }
     #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
     struct Code {
         object: Bytes,
+        #[serde(default)]
+        immutable_references: BTreeMap<u32, Vec<Place>>,
+    }
+    #[derive(Deserialize)]
+    struct Place {
+        start: usize,
+        length: usize,
     }
     let file: File = serde_json::from_str(text).expect("the artefacts in the binary are tested");
+    let places = file.deployed_bytecode.immutable_references.into_values().flatten();
     Artifact {
         name: file.contract_name,
         source: file.source_name,
         abi: file.abi,
         creation_code: file.bytecode.object,
+        runtime_code: file.deployed_bytecode.object,
+        immutables: places.map(|it| it.start..it.start + it.length).collect(),
     }
 }
 
@@ -276,6 +307,7 @@ mod tests {
             ModelVerifier::modelPartsCall,
             ModelVerifier::schemaCall,
             ModelVerifier::descriptorCall,
+            ModelVerifier::selectorCall,
             ModelVerifier::VERIFIERCall,
             ModelVerifier::VERIFIER_CODE_HASHCall,
             ModelVerifier::BATCH_VERIFIERCall,
@@ -290,8 +322,11 @@ mod tests {
             EmergencyStop::pausedCall,
             EmergencyStop::VERIFIERCall,
             EmergencyStop::modelIdCall,
+            EmergencyStop::selectorCall,
             EmergencyStop::ownerCall,
+            EmergencyStop::pendingOwnerCall,
         );
+        has_calls!(Name::TimelockController, TimelockController::getMinDelayCall);
         let topic = |name: Name, event: &str| {
             artifact(name).abi.event(event).expect("an event")[0].selector()
         };

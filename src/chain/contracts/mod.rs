@@ -135,11 +135,11 @@ fn timelock_contract(account: Address, delay: u64) -> Contract {
     artifact(Name::TimelockController).contract(arguments.abi_encode_params(), text.to_vec())
 }
 
-fn router_contract(owner: Address) -> Contract {
+pub(crate) fn router_contract(owner: Address) -> Contract {
     artifact(Name::ModelRouter).contract((owner,).abi_encode_params(), vec![owner.to_string()])
 }
 
-fn ledger_contract(router: Address) -> Contract {
+pub(crate) fn ledger_contract(router: Address) -> Contract {
     artifact(Name::PredictionLedger)
         .contract((router,).abi_encode_params(), vec![router.to_string()])
 }

@@ -22,14 +22,43 @@ use std::path::Path;
 /// Who simulates where no account is named. Not the zero address, which can own nothing.
 const NOBODY: Address = Address::new(*b"zkvouch: nobody here");
 
-/// Where to and how.
+/// Which node to ask.
 #[derive(Args, Debug)]
-pub(super) struct Network {
+pub(super) struct Node {
     #[command(flatten)]
     rpc: RpcFlags,
     /// The chain is a local one, although its id is not Anvil's
     #[arg(long, help_heading = "Rpc options")]
     local: bool,
+}
+
+impl Node {
+    /// Connects and checks the chain id. A project may name networks.
+    pub(super) async fn connect(&self, project: Option<&Project>) -> Result<Rpc> {
+        let networks = project.map(|project| &project.config().networks);
+        let named = |name: &str| {
+            let network = networks?.get(name)?;
+            Some((network.rpc_url.as_str(), network.chain_id))
+        };
+        Ok(self.rpc.connect(root(project), named).await?)
+    }
+
+    /// Whose chain the node serves.
+    pub(super) fn class(&self, rpc: &Rpc) -> ChainClass {
+        ChainClass::of(rpc.chain_id(), self.local, false)
+    }
+}
+
+/// The project's folder, else the current one.
+fn root(project: Option<&Project>) -> &Path {
+    project.map_or(Path::new("."), Project::root)
+}
+
+/// Where to and how.
+#[derive(Args, Debug)]
+pub(super) struct Network {
+    #[command(flatten)]
+    node: Node,
     /// Accept an SRS that belongs to no known ceremony off a local chain: you trust its maker
     #[arg(long, help_heading = "Rpc options")]
     allow_unknown_srs: bool,
@@ -54,23 +83,20 @@ impl Network {
 
     /// Whose chain the node serves.
     pub(super) fn class(&self, rpc: &Rpc) -> ChainClass {
-        ChainClass::of(rpc.chain_id(), self.local, self.allow_unknown_srs)
+        ChainClass::of(rpc.chain_id(), self.node.local, self.allow_unknown_srs)
     }
 
     /// Connects and checks the chain id.
-    pub(super) async fn connect(&self, project: &Project) -> Result<Rpc> {
-        let networks = &project.config().networks;
-        let named = |name: &str| {
-            networks.get(name).map(|network| (network.rpc_url.as_str(), network.chain_id))
-        };
-        Ok(self.rpc.connect(project.root(), named).await?)
+    pub(super) async fn connect<'p>(&self, project: impl Into<Option<&'p Project>>) -> Result<Rpc> {
+        self.node.connect(project.into()).await
     }
 
-    /// The sender of transactions, with its journal of them if they are really sent.
-    pub(super) async fn sender(
+    /// The sender of transactions, with its journal of them if they are really sent: in the project's
+    /// folder, else in the current one.
+    pub(super) async fn sender<'p>(
         &self,
         context: &Context,
-        project: &Project,
+        project: impl Into<Option<&'p Project>>,
         rpc: Rpc,
         command: &str,
     ) -> Result<Sender> {
@@ -93,7 +119,8 @@ impl Network {
                 .into());
             }
         };
-        sender(rpc, account, &self.tx, project.root(), command, self.mode(), self.broadcast.resume)
+        let root = root(project.into());
+        sender(rpc, account, &self.tx, root, command, self.mode(), self.broadcast.resume)
     }
 }
 

@@ -1,10 +1,13 @@
 //! `zkvouch model`: what a router's owner and a model's guardian do.
 
+mod check;
+
 use super::{
     Context,
     deploy::{DeployOptions, outcome_data, outcome_text},
     exit::Coded,
-    opts::Network,
+    opts::{Network, Node},
+    verify_source::VerifyOptions,
 };
 use crate::{
     chain::{
@@ -35,7 +38,13 @@ enum Action {
         network: Network,
         #[command(flatten)]
         options: DeployOptions,
+        #[command(flatten)]
+        verify: VerifyOptions,
     },
+    /// Say what the chain alone shows of a model, claim by claim.
+    ///
+    /// Needs no project. Ends with 4 if a claim fails.
+    Check(check::Check),
     /// Retire a model for good: the router never serves it again.
     Retire {
         #[command(flatten)]
@@ -55,7 +64,7 @@ enum Action {
         #[command(flatten)]
         router: RouterArg,
         #[command(flatten)]
-        network: Network,
+        node: Node,
     },
     /// Offer the router to a new owner, who accepts it with --accept.
     TransferOwnership {
@@ -89,10 +98,16 @@ struct RouterArg {
 }
 
 impl RouterArg {
-    fn address(&self, project: &Project, chain_id: u64) -> Result<Address> {
+    fn address(&self, project: Option<&Project>, chain_id: u64) -> Result<Address> {
         if let Some(router) = self.router {
             return Ok(router);
         }
+        let Some(project) = project else {
+            return Err(Coded::bad_input(
+                "there is no project here; name the router with --router",
+            )
+            .into());
+        };
         let deployments = Deployments::read(&project.deployments(), chain_id)?;
         let entry = deployments.of_role(Role::Router).ok_or_else(|| {
             let file = Deployments::path(&project.deployments(), chain_id);
@@ -106,59 +121,72 @@ impl RouterArg {
 }
 
 impl Which {
-    async fn model(&self, context: &Context, project: &Project) -> Result<ModelId> {
-        match self.model {
-            Some(model) => Ok(model),
-            None => Ok(project.built(&context.ui.observer()).await?.model_id()),
+    /// The model that is named, else the one that is built.
+    async fn model(&self, context: &Context, project: Option<&Project>) -> Result<ModelId> {
+        match (self.model, project) {
+            (Some(model), _) => Ok(model),
+            (None, Some(project)) => Ok(project.built(&context.ui.observer()).await?.model_id()),
+            (None, None) => {
+                Err(Coded::bad_input("there is no project here; name the model with --id").into())
+            }
         }
     }
 }
 
 impl Model {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
-        let project = context.project()?;
+        let project = || context.maybe_project();
         let (text, data) = match self.action {
-            Action::Add { network, options } => {
+            Action::Add { network, options, verify } => {
+                let project = context.project()?;
                 let built = project.built(&context.ui.observer()).await?;
                 let rpc = network.connect(&project).await?;
                 let class = network.class(&rpc);
+                let explorer = verify.connect(rpc.chain_id(), class)?;
+                let explorer = explorer.filter(|_| !network.is_dry());
                 let sender = network.sender(context, &project, rpc, "model-add").await?;
                 let mut deployer = Deployer::new(&sender, network.mode());
                 let deployed = options.run(&built, &mut deployer, class).await?;
                 warn_dry(context, &network);
-                (deployed.text(), deployed.data(&sender))
+                return deployed.show(context, &sender, &built, explorer).await;
             }
-            Action::Ls { router, network } => {
-                let rpc = network.connect(&project).await?;
-                let router = router.address(&project, rpc.chain_id())?;
+            Action::Check(check) => return check.run(context).await,
+            Action::Ls { router, node } => {
+                let project = project()?;
+                let rpc = node.connect(project.as_ref()).await?;
+                let router = router.address(project.as_ref(), rpc.chain_id())?;
                 let models = list_models(&rpc, router).await?;
                 let text = models.iter().map(line).collect::<Vec<_>>().join("\n");
                 let models: Vec<_> = models.iter().map(as_json).collect();
                 (text, json!({ "router": router, "models": models }))
             }
             Action::Retire { which, network } => {
-                let model = which.model(context, &project).await?;
-                let rpc = network.connect(&project).await?;
-                let router = which.router.address(&project, rpc.chain_id())?;
-                let sender = network.sender(context, &project, rpc, "model-retire").await?;
+                let project = project()?;
+                let model = which.model(context, project.as_ref()).await?;
+                let rpc = network.connect(project.as_ref()).await?;
+                let router = which.router.address(project.as_ref(), rpc.chain_id())?;
+                let sender = network.sender(context, project.as_ref(), rpc, "model-retire").await?;
                 let outcome = retire_model(&sender, router, model, network.mode()).await?;
                 warn_dry(context, &network);
                 done("retired", model, &outcome)
             }
             Action::Stop { which, network } => {
-                let model = which.model(context, &project).await?;
-                let rpc = network.connect(&project).await?;
-                let router = which.router.address(&project, rpc.chain_id())?;
-                let sender = network.sender(context, &project, rpc, "model-stop").await?;
+                let project = project()?;
+                let model = which.model(context, project.as_ref()).await?;
+                let rpc = network.connect(project.as_ref()).await?;
+                let router = which.router.address(project.as_ref(), rpc.chain_id())?;
+                let sender = network.sender(context, project.as_ref(), rpc, "model-stop").await?;
                 let outcome = stop_model(&sender, router, model, network.mode()).await?;
                 warn_dry(context, &network);
                 done("stopped", model, &outcome)
             }
             Action::TransferOwnership { to, accept: _, router, network } => {
-                let rpc = network.connect(&project).await?;
-                let router = router.address(&project, rpc.chain_id())?;
+                let project = project()?;
+                let rpc = network.connect(project.as_ref()).await?;
+                let router = router.address(project.as_ref(), rpc.chain_id())?;
                 let class = network.class(&rpc);
-                let sender = network.sender(context, &project, rpc, "transfer-ownership").await?;
+                let sender =
+                    network.sender(context, project.as_ref(), rpc, "transfer-ownership").await?;
                 let outcome =
                     transfer_ownership(&sender, router, to, class, network.mode()).await?;
                 warn_dry(context, &network);

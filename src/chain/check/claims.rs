@@ -1,0 +1,213 @@
+//! Claims about a model, and what became of them.
+
+use crate::model::identity::{ModelId, ModelIdentity};
+use alloy::primitives::{Address, B256};
+use serde::Serialize;
+
+/// What is claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Topic {
+    /// The router is this release's `ModelRouter`.
+    Router,
+    /// It serves the model.
+    Route,
+    /// Nobody has stopped the model.
+    NotStopped,
+    /// The model's adapter is this release's `ModelVerifier`.
+    Adapter,
+    /// Its constructor made it, from the arguments that it shows: its address commits to them.
+    AdapterAddress,
+    /// The id is the hash of the parts and the descriptor.
+    ModelId,
+    /// The compact schema is the descriptor's, and its counts add up to the number of instances.
+    Descriptor,
+    /// Adapter and stop say that they check proofs.
+    Selector,
+    /// The verifier's code has the hash that the adapter pins.
+    Verifier,
+    /// So has the batch verifier's.
+    BatchVerifier,
+    /// Nobody is known to know the secret of the trusted setup that the code is made with.
+    Setup,
+    /// The proof that the route was added with is accepted, and mutants of it are refused.
+    GoldenProof,
+    /// The verifier was generated from the verifying key in the id, and that from the ONNX file.
+    Circuit,
+    /// This release's ledger records for the router.
+    Ledger,
+    /// Who adds and retires models is not everybody.
+    Owner,
+    /// The ownership is not on its way to somebody else.
+    OwnerStays,
+    /// Who can stop the model is not everybody.
+    Guardian,
+}
+
+impl Topic {
+    /// All, in the order of the result.
+    pub const ALL: [Self; 17] = [
+        Self::Router,
+        Self::Route,
+        Self::NotStopped,
+        Self::Adapter,
+        Self::AdapterAddress,
+        Self::ModelId,
+        Self::Descriptor,
+        Self::Selector,
+        Self::Verifier,
+        Self::BatchVerifier,
+        Self::Setup,
+        Self::GoldenProof,
+        Self::Circuit,
+        Self::Ledger,
+        Self::Owner,
+        Self::OwnerStays,
+        Self::Guardian,
+    ];
+
+    /// A few words for it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Router => "router",
+            Self::Route => "route",
+            Self::NotStopped => "not stopped",
+            Self::Adapter => "adapter",
+            Self::AdapterAddress => "adapter address",
+            Self::ModelId => "model id",
+            Self::Descriptor => "descriptor",
+            Self::Selector => "selector",
+            Self::Verifier => "verifier",
+            Self::BatchVerifier => "batch verifier",
+            Self::Setup => "trusted setup",
+            Self::GoldenProof => "golden proof",
+            Self::Circuit => "circuit",
+            Self::Ledger => "ledger",
+            Self::Owner => "owner",
+            Self::OwnerStays => "owner stays",
+            Self::Guardian => "guardian",
+        }
+    }
+}
+
+/// What became of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The chain shows it.
+    Holds,
+    /// The chain shows the contrary.
+    Fails,
+    /// The chain does not show it.
+    Unknown,
+}
+
+/// A claim with its verdict.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Claim {
+    /// What is claimed.
+    pub claim: Topic,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// What was found.
+    pub detail: String,
+}
+
+/// What was found out about a model. An address or another value is there if code of this release named
+/// it.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct ModelCheck {
+    /// The model.
+    pub model_id: ModelId,
+    /// The chain.
+    pub chain_id: u64,
+    /// The block whose state all this is.
+    pub block: u64,
+    /// The router.
+    pub router: Address,
+    /// What the router points to.
+    pub route: Option<Address>,
+    /// The model's adapter.
+    pub adapter: Option<Address>,
+    /// The bare verifier.
+    pub verifier: Option<Address>,
+    /// keccak256 of its code.
+    pub verifier_code_hash: Option<B256>,
+    /// The bare batch verifier.
+    pub batch_verifier: Option<Address>,
+    /// What the id is made of.
+    pub identity: Option<ModelIdentity>,
+    /// The name of the ceremony, or of the unsafe setup, that the verifier's code shows.
+    pub ceremony: Option<String>,
+    /// The router's owner.
+    pub owner: Option<Address>,
+    /// To whom the router is offered.
+    pub pending_owner: Option<Address>,
+    /// The delay of the timelock that owns the router, in seconds.
+    pub timelock_delay: Option<u64>,
+    /// Who can stop the model.
+    pub guardian: Option<Address>,
+    /// All claims, in the order of [`Topic::ALL`].
+    pub claims: Vec<Claim>,
+}
+
+impl ModelCheck {
+    pub(super) fn new(model_id: ModelId, chain_id: u64, block: u64, router: Address) -> Self {
+        Self {
+            model_id,
+            chain_id,
+            block,
+            router,
+            route: None,
+            adapter: None,
+            verifier: None,
+            verifier_code_hash: None,
+            batch_verifier: None,
+            identity: None,
+            ceremony: None,
+            owner: None,
+            pending_owner: None,
+            timelock_delay: None,
+            guardian: None,
+            claims: Vec::new(),
+        }
+    }
+
+    pub(super) fn holds(&mut self, claim: Topic, detail: impl Into<String>) {
+        self.say(claim, Verdict::Holds, detail);
+    }
+
+    pub(super) fn fails(&mut self, claim: Topic, detail: impl Into<String>) {
+        self.say(claim, Verdict::Fails, detail);
+    }
+
+    pub(super) fn unknown(&mut self, claim: Topic, detail: impl Into<String>) {
+        self.say(claim, Verdict::Unknown, detail);
+    }
+
+    pub(super) fn say(&mut self, claim: Topic, verdict: Verdict, detail: impl Into<String>) {
+        self.claims.push(Claim { claim, verdict, detail: detail.into() });
+    }
+
+    /// Puts the claims in order, and says of those that were not reached that nothing is known.
+    pub(super) fn finish(mut self) -> Self {
+        for topic in Topic::ALL {
+            if self.verdict(topic).is_none() {
+                self.unknown(topic, "what it rests on does not hold");
+            }
+        }
+        self.claims.sort_by_key(|it| it.claim as usize);
+        self
+    }
+
+    /// What became of a claim.
+    pub fn verdict(&self, topic: Topic) -> Option<Verdict> {
+        self.claims.iter().find(|it| it.claim == topic).map(|it| it.verdict)
+    }
+
+    /// How many claims have this verdict.
+    pub fn count(&self, verdict: Verdict) -> usize {
+        self.claims.iter().filter(|it| it.verdict == verdict).count()
+    }
+}

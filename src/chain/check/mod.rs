@@ -1,0 +1,12 @@
+//! What a stranger can find out about a model from the chain alone.
+//!
+//! A contract's word counts for as much as its code: what is said by code that is not this release's own
+//! is no evidence. Whatever can be worked out anew is, and compared.
+
+mod adapter;
+mod claims;
+mod run;
+mod state;
+
+pub use claims::{Claim, ModelCheck, Topic, Verdict};
+pub use run::check_model;
