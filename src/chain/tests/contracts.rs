@@ -25,7 +25,7 @@ use serde_json::json;
 use std::path::Path;
 
 /// The tree's identity as in tests/fixtures.
-fn tree_model() -> ModelRecord {
+pub(super) fn tree_model() -> ModelRecord {
     let text = include_str!("../../../tests/fixtures/models/tree/model.json");
     let file: serde_json::Value = serde_json::from_str(text).expect("JSON");
     let hash = |name: &str| file["parts"][name].as_str().expect("hex").parse().expect("32 bytes");
@@ -42,19 +42,19 @@ fn tree_model() -> ModelRecord {
     ModelRecord::new("tree", identity, Provenance::UnsafeDev)
 }
 
-fn tree_tensors() -> Vec<Tensor> {
+pub(super) fn tree_tensors() -> Vec<Tensor> {
     let tensor = |kind, shape: [u32; 2]| Tensor { kind, scale: Scale(7), shape: shape.to_vec() };
     vec![tensor(TensorKind::Input, [1, 4]), tensor(TensorKind::Output, [1, 3])]
 }
 
-fn core_sender(node: &AnvilNode, index: usize) -> Sender {
+pub(super) fn core_sender(node: &AnvilNode, index: usize) -> Sender {
     Sender::new(node.rpc().clone(), account(index), TxOptions::default())
         .expect("Anvil's own chain")
         .with_decoder(decoder())
 }
 
 /// Everything that `zkvouch deploy` puts in place.
-async fn deploy_all(
+pub(super) async fn deploy_all(
     sender: &Sender,
     folder: &Path,
     guardian: Option<Address>,

@@ -1,11 +1,13 @@
 //! Everything that needs a node, on real Anvil.
 
+mod check;
 mod contracts;
 mod deploying;
 mod failing_rpc;
 mod once;
 mod proxy;
 mod sending;
+mod sources;
 
 use super::{
     account::{Account, Wallet},
