@@ -28,6 +28,7 @@ fn help() {
         "verify",
         "deploy",
         "submit",
+        "verify-source",
         "model",
         "anvil",
         "doctor",
