@@ -182,7 +182,7 @@ fn explorer_code(error: &explorer::Error) -> Code {
         | explorer::Error::BadUrl(_)
         | explorer::Error::NoSource { .. } => Code::BadInput,
         explorer::Error::Rejected { .. } => Code::Invalid,
-        explorer::Error::Solc(inner) => verifier_code(inner),
+        explorer::Error::Solc(inner) => solc_code(inner),
         _ => Code::Chain,
     }
 }

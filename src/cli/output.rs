@@ -82,17 +82,6 @@ impl Ui {
         code: exit::Code,
         message: &str,
     ) -> Result<()> {
-        self.failed_result_as(exit::Code::Invalid, text, data, message)
-    }
-
-    /// The same with another exit code.
-    pub fn failed_result_as(
-        &self,
-        code: exit::Code,
-        text: impl Display,
-        data: &impl Serialize,
-        message: &str,
-    ) -> Result<()> {
         self.finish_bars();
         if self.json {
             let error = json!({ "code": code.name(), "exit_code": code as u8, "message": message });

@@ -199,7 +199,7 @@ impl Sources<'_> {
             failed.len()
         );
         let code = Code::of(&Report::new(failed.swap_remove(0)));
-        context.ui.failed_result_as(code, text, data, &message)?;
+        context.ui.failed_result(text, data, code, &message)?;
         Err(Coded::reported_as(code, message).into())
     }
 }

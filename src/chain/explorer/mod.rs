@@ -23,7 +23,8 @@ const ETHERSCAN_URL: &str = "https://api.etherscan.io/v2/api";
 const FAILURES: u32 = 4;
 
 /// Who verifies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Explorer {
     /// Etherscan's V2 API, one key for all its explorers.
     Etherscan,
@@ -44,28 +45,38 @@ impl fmt::Display for Explorer {
 }
 
 /// Where to verify: Foundry's flags and variables.
-#[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Verifier options")]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "cli", derive(clap::Args))]
+#[cfg_attr(feature = "cli", command(next_help_heading = "Verifier options"))]
 pub struct ExplorerOptions {
     /// The explorer; etherscan if there is a key, else sourcify
-    #[arg(long, value_name = "VERIFIER")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "VERIFIER"))]
     pub verifier: Option<Explorer>,
     /// The explorer's API, where it is not the common one
-    #[arg(long, env = "VERIFIER_URL", hide_env_values = true, value_name = "VERIFIER_URL")]
+    #[cfg_attr(
+        feature = "cli",
+        arg(long, env = "VERIFIER_URL", hide_env_values = true, value_name = "VERIFIER_URL")
+    )]
     pub verifier_url: Option<Secret>,
     /// The explorer's key
-    #[arg(long, env = "VERIFIER_API_KEY", hide_env_values = true, value_name = "KEY")]
+    #[cfg_attr(
+        feature = "cli",
+        arg(long, env = "VERIFIER_API_KEY", hide_env_values = true, value_name = "KEY")
+    )]
     pub verifier_api_key: Option<Secret>,
     /// Etherscan's key, if there is no --verifier-api-key
-    #[arg(long, env = "ETHERSCAN_API_KEY", hide_env_values = true, value_name = "KEY")]
+    #[cfg_attr(
+        feature = "cli",
+        arg(long, env = "ETHERSCAN_API_KEY", hide_env_values = true, value_name = "KEY")
+    )]
     pub etherscan_api_key: Option<Secret>,
     /// How often the explorer is asked for its decision
-    #[arg(long, default_value_t = 60, value_name = "COUNT",
-          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[cfg_attr(feature = "cli", arg(long, default_value_t = 60, value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(1..=10_000)))]
     pub retries: u32,
     /// Seconds between two questions
-    #[arg(long, default_value_t = 5, value_name = "SECONDS",
-          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[cfg_attr(feature = "cli", arg(long, default_value_t = 5, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(1..=3600)))]
     pub delay: u64,
 }
 

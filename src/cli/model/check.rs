@@ -3,7 +3,11 @@
 use super::RouterArg;
 use crate::{
     chain::check::{Claim, ModelCheck, Verdict, check_model},
-    cli::{Context, exit::Coded, opts::Node},
+    cli::{
+        Context,
+        exit::{Code, Coded},
+        opts::Node,
+    },
     model::identity::ModelId,
 };
 use clap::Args;
@@ -32,7 +36,7 @@ impl Check {
             return context.ui.result(text(&check), &check);
         }
         let message = format!("{failed} of {} claims about the model fail", check.claims.len());
-        context.ui.failed_result(text(&check), &check, &message)?;
+        context.ui.failed_result(text(&check), &check, Code::Invalid, &message)?;
         Err(Coded::reported(message).into())
     }
 }
