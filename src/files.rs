@@ -5,6 +5,7 @@ mod temporary;
 pub(crate) use temporary::is_temporary;
 pub use temporary::{Pending, Scratch, sweep};
 
+use crate::error::ErrorKind;
 use alloy::primitives::B256;
 use sha2::{Digest, Sha256};
 use std::{
@@ -27,6 +28,22 @@ pub struct Error {
 }
 
 impl Error {
+    /// What kind of failure this is. A file that is not there, or not what it should be, or where none can be
+    /// written, is the caller's. A broken disk is not, and neither is a full one.
+    pub fn kind(&self) -> ErrorKind {
+        use io::ErrorKind::{
+            InvalidData, InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound,
+            PermissionDenied, ReadOnlyFilesystem, UnexpectedEof,
+        };
+        match self.source.kind() {
+            InvalidData | InvalidFilename | InvalidInput | IsADirectory | NotADirectory
+            | NotFound | PermissionDenied | ReadOnlyFilesystem | UnexpectedEof => {
+                ErrorKind::BadInput
+            }
+            _ => ErrorKind::Failure,
+        }
+    }
+
     /// An error about `path`, for use in `map_err`.
     pub fn at(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();

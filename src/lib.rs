@@ -37,6 +37,7 @@ pub mod chain;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod engine;
+pub mod error;
 pub mod evm;
 pub mod field;
 pub mod files;

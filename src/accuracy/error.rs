@@ -1,7 +1,7 @@
 //! What can go wrong when answers are compared.
 
 use super::{float_model, observations};
-use crate::{artifacts, engine, files};
+use crate::{artifacts, engine, error::ErrorKind, files};
 use std::path::PathBuf;
 
 /// The comparison could not be made.
@@ -45,4 +45,18 @@ pub enum Error {
         /// The circuit's.
         found: Vec<usize>,
     },
+}
+
+impl Error {
+    /// What kind of failure this is, whatever it says.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Model(inner) => inner.kind(),
+            Self::Observations(inner) => inner.kind(),
+            Self::Artifact(inner) => inner.kind(),
+            Self::Engine(inner) => inner.kind(),
+            Self::File(inner) => inner.kind(),
+            Self::Observation { .. } | Self::OtherModel { .. } => ErrorKind::BadInput,
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The float reference: an ONNX model run by tract, in the element types that the model declares.
 
-use crate::files;
+use crate::{error::ErrorKind, files};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -96,6 +96,23 @@ pub enum Error {
         /// tract's own words.
         message: String,
     },
+}
+
+impl Error {
+    /// What kind of failure this is, whatever it says.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::File(inner) => inner.kind(),
+            Self::NotOnnx { .. }
+            | Self::UnsupportedOperators { .. }
+            | Self::UnboundAxis { .. }
+            | Self::Load { .. }
+            | Self::InputCount { .. }
+            | Self::InputLength { .. }
+            | Self::InputValue { .. }
+            | Self::Run { .. } => ErrorKind::BadInput,
+        }
+    }
 }
 
 /// A result of this module.

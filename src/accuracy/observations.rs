@@ -1,7 +1,7 @@
 //! Observations: many inputs for one model, read from JSON, JSON Lines, CSV, .npy or .npz.
 
 use super::{float_model::TensorInfo, npy};
-use crate::files;
+use crate::{error::ErrorKind, files};
 use serde_json::Value;
 use std::{
     io::{Cursor, Read},
@@ -39,6 +39,16 @@ pub enum Error {
         /// What is wrong and what to do.
         message: String,
     },
+}
+
+impl Error {
+    /// What kind of failure this is, whatever it says.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::File(inner) => inner.kind(),
+            Self::Format { .. } | Self::Empty { .. } | Self::Content { .. } => ErrorKind::BadInput,
+        }
+    }
 }
 
 /// A result of this module.

@@ -24,6 +24,7 @@ pub use self::{
 };
 
 use crate::{
+    error::ErrorKind,
     field::{self, Felt},
     files,
 };
@@ -94,6 +95,19 @@ pub enum Error {
         /// What is wrong and what to do.
         message: String,
     },
+}
+
+impl Error {
+    /// What kind of failure this is, whatever it says.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::File(inner) => inner.kind(),
+            Self::TooLarge { .. }
+            | Self::Malformed { .. }
+            | Self::Version { .. }
+            | Self::Invalid { .. } => ErrorKind::BadInput,
+        }
+    }
 }
 
 fn at(field: &str) -> String {

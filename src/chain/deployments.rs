@@ -5,6 +5,7 @@
 
 use crate::{
     calldata::Function,
+    error::ErrorKind,
     files,
     model::{
         identity::{ModelId, ModelIdentity},
@@ -50,6 +51,16 @@ pub enum Error {
     /// It could not be read, locked or written.
     #[error(transparent)]
     File(#[from] files::Error),
+}
+
+impl Error {
+    /// What kind of failure this is, whatever it says.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::File(inner) => inner.kind(),
+            Self::Malformed { .. } | Self::Newer { .. } => ErrorKind::BadInput,
+        }
+    }
 }
 
 /// A result of this module.

@@ -5,7 +5,7 @@ use super::{
     node::{anvil, endpoint, rpc},
     tx::{self, fees, journal},
 };
-use crate::model::identity::ModelId;
+use crate::{error::ErrorKind, model::identity::ModelId};
 use alloy::primitives::{Address, B256, Bytes};
 
 /// A result of this module.
@@ -329,6 +329,50 @@ pub enum Error {
     /// The broadcast file is not usable.
     #[error(transparent)]
     Broadcast(#[from] journal::Error),
+}
+
+impl Error {
+    /// What kind of failure this is, whatever it says.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Endpoint(inner) => inner.kind(),
+            Self::Rpc(inner) => inner.kind(),
+            Self::Anvil(inner) => inner.kind(),
+            Self::Signer(inner) => inner.kind(),
+            Self::Fees(inner) => inner.kind(),
+            Self::Transaction(inner) => inner.kind(),
+            Self::Deployments(inner) => inner.kind(),
+            Self::VerifySource(inner) => inner.kind(),
+            Self::Broadcast(inner) => inner.kind(),
+            Self::CodeSize { .. }
+            | Self::OtherCode { .. }
+            | Self::NoCode { .. }
+            | Self::NoProxy { .. }
+            | Self::UnsafeSrs { .. }
+            | Self::UnknownSrs { .. }
+            | Self::PublicAccount { .. }
+            | Self::OldRules { .. }
+            | Self::AfterMining { .. }
+            | Self::GoldenRejected { .. }
+            | Self::MutantAccepted { .. }
+            | Self::ProofLength { .. }
+            | Self::InstanceCount { .. }
+            | Self::OtherModel { .. }
+            | Self::NotTrue { .. }
+            | Self::NotOurs { .. }
+            | Self::NotDeployed { .. }
+            | Self::NotForBatch { .. }
+            | Self::OtherRouter { .. }
+            | Self::RoutedElsewhere { .. }
+            | Self::Retired { .. }
+            | Self::UnknownModel { .. }
+            | Self::NoStop { .. }
+            | Self::NotOwner { .. }
+            | Self::NoEvent { .. }
+            | Self::Tensor(..) => ErrorKind::Chain,
+            Self::SamePrediction { .. } => ErrorKind::BadInput,
+        }
+    }
 }
 
 impl From<tx::Error> for Error {

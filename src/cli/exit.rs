@@ -3,7 +3,9 @@
 use crate::{
     accuracy, artifacts,
     chain::{self, explorer},
-    engine, evm, files, project, srs, toolchain, tune, verifier,
+    engine,
+    error::ErrorKind,
+    evm, files, project, srs, toolchain, tune, verifier,
 };
 use std::io;
 
@@ -50,252 +52,57 @@ impl Code {
     }
 
     fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Self> {
-        macro_rules! by_type {
-            ($($error:ty => $code:expr;)*) => {
-                $(if let Some(error) = cause.downcast_ref::<$error>() {
-                    let code: fn(&$error) -> Option<Self> = $code;
-                    return code(error);
-                })*
+        macro_rules! kind {
+            ($($error:ty),* $(,)?) => {
+                None$(.or_else(|| cause.downcast_ref::<$error>().map(|error| error.kind())))*
             };
         }
-        // An error that is transparent to another hides it from the chain of causes, so each
-        // function below looks inside.
-        by_type! {
-            Coded => |error| Some(error.code);
-            project::Error => |error| Some(project_code(error));
-            chain::Error => |error| Some(chain_code(error));
-            explorer::Error => |error| Some(explorer_code(error));
-            engine::Error => |error| Some(engine_code(error));
-            srs::Error => |error| Some(srs_code(error));
-            verifier::Error => |error| Some(verifier_code(error));
-            files::Error => |error| Some(file_code(error));
-            artifacts::Error => |error| Some(artifact_code(error));
-            accuracy::float_model::Error => |error| Some(float_model_code(error));
-            accuracy::observations::Error => |error| Some(observations_code(error));
-            accuracy::Error => |error| Some(accuracy_code(error));
-            tune::Error => |error| Some(tune_code(error));
-            tune::trial::Error => |error| Some(trial_code(error));
-            tune::calibration::Error => |error| Some(calibration_code(error));
-            chain::node::endpoint::Error => |error| Some(endpoint_code(error));
-            chain::account::Error => |_| Some(Self::BadInput);
-            chain::deployments::Error => |error| Some(deployments_code(error));
-            chain::tx::journal::Error => |error| Some(journal_code(error));
-            chain::node::rpc::Error => |_| Some(Self::Chain);
-            chain::tx::Error => |error| Some(transaction_code(error));
-            chain::node::anvil::Error => |error| Some(anvil_code(error));
-            verifier::guard::Error => |_| Some(Self::Tool);
-            verifier::solc::Error => |error| Some(solc_code(error));
-            toolchain::Error => |error| Some(toolchain_code(error));
-            engine::EnvironmentError => |error| Some(environment_code(error));
-            evm::Error => |_| Some(Self::Failure);
+        if let Some(error) = cause.downcast_ref::<Coded>() {
+            return Some(error.code);
         }
-        None
+        // An error that is transparent to another hides it from the chain of causes; its kind is the other's.
+        let kind = kind![
+            project::Error,
+            chain::Error,
+            explorer::Error,
+            engine::Error,
+            engine::EnvironmentError,
+            srs::Error,
+            verifier::Error,
+            verifier::solc::Error,
+            verifier::guard::Error,
+            files::Error,
+            artifacts::Error,
+            accuracy::Error,
+            accuracy::float_model::Error,
+            accuracy::observations::Error,
+            tune::Error,
+            tune::trial::Error,
+            tune::calibration::Error,
+            chain::account::Error,
+            chain::deployments::Error,
+            chain::node::anvil::Error,
+            chain::node::endpoint::Error,
+            chain::node::rpc::Error,
+            chain::tx::Error,
+            chain::tx::journal::Error,
+            toolchain::Error,
+            evm::Error,
+        ];
+        kind.map(Self::from)
     }
 }
 
-fn project_code(error: &project::Error) -> Code {
-    match error {
-        project::Error::NoProject(_)
-        | project::Error::Config { .. }
-        | project::Error::Manifest { .. }
-        | project::Error::NotBuilt(_)
-        | project::Error::OutOfDate { .. }
-        | project::Error::NotOurs { .. }
-        | project::Error::OtherSetup { .. }
-        | project::Error::NotMeasured
-        | project::Error::Schema(_)
-        | project::Error::TuneElsewhere => Code::BadInput,
-        project::Error::Artifact(inner) => artifact_code(inner),
-        project::Error::ProofRejected(_) => Code::Invalid,
-        project::Error::Engine(inner) => engine_code(inner),
-        project::Error::Srs(inner) => srs_code(inner),
-        project::Error::Verifier(inner) => verifier_code(inner),
-        project::Error::Chain(inner) => chain_code(inner),
-        project::Error::Tune(inner) => tune_code(inner),
-        project::Error::Toolchain(inner) => toolchain_code(inner),
-        project::Error::File(inner) => file_code(inner),
-    }
-}
-
-fn accuracy_code(error: &accuracy::Error) -> Code {
-    match error {
-        accuracy::Error::Engine(inner) => engine_code(inner),
-        accuracy::Error::File(inner) => file_code(inner),
-        accuracy::Error::Artifact(inner) => artifact_code(inner),
-        accuracy::Error::Model(inner) => float_model_code(inner),
-        accuracy::Error::Observations(inner) => observations_code(inner),
-        _ => Code::BadInput,
-    }
-}
-
-fn tune_code(error: &tune::Error) -> Code {
-    match error {
-        tune::Error::Engine(inner) => engine_code(inner),
-        tune::Error::File(inner) => file_code(inner),
-        tune::Error::Trial(inner) => trial_code(inner),
-        tune::Error::Artifact(inner) => artifact_code(inner),
-        tune::Error::Model(inner) => float_model_code(inner),
-        tune::Error::Observations(inner) => observations_code(inner),
-        tune::Error::NothingProves { .. } => Code::Failure,
-        tune::Error::Stopped => Code::Interrupted,
-        _ => Code::BadInput,
-    }
-}
-
-fn calibration_code(error: &tune::calibration::Error) -> Code {
-    match error {
-        tune::calibration::Error::File(inner) => file_code(inner),
-        tune::calibration::Error::Engine(inner) => engine_code(inner),
-        tune::calibration::Error::Trial(inner) => trial_code(inner),
-        tune::calibration::Error::Artifact(inner) => artifact_code(inner),
-        _ => Code::BadInput,
-    }
-}
-
-fn trial_code(error: &tune::trial::Error) -> Code {
-    match error {
-        tune::trial::Error::Engine(inner) => engine_code(inner),
-        tune::trial::Error::File(inner) => file_code(inner),
-        tune::trial::Error::Artifact(inner) => artifact_code(inner),
-        tune::trial::Error::Invalid { .. } => Code::Invalid,
-    }
-}
-
-fn chain_code(error: &chain::Error) -> Code {
-    match error {
-        chain::Error::Signer(_) | chain::Error::SamePrediction { .. } => Code::BadInput,
-        chain::Error::Endpoint(inner) => endpoint_code(inner),
-        chain::Error::Deployments(inner) => deployments_code(inner),
-        chain::Error::Broadcast(inner) => journal_code(inner),
-        chain::Error::Transaction(inner) => transaction_code(inner),
-        chain::Error::Anvil(inner) => anvil_code(inner),
-        chain::Error::VerifySource(inner) => explorer_code(inner),
-        _ => Code::Chain,
-    }
-}
-
-fn explorer_code(error: &explorer::Error) -> Code {
-    match error {
-        explorer::Error::LocalChain { .. }
-        | explorer::Error::NoUrl
-        | explorer::Error::NoKey
-        | explorer::Error::BadUrl(_)
-        | explorer::Error::NoSource { .. } => Code::BadInput,
-        explorer::Error::Rejected { .. } => Code::Invalid,
-        explorer::Error::Solc(inner) => solc_code(inner),
-        _ => Code::Chain,
-    }
-}
-
-fn verifier_code(error: &verifier::Error) -> Code {
-    match error {
-        verifier::Error::Golden(_) | verifier::Error::OtherSetup { .. } => Code::Invalid,
-        verifier::Error::TooLarge { .. } | verifier::Error::Artifact { .. } => Code::BadInput,
-        verifier::Error::File(inner) => file_code(inner),
-        verifier::Error::Solc(inner) => solc_code(inner),
-        _ => Code::Tool,
-    }
-}
-
-fn engine_code(error: &engine::Error) -> Code {
-    match error {
-        engine::Error::Python { .. }
-        | engine::Error::Panic { .. }
-        | engine::Error::Config { .. }
-        | engine::Error::Path { .. } => Code::BadInput,
-        engine::Error::Environment(inner) => environment_code(inner),
-        engine::Error::File(inner) => file_code(inner),
-        _ => Code::Tool,
-    }
-}
-
-fn environment_code(error: &engine::EnvironmentError) -> Code {
-    match error {
-        engine::EnvironmentError::File(inner) => file_code(inner),
-        engine::EnvironmentError::Toolchain(inner) => toolchain_code(inner),
-        _ => Code::Tool,
-    }
-}
-
-fn srs_code(error: &srs::Error) -> Code {
-    match error {
-        srs::Error::Invalid { .. }
-        | srs::Error::TooSmall { .. }
-        | srs::Error::NoCeremony { .. }
-        | srs::Error::DevTooLarge { .. }
-        | srs::Error::Url { .. } => Code::BadInput,
-        srs::Error::File(inner) => file_code(inner),
-        srs::Error::Toolchain(inner) => toolchain_code(inner),
-        _ => Code::Tool,
-    }
-}
-
-fn toolchain_code(error: &toolchain::Error) -> Code {
-    match error {
-        toolchain::Error::NotOurs(_) => Code::BadInput,
-        toolchain::Error::File(inner) => file_code(inner),
-        _ => Code::Tool,
-    }
-}
-
-fn solc_code(error: &verifier::solc::Error) -> Code {
-    match error {
-        verifier::solc::Error::Request(_) | verifier::solc::Error::TooOld(_) => Code::BadInput,
-        verifier::solc::Error::File(inner) => file_code(inner),
-        verifier::solc::Error::Toolchain(inner) => toolchain_code(inner),
-        _ => Code::Tool,
-    }
-}
-
-fn anvil_code(error: &chain::node::anvil::Error) -> Code {
-    match error {
-        chain::node::anvil::Error::Toolchain(inner) => toolchain_code(inner),
-        _ => Code::Tool,
-    }
-}
-
-fn transaction_code(error: &chain::tx::Error) -> Code {
-    match error {
-        chain::tx::Error::Signer(_) => Code::BadInput,
-        chain::tx::Error::Broadcast(inner) => journal_code(inner),
-        chain::tx::Error::Lock(inner) => toolchain_code(inner),
-        _ => Code::Chain,
-    }
-}
-
-/// For errors that are of what the user gave, unless a file could not be read or written.
-macro_rules! input_codes {
-    ($($name:ident($error:path);)*) => {
-        $(fn $name(error: &$error) -> Code {
-            use $error as Error;
-            match error {
-                Error::File(inner) => file_code(inner),
-                _ => Code::BadInput,
-            }
-        })*
-    };
-}
-
-input_codes! {
-    artifact_code(artifacts::Error);
-    float_model_code(accuracy::float_model::Error);
-    observations_code(accuracy::observations::Error);
-    endpoint_code(chain::node::endpoint::Error);
-    deployments_code(chain::deployments::Error);
-    journal_code(chain::tx::journal::Error);
-}
-
-/// A file that is not there, or not what it should be, or where none can be written, is the user's. A
-/// broken disk is not, and neither is a full one.
-fn file_code(error: &files::Error) -> Code {
-    use std::io::ErrorKind::{
-        InvalidData, InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound,
-        PermissionDenied, ReadOnlyFilesystem, UnexpectedEof,
-    };
-    match error.source.kind() {
-        InvalidData | InvalidFilename | InvalidInput | IsADirectory | NotADirectory | NotFound
-        | PermissionDenied | ReadOnlyFilesystem | UnexpectedEof => Code::BadInput,
-        _ => Code::Failure,
+impl From<ErrorKind> for Code {
+    fn from(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::BadInput => Self::BadInput,
+            ErrorKind::Invalid => Self::Invalid,
+            ErrorKind::Chain => Self::Chain,
+            ErrorKind::Tool => Self::Tool,
+            ErrorKind::Interrupted => Self::Interrupted,
+            ErrorKind::Failure => Self::Failure,
+        }
     }
 }
 

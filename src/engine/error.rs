@@ -1,7 +1,7 @@
 //! What can go wrong with ezkl, in its own words, and what to do about it.
 
 use super::environment::EnvironmentError;
-use crate::files;
+use crate::{error::ErrorKind, files};
 use std::{path::PathBuf, time::Duration};
 
 /// An operation of the engine failed.
@@ -124,6 +124,25 @@ pub enum Error {
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] files::Error),
+}
+
+impl Error {
+    /// What kind of failure this is, whatever it says.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Environment(inner) => inner.kind(),
+            Self::File(inner) => inner.kind(),
+            Self::Python { .. } | Self::Panic { .. } | Self::Config { .. } | Self::Path { .. } => {
+                ErrorKind::BadInput
+            }
+            Self::Killed { .. }
+            | Self::Died { .. }
+            | Self::Deadline { .. }
+            | Self::Stalled { .. }
+            | Self::Stopped { .. }
+            | Self::Protocol { .. } => ErrorKind::Tool,
+        }
+    }
 }
 
 /// A result of this module.

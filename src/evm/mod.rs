@@ -4,6 +4,7 @@
 //! receipt of the same hardfork says: the 21,000 base, calldata (with the floor of EIP-7623 from
 //! Prague on), execution and refunds. Anvil gives the same numbers to the unit.
 
+use crate::error::ErrorKind;
 use alloy::primitives::{Address, Bytes, Log, U256, address};
 use foundry_compilers::artifacts::EvmVersion;
 use revm::{
@@ -52,6 +53,15 @@ pub enum Error {
     /// Not the name of a hardfork that is supported here.
     #[error("unknown hardfork {0:?}; use cancun, prague or osaka")]
     Hardfork(String),
+}
+
+impl Error {
+    /// What kind of failure this is, whatever it says.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Refused { .. } | Self::Create { .. } | Self::Hardfork(..) => ErrorKind::Failure,
+        }
+    }
 }
 
 /// A result of this module.

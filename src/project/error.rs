@@ -1,7 +1,10 @@
 //! What can go wrong in a project.
 
 use super::step::Change;
-use crate::{artifacts, chain, engine, files, model::schema, srs, toolchain, tune, verifier};
+use crate::{
+    artifacts, chain, engine, error::ErrorKind, files, model::schema, srs, toolchain, tune,
+    verifier,
+};
 use std::path::{Path, PathBuf};
 
 /// A project could not be read, built or used.
@@ -99,6 +102,33 @@ pub enum Error {
     /// A tool is missing.
     #[error(transparent)]
     Toolchain(#[from] toolchain::Error),
+}
+
+impl Error {
+    /// What kind of failure this is, whatever it says.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Tune(inner) => inner.kind(),
+            Self::File(inner) => inner.kind(),
+            Self::Engine(inner) => inner.kind(),
+            Self::Artifact(inner) => inner.kind(),
+            Self::Srs(inner) => inner.kind(),
+            Self::Verifier(inner) => inner.kind(),
+            Self::Chain(inner) => inner.kind(),
+            Self::Toolchain(inner) => inner.kind(),
+            Self::NoProject(..)
+            | Self::Config { .. }
+            | Self::Manifest { .. }
+            | Self::NotBuilt(..)
+            | Self::NotOurs { .. }
+            | Self::OutOfDate { .. }
+            | Self::OtherSetup { .. }
+            | Self::NotMeasured
+            | Self::TuneElsewhere
+            | Self::Schema(..) => ErrorKind::BadInput,
+            Self::ProofRejected(..) => ErrorKind::Invalid,
+        }
+    }
 }
 
 impl Error {

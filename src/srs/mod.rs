@@ -13,6 +13,7 @@ pub use self::{
 };
 
 use crate::{
+    error::ErrorKind,
     files::{self, Pending},
     model::provenance::Provenance,
     task::blocking,
@@ -117,6 +118,22 @@ pub enum Error {
     /// A tool or the cache folder is missing.
     #[error(transparent)]
     Toolchain(#[from] toolchain::Error),
+}
+
+impl Error {
+    /// What kind of failure this is, whatever it says.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::File(inner) => inner.kind(),
+            Self::Toolchain(inner) => inner.kind(),
+            Self::Invalid { .. }
+            | Self::TooSmall { .. }
+            | Self::NoCeremony { .. }
+            | Self::DevTooLarge { .. }
+            | Self::Url { .. } => ErrorKind::BadInput,
+            Self::Unavailable { .. } | Self::Hash { .. } => ErrorKind::Tool,
+        }
+    }
 }
 
 impl Error {

@@ -9,7 +9,7 @@ pub(crate) mod seal;
 
 pub use npm::NpmPackage;
 
-use crate::{files, task::blocking};
+use crate::{error::ErrorKind, files, task::blocking};
 use std::{
     fs::{self, File, OpenOptions},
     io,
@@ -81,6 +81,22 @@ pub enum Error {
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] files::Error),
+}
+
+impl Error {
+    /// What kind of failure this is, whatever it says.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::File(inner) => inner.kind(),
+            Self::NotOurs(..) => ErrorKind::BadInput,
+            Self::NoCacheDir
+            | Self::NotFound { .. }
+            | Self::Npm { .. }
+            | Self::Integrity { .. }
+            | Self::Unpack { .. }
+            | Self::Damaged { .. } => ErrorKind::Tool,
+        }
+    }
 }
 
 /// A result of this module.

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     artifacts::{self, run_args::RunArgs, settings::Settings},
     engine::{self, Engine},
+    error::ErrorKind,
     files, toolchain,
 };
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,19 @@ pub enum Error {
         /// Whose it is.
         what: String,
     },
+}
+
+impl Error {
+    /// What kind of failure this is, whatever it says.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::File(inner) => inner.kind(),
+            Self::Engine(inner) => inner.kind(),
+            Self::Artifact(inner) => inner.kind(),
+            Self::Trial(inner) => inner.kind(),
+            Self::Malformed { .. } | Self::Stale { .. } => ErrorKind::BadInput,
+        }
+    }
 }
 
 /// Changed whenever the cost model's formula does.

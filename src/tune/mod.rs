@@ -36,6 +36,7 @@ use crate::{
     accuracy::{ErrorBound, FloatModel, Observation, float_model, observations},
     artifacts::{self, run_args::RunArgs},
     engine::{self, EnginePool},
+    error::ErrorKind,
     files,
 };
 use choose::Choice;
@@ -135,6 +136,29 @@ pub enum Error {
         /// What was wrong with the last.
         message: String,
     },
+}
+
+impl Error {
+    /// What kind of failure this is, whatever it says.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Model(inner) => inner.kind(),
+            Self::Observations(inner) => inner.kind(),
+            Self::Artifact(inner) => inner.kind(),
+            Self::Engine(inner) => inner.kind(),
+            Self::File(inner) => inner.kind(),
+            Self::Trial(inner) => inner.kind(),
+            Self::RunArgs(..)
+            | Self::Unmet { .. }
+            | Self::OutOfTime
+            | Self::TooTall { .. }
+            | Self::TooLarge { .. }
+            | Self::NoBaseline
+            | Self::NoAnswer => ErrorKind::BadInput,
+            Self::NothingProves { .. } => ErrorKind::Failure,
+            Self::Stopped => ErrorKind::Interrupted,
+        }
+    }
 }
 
 /// What to tune, and for what.

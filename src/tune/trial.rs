@@ -3,6 +3,7 @@
 use crate::{
     artifacts::{self, proof::ProofFile, settings::Settings, witness::Witness},
     engine::{self, Engine, Usage},
+    error::ErrorKind,
     files,
 };
 use serde_json::Value;
@@ -30,6 +31,18 @@ pub enum Error {
         /// The proof.
         proof: PathBuf,
     },
+}
+
+impl Error {
+    /// What kind of failure this is, whatever it says.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Engine(inner) => inner.kind(),
+            Self::Artifact(inner) => inner.kind(),
+            Self::File(inner) => inner.kind(),
+            Self::Invalid { .. } => ErrorKind::Invalid,
+        }
+    }
 }
 
 impl Error {

@@ -3,6 +3,7 @@
 
 use super::calldata::{self, Mutant, Shape, is_true};
 use crate::{
+    error::ErrorKind,
     evm::{self, CallResult, Evm, Hardfork},
     field::Felt,
 };
@@ -49,6 +50,18 @@ pub enum Error {
     /// The transaction could not be run.
     #[error(transparent)]
     Evm(#[from] evm::Error),
+}
+
+impl Error {
+    /// What kind of failure this is, whatever it says.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Sample { .. } | Self::Rejected(_) | Self::OutOfGas { .. } | Self::Accepted(_) => {
+                ErrorKind::Invalid
+            }
+            Self::Evm(inner) => inner.kind(),
+        }
+    }
 }
 
 /// A result of this module.

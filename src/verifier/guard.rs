@@ -8,6 +8,7 @@ use super::{
     calldata::Shape,
     lexer::{self, Token},
 };
+use crate::error::ErrorKind;
 use alloy::primitives::U256;
 use std::ops::Range;
 
@@ -47,6 +48,18 @@ pub enum Error {
         /// The number that the proof or the settings have.
         expected: usize,
     },
+}
+
+impl Error {
+    /// What kind of failure this is, whatever it says.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotSolidity
+            | Self::AlreadyGuarded
+            | Self::Template(_)
+            | Self::Mismatch { .. } => ErrorKind::Tool,
+        }
+    }
 }
 
 /// A result of this module.

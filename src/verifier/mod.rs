@@ -25,6 +25,7 @@ pub use report::GasReport;
 pub use solc::CompiledContract;
 
 use crate::{
+    error::ErrorKind,
     evm::{self, Evm, Hardfork, INIT_CODE_LIMIT, RUNTIME_CODE_LIMIT},
     field::Felt,
     files,
@@ -91,6 +92,22 @@ pub enum Error {
         /// How it differs from what was written.
         message: String,
     },
+}
+
+impl Error {
+    /// What kind of failure this is, whatever it says.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Solc(inner) => inner.kind(),
+            Self::File(inner) => inner.kind(),
+            Self::Guard(inner) => inner.kind(),
+            Self::Lean(inner) => inner.kind(),
+            Self::Evm(inner) => inner.kind(),
+            Self::Golden(inner) => inner.kind(),
+            Self::OtherSetup { .. } => ErrorKind::Invalid,
+            Self::TooLarge { .. } | Self::Artifact { .. } => ErrorKind::BadInput,
+        }
+    }
 }
 
 /// A result of this module.

@@ -6,6 +6,7 @@ mod keystore;
 pub use dev::{ANVIL_ADDRESSES, check_test_key};
 
 use super::node::anvil::ANVIL_CHAIN_ID;
+use crate::error::ErrorKind;
 use alloy::{network::EthereumWallet, primitives::Address, signers::local::PrivateKeySigner};
 use dev::ANVIL_KEYS;
 use keystore::{foundry_keystores, keystore_in, keystore_of, open_keystore};
@@ -116,6 +117,25 @@ pub enum Error {
         /// The chain.
         chain_id: u64,
     },
+}
+
+impl Error {
+    /// What kind of failure this is, whatever it says.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::PrivateKey
+            | Self::PublicTestKey { .. }
+            | Self::FromMismatch { .. }
+            | Self::UnknownAccount { .. }
+            | Self::Keystore { .. }
+            | Self::WrongPassword { .. }
+            | Self::PasswordFile { .. }
+            | Self::Prompt { .. }
+            | Self::NotBuilt { .. }
+            | Self::Device { .. }
+            | Self::None { .. } => ErrorKind::BadInput,
+        }
+    }
 }
 
 fn known_accounts(known: &[String]) -> String {

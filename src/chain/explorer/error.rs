@@ -1,7 +1,7 @@
 //! Why a source is not verified.
 
 use super::Explorer;
-use crate::verifier::solc;
+use crate::{error::ErrorKind, verifier::solc};
 use alloy::primitives::Address;
 use std::time::Duration;
 
@@ -131,6 +131,27 @@ pub enum Error {
     /// The compiler does not state its build.
     #[error(transparent)]
     Solc(#[from] solc::Error),
+}
+
+impl Error {
+    /// What kind of failure this is, whatever it says.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Solc(inner) => inner.kind(),
+            Self::LocalChain { .. }
+            | Self::NoUrl
+            | Self::NoKey
+            | Self::BadUrl(..)
+            | Self::NoSource { .. } => ErrorKind::BadInput,
+            Self::Rejected { .. } => ErrorKind::Invalid,
+            Self::Unreachable { .. }
+            | Self::Busy { .. }
+            | Self::Redirect { .. }
+            | Self::TooLong { .. }
+            | Self::Garbage { .. }
+            | Self::Undecided { .. } => ErrorKind::Chain,
+        }
+    }
 }
 
 /// A result of this module.

@@ -1,6 +1,6 @@
 //! Which node to talk to: a URL, or a name from foundry.toml's `[rpc_endpoints]`.
 
-use crate::files;
+use crate::{error::ErrorKind, files};
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -65,6 +65,19 @@ pub enum Error {
     /// A file could not be read.
     #[error(transparent)]
     File(#[from] files::Error),
+}
+
+impl Error {
+    /// What kind of failure this is, whatever it says.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::File(inner) => inner.kind(),
+            Self::UnknownAlias { .. }
+            | Self::MissingVariable { .. }
+            | Self::BadUrl { .. }
+            | Self::FoundryToml { .. } => ErrorKind::BadInput,
+        }
+    }
 }
 
 fn known_aliases(known: &[String]) -> String {

@@ -4,6 +4,7 @@ use super::{
     endpoint::Endpoint,
     http::{Http, TooLong},
 };
+use crate::error::ErrorKind;
 use alloy::{
     eips::{BlockId, BlockNumberOrTag},
     network::AnyTransactionReceipt,
@@ -103,6 +104,21 @@ pub enum Error {
     /// The HTTP client could not be made.
     #[error("cannot set up HTTP: {0}")]
     Client(String),
+}
+
+impl Error {
+    /// What kind of failure this is, whatever it says.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::Http { .. }
+            | Self::Garbage { .. }
+            | Self::Refused { .. }
+            | Self::WrongChain { .. }
+            | Self::Client(..) => ErrorKind::Chain,
+        }
+    }
 }
 
 fn status_remedy(status: u16) -> &'static str {

@@ -10,7 +10,7 @@ use crate::chain::{
         revert::Revert,
     },
 };
-use crate::toolchain;
+use crate::{error::ErrorKind, toolchain};
 use alloy::primitives::{Address, TxHash, U256, utils::format_ether};
 use std::time::Duration;
 
@@ -262,6 +262,38 @@ pub enum Error {
     /// The broadcast file could not be kept.
     #[error(transparent)]
     Broadcast(#[from] journal::Error),
+}
+
+impl Error {
+    /// What kind of failure this is, whatever it says.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Fees(inner) => inner.kind(),
+            Self::Signer(inner) => inner.kind(),
+            Self::Rpc(inner) => inner.kind(),
+            Self::Broadcast(inner) => inner.kind(),
+            Self::Lock(inner) => inner.kind(),
+            Self::WouldRevert { .. }
+            | Self::Failed { .. }
+            | Self::InsufficientFunds { .. }
+            | Self::TooMuchGas { .. }
+            | Self::GasLimitTooLow { .. }
+            | Self::NonceTaken { .. }
+            | Self::NonceGap { .. }
+            | Self::NotMined(..)
+            | Self::Unconfirmed { .. }
+            | Self::MaybeSent { .. }
+            | Self::Refused { .. }
+            | Self::Replaced { .. }
+            | Self::NonceUsed { .. }
+            | Self::NoReceipt { .. }
+            | Self::Waiting { .. }
+            | Self::TooExpensive { .. }
+            | Self::AfterSending { .. }
+            | Self::CannotSign(..)
+            | Self::Sign(..) => ErrorKind::Chain,
+        }
+    }
 }
 
 impl Error {

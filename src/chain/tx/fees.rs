@@ -2,6 +2,7 @@
 
 use super::{TxOptions, price::gwei};
 use crate::chain::node::rpc::{self, Rpc};
+use crate::error::ErrorKind;
 use alloy::{
     consensus::Transaction as _,
     network::TransactionBuilder,
@@ -36,6 +37,16 @@ pub enum Error {
     /// The node could not be asked.
     #[error(transparent)]
     Rpc(#[from] rpc::Error),
+}
+
+impl Error {
+    /// What kind of failure this is, whatever it says.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Rpc(inner) => inner.kind(),
+            Self::PriorityAbovePrice { .. } | Self::NoPriorityFee => ErrorKind::Chain,
+        }
+    }
 }
 
 /// What a transaction offers for gas.

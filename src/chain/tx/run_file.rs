@@ -2,7 +2,7 @@
 //! wagmi's CLI and others read.
 
 use super::Call;
-use crate::files;
+use crate::{error::ErrorKind, files};
 use alloy::{
     network::AnyTransactionReceipt,
     primitives::{Address, Bytes, TxHash, U256},
@@ -43,6 +43,16 @@ pub enum Error {
     /// It could not be read or written.
     #[error(transparent)]
     File(#[from] files::Error),
+}
+
+impl Error {
+    /// What kind of failure this is, whatever it says.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::File(inner) => inner.kind(),
+            Self::Malformed { .. } | Self::Chain { .. } => ErrorKind::BadInput,
+        }
+    }
 }
 
 /// A result of this module.

@@ -1,6 +1,6 @@
 //! Why there is no ezkl to run, and what to do about it.
 
-use crate::{engine::release::Platform, files, toolchain};
+use crate::{engine::release::Platform, error::ErrorKind, files, toolchain};
 use std::{path::PathBuf, time::Duration};
 
 /// ezkl's environment could not be made or used.
@@ -156,6 +156,29 @@ pub enum EnvironmentError {
     /// The cache folder is not known or cannot be locked.
     #[error(transparent)]
     Toolchain(#[from] toolchain::Error),
+}
+
+impl EnvironmentError {
+    /// What kind of failure this is, whatever it says.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::File(inner) => inner.kind(),
+            Self::Toolchain(inner) => inner.kind(),
+            Self::UnknownVersion { .. }
+            | Self::PythonMissing { .. }
+            | Self::PythonBroken { .. }
+            | Self::PythonTooOld { .. }
+            | Self::Platform { .. }
+            | Self::PipMissing { .. }
+            | Self::Fetch { .. }
+            | Self::WheelMissing { .. }
+            | Self::Integrity { .. }
+            | Self::Broken { .. }
+            | Self::Memory { .. }
+            | Self::Slow { .. }
+            | Self::Damaged { .. } => ErrorKind::Tool,
+        }
+    }
 }
 
 fn platform_remedy(platform: &Platform) -> &'static str {

@@ -57,7 +57,7 @@ use super::{
     VerifierSource, calldata,
     solc::{CompilerOptions, Language},
 };
-use crate::field::Felt;
+use crate::{error::ErrorKind, field::Felt};
 use alloy::primitives::U256;
 use generate::{Generated, Shape};
 
@@ -118,6 +118,20 @@ pub enum Error {
     /// The verifying key file is damaged.
     #[error("the verifying key is not understood: {0}; run setup again")]
     Key(String),
+}
+
+impl Error {
+    /// What kind of failure this is, whatever it says.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Syntax(_)
+            | Self::Template { .. }
+            | Self::Contradiction { .. }
+            | Self::Different { .. }
+            | Self::Sample(_)
+            | Self::Key(_) => ErrorKind::Tool,
+        }
+    }
 }
 
 /// The result of this module's functions.

@@ -16,7 +16,7 @@ pub use compile::{Compiler, Language, SourceSet};
 pub use contract::{CompiledContract, CompilerOptions};
 pub use npm::shim;
 
-use crate::{files, toolchain};
+use crate::{error::ErrorKind, files, toolchain};
 use alloy::primitives::B256;
 use semver::Version;
 use serde::{Deserialize, Serialize};
@@ -156,6 +156,29 @@ pub enum Error {
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] files::Error),
+}
+
+impl Error {
+    /// What kind of failure this is, whatever it says.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Toolchain(inner) => inner.kind(),
+            Self::File(inner) => inner.kind(),
+            Self::Request(..) | Self::TooOld(..) => ErrorKind::BadInput,
+            Self::Broken { .. }
+            | Self::WrongVersion { .. }
+            | Self::NotFound { .. }
+            | Self::Unpinned(..)
+            | Self::Package { .. }
+            | Self::Run { .. }
+            | Self::StackTooDeep { .. }
+            | Self::Deadline { .. }
+            | Self::Source { .. }
+            | Self::EmptyBytecode { .. }
+            | Self::Unlinked { .. }
+            | Self::NoSuchContract { .. } => ErrorKind::Tool,
+        }
+    }
 }
 
 /// A result of this module.

@@ -8,7 +8,10 @@ use super::{
     rpc::{self, Rpc, RpcOptions},
 };
 use crate::chain::create2;
-use crate::toolchain::{self, NpmPackage};
+use crate::{
+    error::ErrorKind,
+    toolchain::{self, NpmPackage},
+};
 use process::Process;
 use std::{
     ffi::OsString,
@@ -79,6 +82,20 @@ pub enum Error {
     /// The package could not be fetched.
     #[error(transparent)]
     Toolchain(#[from] toolchain::Error),
+}
+
+impl Error {
+    /// What kind of failure this is, whatever it says.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Toolchain(inner) => inner.kind(),
+            Self::Platform { .. }
+            | Self::Run { .. }
+            | Self::Version { .. }
+            | Self::Start { .. }
+            | Self::Rpc(..) => ErrorKind::Tool,
+        }
+    }
 }
 
 fn tail_text(tail: &[String]) -> String {
