@@ -8,7 +8,7 @@ use std::{
 use zkvouch::{
     accuracy::observations,
     artifacts::{run_args::RunArgs, settings::Settings, witness::Witness},
-    engine::{EngineConfig, EnginePool},
+    engine::{EngineConfig, EnginePool, SetupRequest},
     tune::{self, Calibration, CostModel, Error, Objective, Prove, Shape, TuneReport, TuneRequest},
 };
 
@@ -107,7 +107,17 @@ async fn an_input_twice_as_large_proves_and_one_beyond_the_table_is_refused_befo
     let engine = pool.get().await;
     engine.compile_circuit(&model, &request.settings, &compiled).await.expect("compiled");
     engine.gen_unsafe_srs(settings.run_args.logrows, &srs).await.expect("an SRS");
-    engine.setup(&compiled, &srs, &vk, &pk, None, true).await.expect("keys");
+    engine
+        .setup(SetupRequest {
+            compiled: &compiled,
+            srs: &srs,
+            vk: &vk,
+            pk: &pk,
+            witness: None,
+            compress_selectors: true,
+        })
+        .await
+        .expect("keys");
     let witness = async |input: serde_json::Value| -> Witness {
         let path = file("witness.json");
         engine.gen_witness(&input, &compiled, &path, None, None).await.expect("a witness");

@@ -45,7 +45,7 @@ pub use config::{EngineConfig, LogLevel};
 pub use environment::{Environment, EnvironmentError};
 pub use error::{Error, Result};
 pub use event::{Event, Listener, Usage};
-pub use operations::{CalibrateRequest, CalibrationReport, Data, Target, WitnessJob};
+pub use operations::{CalibrateRequest, CalibrationReport, Data, SetupRequest, Target};
 pub use pool::{EnginePool, PooledEngine};
 pub use release::{DEFAULT_VERSION, Platform, Release, Wheel};
 

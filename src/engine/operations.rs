@@ -43,15 +43,6 @@ impl<'a> From<&'a Value> for Data<'a> {
     }
 }
 
-/// One of many witnesses.
-#[derive(Clone, Debug)]
-pub struct WitnessJob {
-    /// The input: a string is the path of a file, anything else the input itself.
-    pub data: Value,
-    /// Where to write the witness.
-    pub witness: PathBuf,
-}
-
 /// What calibration aims at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -110,6 +101,23 @@ impl CalibrateRequest {
             max_logrows: None,
         }
     }
+}
+
+/// What keys to make, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct SetupRequest<'a> {
+    /// The compiled circuit.
+    pub compiled: &'a Path,
+    /// An SRS of at least 2^logrows powers.
+    pub srs: &'a Path,
+    /// Where to write the verifying key.
+    pub vk: &'a Path,
+    /// Where to write the proving key.
+    pub pk: &'a Path,
+    /// A witness, which a circuit with fixed inputs or outputs takes them from.
+    pub witness: Option<&'a Path>,
+    /// Whether selectors share columns: fewer columns, and another verifying key.
+    pub compress_selectors: bool,
 }
 
 /// What calibration found.
@@ -178,15 +186,8 @@ impl Engine {
     }
 
     /// Makes the verifying key and the proving key. ezkl does not check the SRS.
-    pub async fn setup(
-        &self,
-        compiled: &Path,
-        srs: &Path,
-        vk: &Path,
-        pk: &Path,
-        witness: Option<&Path>,
-        compress_selectors: bool,
-    ) -> Result<()> {
+    pub async fn setup(&self, request: SetupRequest<'_>) -> Result<()> {
+        let SetupRequest { compiled, srs, vk, pk, witness, compress_selectors } = request;
         // A key of a circuit with fixed inputs holds them, and so lets guesses at them be tried.
         let (vk, pk) = (Output::private(vk)?, Output::private(pk)?);
         let arguments = json!({
@@ -227,25 +228,6 @@ impl Engine {
             "srs": optional(srs)?,
         });
         self.make("gen_witness", arguments, [output]).await.map(drop)
-    }
-
-    /// Makes many witnesses of one circuit, one after the other; see also
-    /// [`EnginePool::gen_witness_many`](super::EnginePool::gen_witness_many). One that fails does
-    /// not stop the others.
-    pub async fn gen_witness_many(&self, jobs: &[WitnessJob], compiled: &Path) -> Vec<Result<()>> {
-        let mut results = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            results.push(self.gen_witness_job(job, compiled).await);
-        }
-        results
-    }
-
-    async fn gen_witness_job(&self, job: &WitnessJob, compiled: &Path) -> Result<()> {
-        let data = match &job.data {
-            Value::String(path) => Data::File(Path::new(path)),
-            value => Data::Json(value),
-        };
-        self.gen_witness(data, compiled, &job.witness, None, None).await
     }
 
     /// Checks every constraint on a witness, without keys and much faster than a proof.
@@ -315,25 +297,6 @@ impl Engine {
             "solidity": output.path()?,
         });
         self.make("create_evm_verifier", arguments, [output]).await.map(drop)
-    }
-
-    /// Writes the artefact that ezkl's reusable verifier takes: a u64 count, little endian, and so
-    /// many 32-byte words, big endian. ezkl does not notice settings or an SRS of another circuit.
-    pub async fn create_evm_vka(
-        &self,
-        vk: &Path,
-        settings: &Path,
-        srs: &Path,
-        vka: &Path,
-    ) -> Result<()> {
-        let output = Output::new(vka)?;
-        let arguments = json!({
-            "vk": input(vk)?,
-            "settings": input(settings)?,
-            "srs": input(srs)?,
-            "vka": output.path()?,
-        });
-        self.make("create_evm_vka", arguments, [output]).await.map(drop)
     }
 
     /// Asks for an operation that writes files, and puts those into their places.

@@ -1,13 +1,12 @@
 //! Several engines side by side, for many operations at once.
 
 use super::{
-    Engine, EngineConfig, Event, WitnessJob,
+    Engine, EngineConfig, Event,
     error::{Error, Result},
 };
 use std::{
     collections::VecDeque,
     ops::Deref,
-    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::{
@@ -74,24 +73,6 @@ impl EnginePool {
         let index = self.shared.idle().pop().unwrap_or(0);
         let engine = self.shared.engines[index].clone();
         PooledEngine { engine, index, shared: self.shared.clone(), _permit: permit.ok() }
-    }
-
-    /// Makes many witnesses of one circuit, several at a time. The results are in the jobs' order;
-    /// one that fails does not stop the others. Dropping the future ends the workers.
-    ///
-    /// # Errors
-    /// Where the runtime is shutting down.
-    pub async fn gen_witness_many(
-        &self,
-        jobs: Vec<WitnessJob>,
-        compiled: &Path,
-    ) -> Result<Vec<Result<()>>> {
-        let compiled = compiled.to_owned();
-        let work = move |engine: Engine, jobs: Vec<WitnessJob>| {
-            let compiled = compiled.clone();
-            async move { Ok((engine.gen_witness_many(&jobs, &compiled).await, Vec::new())) }
-        };
-        self.each(jobs, 1, work, |_| {}).await
     }
 
     /// Does jobs in all engines, `at_once` at a time in each, and returns the results in the jobs'

@@ -60,7 +60,16 @@ impl Circuit {
         engine.gen_unsafe_srs(logrows, &it.at("kzg.srs")).await?;
         let (vk, pk) = (it.at("vk.key"), it.at("pk.key"));
         let (compiled, srs) = (it.at("model.ezkl"), it.at("kzg.srs"));
-        engine.setup(&compiled, &srs, &vk, &pk, None, true).await?;
+        engine
+            .setup(SetupRequest {
+                compiled: &compiled,
+                srs: &srs,
+                vk: &vk,
+                pk: &pk,
+                witness: None,
+                compress_selectors: true,
+            })
+            .await?;
         engine.gen_witness(&data, &compiled, &it.at("witness.json"), None, None).await?;
         Ok(it)
     }

@@ -205,10 +205,6 @@ def create_evm_verifier(vk, settings, srs, solidity):
     return in_loop(ezkl.create_evm_verifier, vk, settings, solidity, abi, srs, False)
 
 
-def create_evm_vka(vk, settings, srs, vka):
-    return in_loop(ezkl.create_evm_vka, vk, settings, vka, srs)
-
-
 OPERATIONS = {
     function.__name__: function
     for function in (
@@ -223,7 +219,6 @@ OPERATIONS = {
         prove,
         verify,
         create_evm_verifier,
-        create_evm_vka,
     )
 }
 

@@ -18,7 +18,7 @@ use crate::{
         run_args::{DEFAULT_MAX_LOGROWS, RunArgs},
         settings::Settings,
     },
-    engine::{self, EnginePool, PooledEngine},
+    engine::{self, EnginePool, PooledEngine, SetupRequest},
     srs, toolchain,
     tune::{self, CostModel, TuneRequest},
     verifier::{GasReport, batch},
@@ -236,7 +236,9 @@ impl Build<'_> {
         let witness = plan::fixes_input(settings).then_some(&**witness);
         self.graph
             .step(self.project.setup_step(settings), || async {
-                self.engine().await.setup(compiled, srs, vk, pk, witness, true).await?;
+                let request =
+                    SetupRequest { compiled, srs, vk, pk, witness, compress_selectors: true };
+                self.engine().await.setup(request).await?;
                 Ok(())
             })
             .await

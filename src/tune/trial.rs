@@ -2,7 +2,7 @@
 
 use crate::{
     artifacts::{self, proof::ProofFile, settings::Settings, witness::Witness},
-    engine::{self, Engine, Usage},
+    engine::{self, Engine, SetupRequest, Usage},
     error::ErrorKind,
     files,
 };
@@ -84,7 +84,15 @@ impl Trial {
         trial.settings.write(&trial.settings_path())?;
         engine.compile_circuit(model, &trial.settings_path(), &compiled).await?;
         engine.gen_unsafe_srs(trial.settings.run_args.logrows, &srs).await?;
-        engine.setup(&compiled, &srs, &trial.vk(), &trial.file("pk.key"), None, true).await?;
+        let request = SetupRequest {
+            compiled: &compiled,
+            srs: &srs,
+            vk: &trial.vk(),
+            pk: &trial.file("pk.key"),
+            witness: None,
+            compress_selectors: true,
+        };
+        engine.setup(request).await?;
         engine.gen_witness(input, &compiled, &witness, Some(&trial.vk()), Some(&srs)).await?;
         Witness::read(&witness)?.check_ranges(&trial.settings)?;
         Ok(trial)

@@ -1,0 +1,45 @@
+//! zkvouch calibrate
+
+use super::Places;
+use crate::{
+    artifacts::settings::Settings, cli::Context, project::config::CalibrationConfig, project::steps,
+};
+use clap::Args;
+use eyre::Result;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// zkvouch calibrate
+#[derive(Args, Debug)]
+pub(in crate::cli) struct Calibrate {
+    /// The ONNX file.
+    #[arg(short = 'M', long)]
+    model: Option<PathBuf>,
+    /// Settings to fit; rewritten in place.
+    #[arg(short = 'O', long = "settings-path", visible_alias = "settings")]
+    settings: Option<PathBuf>,
+    /// Input files; several are taken one after another.
+    #[arg(short = 'D', long, num_args = 1..)]
+    data: Vec<PathBuf>,
+    #[command(flatten)]
+    options: CalibrationConfig,
+}
+
+impl Calibrate {
+    pub(in crate::cli) async fn run(self, context: &Context) -> Result<()> {
+        let places = Places::new(context)?;
+        let settings = places.settings(&self.settings);
+        let report = steps::calibrate(
+            &places.engine(context)?,
+            &places.model(&self.model),
+            &places.data(&self.data),
+            (&settings, &settings),
+            &self.options,
+        )
+        .await?;
+        let fitted = Settings::read(&settings)?;
+        let text = format!("{report}settings: {}", settings.display());
+        let data = json!({ "settings": settings, "run_args": fitted.run_args, "report": report });
+        context.ui.result(text, &data)
+    }
+}

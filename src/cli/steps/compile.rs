@@ -1,0 +1,35 @@
+//! zkvouch compile
+
+use super::{Places, wrote};
+use crate::{artifacts::settings::Settings, cli::Context};
+use clap::Args;
+use eyre::Result;
+use std::path::PathBuf;
+
+/// zkvouch compile
+#[derive(Args, Debug)]
+pub(in crate::cli) struct Compile {
+    /// The ONNX file.
+    #[arg(short = 'M', long)]
+    model: Option<PathBuf>,
+    /// The settings.
+    #[arg(short = 'S', long = "settings-path", visible_alias = "settings")]
+    settings: Option<PathBuf>,
+    /// Where to write the circuit.
+    #[arg(long)]
+    compiled_circuit: Option<PathBuf>,
+}
+
+impl Compile {
+    pub(in crate::cli) async fn run(self, context: &Context) -> Result<()> {
+        let places = Places::new(context)?;
+        let settings = places.settings(&self.settings);
+        Settings::read(&settings)?;
+        let compiled = places.compiled(&self.compiled_circuit);
+        places
+            .engine(context)?
+            .compile_circuit(&places.model(&self.model), &settings, &compiled)
+            .await?;
+        wrote(context, "circuit", &[("compiled_circuit", &compiled)])
+    }
+}

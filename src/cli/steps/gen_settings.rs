@@ -1,0 +1,40 @@
+//! zkvouch gen-settings
+
+use super::{Places, wrote};
+use crate::{
+    artifacts::onnx::OnnxFile, artifacts::settings::Settings, cli::Context,
+    project::config::CircuitConfig,
+};
+use clap::Args;
+use eyre::Result;
+use std::path::PathBuf;
+
+/// zkvouch gen-settings
+#[derive(Args, Debug)]
+pub(in crate::cli) struct GenSettings {
+    /// The ONNX file.
+    #[arg(short = 'M', long)]
+    model: Option<PathBuf>,
+    /// Where to write the settings.
+    #[arg(short = 'O', long = "settings-path", visible_alias = "settings")]
+    settings: Option<PathBuf>,
+    #[command(flatten)]
+    circuit: CircuitConfig,
+}
+
+impl GenSettings {
+    pub(in crate::cli) async fn run(self, context: &Context) -> Result<()> {
+        let places = Places::new(context)?;
+        let model = places.model(&self.model);
+        let settings = places.settings(&self.settings);
+        let mut args = match &places.project {
+            Some(project) => project.config().circuit.run_args(),
+            None => Default::default(),
+        };
+        self.circuit.apply(&mut args);
+        OnnxFile::read(&model)?;
+        places.engine(context)?.gen_settings(&model, &settings, &args.to_engine()).await?;
+        Settings::read(&settings)?;
+        wrote(context, "settings", &[("settings", &settings)])
+    }
+}
