@@ -3,7 +3,7 @@
 use super::{Context, show};
 use crate::{
     model::provenance::Provenance,
-    project::{BuildOptions, BuildReport},
+    project::{BuildOptions, BuildReport, Step},
 };
 use clap::Args;
 use eyre::Result;
@@ -14,12 +14,20 @@ pub(super) struct Build {
     /// Run every step, changed or not.
     #[arg(long)]
     force: bool,
+    /// Stop after this step.
+    #[arg(long, value_name = "STEP")]
+    until: Option<Step>,
 }
 
 impl Build {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         let project = context.project()?;
         let options = BuildOptions { force: self.force };
+        if let Some(step) = self.until {
+            let report = project.build_until(step, options, context.ui.observer()).await?;
+            let text = format!("{} is built in {}", step.name(), report.artifacts.folder.display());
+            return context.ui.result(text, &report);
+        }
         let report = project.build(options, context.ui.observer()).await?;
         warn_about(context, &report);
         context.ui.result(summary(&report), &report)

@@ -5,7 +5,8 @@ use super::{
     config::{CalibrationConfig, Target},
     graph::Graph,
     plan,
-    report::{BatchReport, BuildReport, Comparison},
+    report::{BatchReport, BuildReport, Comparison, PartReport},
+    step::Step,
     steps::{
         MadeVerifier, MakeVerifier, calibrate, make_verifier, make_witness, needs_keys,
         prove_witness,
@@ -25,7 +26,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -39,34 +40,13 @@ pub struct BuildOptions {
 impl Project {
     /// Builds what is out of date.
     pub async fn build(&self, options: BuildOptions, observer: Observer) -> Result<BuildReport> {
-        let tally = Arc::new(Mutex::new((Vec::new(), Vec::new())));
-        let observer: Observer = {
-            let tally = Arc::clone(&tally);
-            Arc::new(move |event: Event| {
-                let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
-                match &event {
-                    Event::Finished { step, .. } => tally.0.push(*step),
-                    Event::Skipped { step } => tally.1.push(*step),
-                    _ => {}
-                }
-                observer(event);
-            })
-        };
-        let artifacts = self.artifacts();
-        let graph = Graph::open(&artifacts.folder, Arc::clone(&observer), options.force).await?;
-        let engines = self.engines()?;
-        let phases = Arc::clone(&observer);
-        engines.on_event(move |event| {
-            if let Some(message) = phase(event) {
-                phases(Event::Phase { message });
-            }
-        });
-        let build = Build { project: self, artifacts, graph, engines, observer };
+        let tally = Tally::default();
+        let build = self.start(options, tally.observer(observer)).await?;
         let VerifierNotes { verifier, comparison, batch } = build.run().await?;
         build.engines.shutdown().await;
         // Read back, so that the report is of what lies there for everybody else to use.
         let built = Built::read(self, build.graph.finish())?;
-        let (ran, skipped) = tally.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (ran, skipped) = tally.take();
         Ok(BuildReport {
             name: self.name(),
             model_id: built.model_id(),
@@ -81,6 +61,62 @@ impl Project {
             ran,
             skipped,
         })
+    }
+
+    /// Builds `step` and what it needs, where that is out of date, and nothing after it. What the whole
+    /// build needs besides stays as it is.
+    pub async fn build_until(
+        &self,
+        step: Step,
+        options: BuildOptions,
+        observer: Observer,
+    ) -> Result<PartReport> {
+        let tally = Tally::default();
+        let build = self.start(options, tally.observer(observer)).await?;
+        build.run_until(step).await?;
+        build.engines.shutdown().await;
+        build.graph.finish();
+        let (ran, skipped) = tally.take();
+        Ok(PartReport { until: step, artifacts: build.artifacts, ran, skipped })
+    }
+
+    async fn start(&self, options: BuildOptions, observer: Observer) -> Result<Build<'_>> {
+        let artifacts = self.artifacts();
+        let graph = Graph::open(&artifacts.folder, Arc::clone(&observer), options.force).await?;
+        let engines = self.engines()?;
+        let phases = Arc::clone(&observer);
+        engines.on_event(move |event| {
+            if let Some(message) = phase(event) {
+                phases(Event::Phase { message });
+            }
+        });
+        Ok(Build { project: self, artifacts, graph, engines, observer })
+    }
+}
+
+/// The steps that ran and those that were up to date.
+#[derive(Clone, Default)]
+struct Tally(Arc<Mutex<(Vec<&'static str>, Vec<&'static str>)>>);
+
+impl Tally {
+    fn observer(&self, observer: Observer) -> Observer {
+        let tally = self.clone();
+        Arc::new(move |event: Event| {
+            match &event {
+                Event::Finished { step, .. } => tally.lock().0.push(*step),
+                Event::Skipped { step } => tally.lock().1.push(*step),
+                _ => {}
+            }
+            observer(event);
+        })
+    }
+
+    fn take(&self) -> (Vec<&'static str>, Vec<&'static str>) {
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (Vec<&'static str>, Vec<&'static str>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -142,6 +178,44 @@ impl Build<'_> {
         }
         self.proof(&settings).await?;
         self.verifier(&settings).await
+    }
+
+    /// `step` and what it needs, one after the other.
+    async fn run_until(&self, step: Step) -> Result<()> {
+        self.settings().await?;
+        if step == Step::Settings {
+            return Ok(());
+        }
+        self.calibrate().await?;
+        let settings = Settings::read(&self.artifacts.settings)?;
+        // For each step whether it needs the keys, which need the SRS.
+        let (fixed, committed) = (plan::fixes_input(&settings), needs_keys(&settings));
+        let setup = step >= Step::Proof
+            || step == Step::Setup
+            || (step == Step::Witness && committed && !fixed);
+        let witness = step >= Step::Witness || (setup && fixed);
+        if step != Step::Calibrate && step != Step::Srs {
+            self.compile().await?;
+        }
+        if setup || step == Step::Srs {
+            self.srs(&settings).await?;
+        }
+        if witness && fixed {
+            self.witness(&settings).await?;
+        }
+        if setup {
+            self.setup(&settings).await?;
+        }
+        if witness && !fixed {
+            self.witness(&settings).await?;
+        }
+        if step >= Step::Proof {
+            self.proof(&settings).await?;
+        }
+        if step >= Step::Verifier {
+            self.verifier(&settings).await?;
+        }
+        Ok(())
     }
 
     async fn settings(&self) -> Result<()> {

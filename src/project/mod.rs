@@ -28,7 +28,8 @@ pub use built::Built;
 pub use clean::Cleaned;
 pub use error::{Error, Result};
 pub use event::{Event, Observer};
-pub use report::{BatchReport, BuildReport, Comparison};
+pub use report::{BatchReport, BuildReport, Comparison, PartReport};
+pub use step::Step;
 
 use crate::{
     artifacts::{input::InputData, onnx::OnnxFile, settings::Settings},

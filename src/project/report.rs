@@ -1,6 +1,6 @@
 //! What a build has to say when it is done.
 
-use super::Artifacts;
+use super::{Artifacts, step::Step};
 use crate::{
     model::{
         identity::{ModelId, ModelIdentity},
@@ -37,6 +37,20 @@ pub struct BuildReport {
     /// The verifier of many proofs at once, if there is one.
     pub batch: Option<BatchReport>,
     /// Where everything lies.
+    pub artifacts: Artifacts,
+    /// Steps that ran, in the order of their end.
+    pub ran: Vec<&'static str>,
+    /// Steps that were up to date.
+    pub skipped: Vec<&'static str>,
+}
+
+/// What a build up to some step made.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct PartReport {
+    /// The step that was asked for.
+    pub until: Step,
+    /// Where everything lies, or will.
     pub artifacts: Artifacts,
     /// Steps that ran, in the order of their end.
     pub ran: Vec<&'static str>,

@@ -6,6 +6,7 @@ use std::{fmt, path::PathBuf};
 /// A step of the build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[non_exhaustive]
 pub enum Step {
     /// ezkl's settings for the model.

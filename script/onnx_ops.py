@@ -1,0 +1,144 @@
+"""Takes the operator tests that onnx_cases.py wrote through `zkvouch init` and `zkvouch build --until witness`.
+
+Usage: onnx_ops.py FOLDER ZKVOUCH [--jobs N] [--only PREFIX] [--every N] [--results JSON] [--table MARKDOWN] [--toml TEXT]
+
+Each case ends in one of four ways:
+
+- right: the circuit's answer is ONNX's own, within the bound of the build's judge and the test's own tolerance;
+- refused: zkvouch ended with an exit code of its own and said why;
+- wrong: the build went through with another answer;
+- died: a crash, a signal, a hang, or an error without words.
+
+Exits with 1 where any case was wrong or died.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+
+# The judge's default bound: a share of the range of an output.
+SHARE = 0.02
+LIMIT = 300
+
+
+def run(command, folder):
+    """Exit code, stdout, stderr; the code is None where it took too long. Its children go with it."""
+    process = subprocess.Popen(
+        command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        out, err = process.communicate(timeout=LIMIT)
+        return process.returncode, out, err
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        return None, "", ""
+
+
+def words(err):
+    """What the command said went wrong."""
+    lines = [line for line in err.splitlines() if line.startswith("error: ")]
+    return lines[-1][len("error: "):] if lines else ""
+
+
+def judge(code, err, command):
+    if code is None:
+        return "died", f"{command} did not end within {LIMIT} s"
+    reason = words(err)
+    if code < 0 or code not in (0, 2, 3, 4, 6) or (code != 0 and not reason):
+        return "died", f"{command} ended with {code}: {reason or err[-300:]}"
+    if "crashed" in reason or "panicked" in err:
+        return "died", reason or err[-300:]
+    if code != 0:
+        return "refused", reason
+    return None
+
+
+def compare(answers, expected):
+    if len(answers) != len(expected["output_data"]):
+        return f"{len(answers)} outputs for {len(expected['output_data'])}"
+    for number, (found, wanted) in enumerate(zip(answers, expected["output_data"])):
+        if len(found) != len(wanted):
+            return f"output {number} has {len(found)} elements for {len(wanted)}"
+        finite = [value for value in wanted if value is not None]
+        span = max(finite, default=0.0) - min(finite, default=0.0)
+        size = max((abs(value) for value in finite), default=0.0)
+        bound = SHARE * max(span, size) + expected["atol"]
+        for index, (one, other) in enumerate(zip(found, wanted)):
+            if other is None or not abs(float(one) - float(other)) <= bound + expected["rtol"] * abs(other):
+                return f"output {number}[{index}] is {one} for {other}"
+    return None
+
+
+def attempt(case, binary, toml):
+    with tempfile.TemporaryDirectory(prefix="zkvouch-ops-") as folder:
+        for name in ("network.onnx", "input.json"):
+            (pathlib.Path(folder) / name).write_bytes((case / name).read_bytes())
+        code, _, err = run([binary, "init", "network.onnx", "--data", "input.json"], folder)
+        verdict = judge(code, err, "init")
+        if verdict:
+            return verdict
+        if toml:
+            with open(pathlib.Path(folder) / "zkvouch.toml", "a", encoding="utf-8") as file:
+                file.write(toml)
+        code, _, err = run([binary, "build", "--until", "witness"], folder)
+        verdict = judge(code, err, "build")
+        if verdict:
+            return verdict
+        witness = json.loads((pathlib.Path(folder) / "build/witness.json").read_text())
+        answers = witness["pretty_elements"]["rescaled_outputs"]
+        difference = compare(answers, json.loads((case / "expected.json").read_text()))
+        return ("wrong", difference) if difference else ("right", "")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("binary")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--only", default="")
+    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--results", type=pathlib.Path)
+    parser.add_argument("--table", type=pathlib.Path)
+    parser.add_argument("--toml", default="")
+    options = parser.parse_args()
+    binary = str(pathlib.Path(options.binary).resolve())
+    cases = sorted(path for path in options.folder.iterdir() if path.is_dir() and path.name.startswith(options.only))[:: options.every]
+    results = {}
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        futures = {pool.submit(attempt, case, binary, options.toml): case for case in cases}
+        for future in concurrent.futures.as_completed(futures):
+            case = futures[future]
+            outcome, why = future.result()
+            operator = json.loads((case / "expected.json").read_text())["operator"]
+            results[case.name] = {"operator": operator, "outcome": outcome, "why": why}
+            if outcome in ("wrong", "died"):
+                print(f"{outcome}: {case.name}: {why}", file=sys.stderr, flush=True)
+    counts = collections.Counter(result["outcome"] for result in results.values())
+    if options.results:
+        options.results.write_text(json.dumps(dict(sorted(results.items())), indent=1) + "\n")
+    if options.table:
+        options.table.write_text(table(results))
+    print(json.dumps({name: counts[name] for name in ("right", "refused", "wrong", "died")}))
+    sys.exit(1 if counts["wrong"] or counts["died"] else 0)
+
+
+def table(results):
+    operators = collections.defaultdict(collections.Counter)
+    for result in results.values():
+        operators[result["operator"]][result["outcome"]] += 1
+    lines = ["| operator | right | refused | wrong | died |", "|---|---|---|---|---|"]
+    for operator, counts in sorted(operators.items()):
+        cells = " | ".join(str(counts[name] or "") for name in ("right", "refused", "wrong", "died"))
+        lines.append(f"| {operator} | {cells} |")
+    return "\n".join(lines) + "\n"
+
+
+main()
