@@ -17,13 +17,13 @@ use serde::{Deserialize, Serialize};
 pub enum InputType {
     /// Booleans: 0 or 1, scale 0.
     Bool,
-    /// 16-bit floats.
+    /// 16-bit floats; in the circuit fixed point at the tensor's scale.
     F16,
-    /// 32-bit floats.
+    /// 32-bit floats; in the circuit fixed point at the tensor's scale.
     F32,
-    /// 64-bit floats.
+    /// 64-bit floats; in the circuit fixed point at the tensor's scale.
     F64,
-    /// Integers: scale 0.
+    /// Integers of any width: scale 0.
     Int,
     /// A dimension: an integer.
     TDim,
@@ -32,7 +32,7 @@ pub enum InputType {
 /// Instances that belong together: one tensor, or one hash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct InstanceGroup {
-    /// What it is.
+    /// Input, parameter or output, as it is or hashed.
     pub kind: TensorKind,
     /// The number of the tensor among the model's inputs or outputs; 0 for parameters.
     pub tensor: usize,
@@ -227,9 +227,9 @@ pub struct DecodedGroup {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Values {
-    /// Real numbers.
+    /// Real numbers: the scalars as signed integers, divided by 2^scale.
     Numbers(Vec<f64>),
-    /// Poseidon hashes.
+    /// Poseidon hashes, as scalars that stand for no number.
     Hashes(#[serde(serialize_with = "be_hex")] Vec<Felt>),
 }
 

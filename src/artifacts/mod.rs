@@ -49,7 +49,7 @@ pub enum Error {
     /// A file is larger than anything that could be meant.
     #[error("{} is {size} bytes, over the limit of {limit} bytes for {what}", path.display())]
     TooLarge {
-        /// The file.
+        /// The path, as the caller gave it.
         path: PathBuf,
         /// What the file should be.
         what: &'static str,
@@ -61,7 +61,7 @@ pub enum Error {
     /// Not the JSON document that it should be.
     #[error("{} is not {what}: {}{message}; {remedy}", path.display(), at(field))]
     Malformed {
-        /// The file.
+        /// The path, as the caller gave it.
         path: PathBuf,
         /// What the file should be, with its article.
         what: &'static str,
@@ -69,7 +69,7 @@ pub enum Error {
         field: String,
         /// What is wrong, with line and column.
         message: String,
-        /// What to do.
+        /// What to do: how such a file is made again, or what it has to look like.
         remedy: &'static str,
     },
     /// Written by a version of ezkl that this zkvouch does not know.
@@ -78,17 +78,17 @@ pub enum Error {
         path.display(), SUPPORTED_VERSIONS.join(", ")
     )]
     Version {
-        /// The file.
+        /// The path, as the caller gave it.
         path: PathBuf,
         /// The version found; empty if there is none.
         found: String,
-        /// What to do.
+        /// What to do: how such a file is made again.
         remedy: &'static str,
     },
     /// A value that cannot be used, or that does not fit another file.
     #[error("{}: {}{message}", path.display(), at(field))]
     Invalid {
-        /// The file.
+        /// The path of the file with the value, as the caller gave it.
         path: PathBuf,
         /// The path of the field; empty where the file as a whole is meant.
         field: String,
@@ -180,7 +180,7 @@ impl Kind {
     }
 }
 
-/// An [`Error::Invalid`].
+/// An [`Error::Invalid`]; an empty `field` means the whole file.
 fn invalid(path: &Path, field: impl Into<String>, message: impl Into<String>) -> Error {
     Error::Invalid { path: path.to_owned(), field: field.into(), message: message.into() }
 }

@@ -15,11 +15,11 @@ const KIND: Kind = Kind { what: "an ONNX model", remedy: "export the model again
 /// One axis of a tensor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Dim {
-    /// Of this length.
+    /// A length that the model fixes.
     Fixed(usize),
     /// Named, such as `batch_size`; a value for it goes into the run arguments' `variables`.
     Symbol(String),
-    /// Not told.
+    /// Neither a length nor a name, or a length of zero or less.
     Unknown,
 }
 
@@ -27,7 +27,7 @@ pub enum Dim {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OnnxTensor {
-    /// Its name.
+    /// Its name in the graph.
     pub name: String,
     /// The number of its type in ONNX's `TensorProto.DataType`: 1 is float, 7 is int64.
     pub elem_type: i32,
@@ -45,7 +45,7 @@ pub struct OnnxFile {
     pub producer: String,
     /// The inputs that a caller has to give (weights left out).
     pub inputs: Vec<OnnxTensor>,
-    /// The outputs.
+    /// The outputs, in the graph's order.
     pub outputs: Vec<OnnxTensor>,
     /// The operators in use.
     pub operators: BTreeSet<String>,
@@ -92,7 +92,7 @@ impl OnnxFile {
         Ok(Self { ir_version, producer, inputs, outputs, operators, path: path.to_owned() })
     }
 
-    /// The file.
+    /// The path that the model was read from, for errors.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -27,11 +27,11 @@ pub struct PrettyElements {
     pub rescaled_inputs: Vec<Vec<String>>,
     /// Public inputs as scalars, by tensor.
     pub inputs: Vec<Vec<Felt>>,
-    /// Hashes of inputs.
+    /// Poseidon hashes of inputs as scalars, by tensor; empty where none is hashed.
     pub processed_inputs: Vec<Vec<Felt>>,
-    /// Hashes of parameters.
+    /// The Poseidon hash of all parameters; empty where they aren't hashed.
     pub processed_params: Vec<Vec<Felt>>,
-    /// Hashes of outputs.
+    /// Poseidon hashes of outputs as scalars, by tensor; empty where none is hashed.
     pub processed_outputs: Vec<Vec<Felt>>,
     /// Public outputs as decimal text, by tensor.
     pub rescaled_outputs: Vec<Vec<String>>,

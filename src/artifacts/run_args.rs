@@ -53,7 +53,7 @@ pub struct Error {
 /// Who sees a group of tensors.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Visibility {
-    /// The prover only.
+    /// The prover only: nothing of it is an instance.
     Private,
     /// Everybody: each element is an instance of the proof.
     Public,
@@ -171,7 +171,7 @@ impl<'de> Deserialize<'de> for Visibility {
 /// Whether the prover checks its own witness while it fills the circuit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum CheckMode {
-    /// Checks.
+    /// Checks, and fails on a witness that breaks a constraint.
     #[serde(rename = "SAFE", alias = "safe")]
     Safe,
     /// Doesn't, which is faster and loses nothing: an unsatisfied circuit gives no valid proof.
@@ -219,7 +219,7 @@ pub struct RunArgs {
     /// Leaves inputs and outputs unchecked, which lets a prover forge: [`RunArgs::validate`]
     /// refuses it.
     pub ignore_range_check_inputs_outputs: bool,
-    /// The smallest denominator.
+    /// ezkl's epsilon for operations that divide: a finite number, zero or above.
     pub epsilon: f64,
     /// Turns Freivalds' check of matrix products off.
     pub disable_freivalds: bool,

@@ -48,19 +48,19 @@ pub struct Settings {
     pub num_rows: usize,
     /// Cells that the model takes.
     pub total_assignments: usize,
-    /// Distinct constants.
+    /// How many distinct constants there are; they fill fixed columns.
     pub total_const_size: usize,
     /// Cells of dynamic lookup tables.
     pub total_dynamic_col_size: usize,
     /// The longest input of a dynamic lookup.
     pub max_dynamic_input_len: usize,
-    /// Dynamic lookups.
+    /// How many lookups go into tables that the witness fills.
     pub num_dynamic_lookups: usize,
-    /// Shuffles.
+    /// How many shuffle arguments there are: one list is a permutation of another.
     pub num_shuffles: usize,
-    /// Cells of shuffles.
+    /// Cells that the lists of shuffles take.
     pub total_shuffle_col_size: usize,
-    /// The einsum operations.
+    /// The einsum operations of the model, and the rows that they take.
     pub einsum_params: EinsumParams,
     /// The shape of each tensor whose elements are instances, in their order in a proof.
     pub model_instance_shapes: Vec<Vec<usize>>,
@@ -68,13 +68,13 @@ pub struct Settings {
     pub model_output_scales: Vec<Scale>,
     /// The scale of each input tensor, visible or not.
     pub model_input_scales: Vec<Scale>,
-    /// Hashes and commitments.
+    /// Sizes of the hashing and committing modules.
     pub module_sizes: ModuleSizes,
     /// The operations that use a lookup table over `run_args.lookup_range`, in ezkl's own terms.
     pub required_lookups: Vec<serde_json::Value>,
     /// The intervals (both ends included) of range checks.
     pub required_range_checks: Vec<(i128, i128)>,
-    /// As in [`RunArgs::check_mode`].
+    /// The same as [`RunArgs::check_mode`] in `run_args`; ezkl writes it twice.
     pub check_mode: CheckMode,
     /// The version of ezkl.
     pub version: String,

@@ -36,7 +36,7 @@ pub enum Method {
     /// Through the common proxy: the address depends on init code and salt only, and deploying
     /// again is a no-op.
     Create2 {
-        /// The salt.
+        /// The proxy's salt; [`create2::SALT`] unless somebody wants another address.
         salt: B256,
     },
     /// By a plain creation: the address depends on account and nonce.
@@ -44,7 +44,7 @@ pub enum Method {
 }
 
 impl Default for Method {
-    /// CREATE2 with [`create2::SALT`].
+    /// CREATE2 with [`create2::SALT`], so that an address is the same on every chain.
     fn default() -> Self {
         Self::Create2 { salt: create2::SALT }
     }
@@ -53,7 +53,7 @@ impl Default for Method {
 /// What a deployment came to.
 #[derive(Clone, Debug)]
 pub struct Deployed {
-    /// The contract's name.
+    /// The contract's name in its source.
     pub name: String,
     /// Where the contract is, or in a dry run would be. A plain creation's address is known only
     /// afterwards.
@@ -127,7 +127,7 @@ impl<'a> Deployer<'a> {
         Self { sender, mode, planned: Vec::new() }
     }
 
-    /// Whose account deploys.
+    /// The sender whose account deploys.
     pub fn sender(&self) -> &'a Sender {
         self.sender
     }

@@ -30,11 +30,11 @@ pub enum Error {
     /// It is not what zkvouch writes.
     #[error("{}: {field}: {message}; correct it or restore it from version control", path.display())]
     Malformed {
-        /// The file.
+        /// The chain's deployments file, `<folder>/<chain id>.json`.
         path: PathBuf,
-        /// The field concerned.
+        /// Its path in the JSON, as in `contracts[0].address`.
         field: String,
-        /// What is wrong.
+        /// What the parser or the check says about the field.
         message: String,
     },
     /// A newer zkvouch wrote it.
@@ -43,9 +43,9 @@ pub enum Error {
         path.display()
     )]
     Newer {
-        /// The file.
+        /// The chain's deployments file, which stays as it is.
         path: PathBuf,
-        /// Its version.
+        /// Its `schema_version`, above [`SCHEMA_VERSION`].
         found: u64,
     },
     /// It could not be read, locked or written.
@@ -76,13 +76,13 @@ pub struct ModelRecord {
     pub id: ModelId,
     /// SHA-256 of the ONNX file.
     pub onnx_sha256: B256,
-    /// SHA-256 of settings.json.
+    /// SHA-256 of settings.json's bytes, so formatting it anew changes the id.
     pub settings_sha256: B256,
     /// SHA-256 of the SRS.
     pub srs_sha256: B256,
     /// SHA-256 of the verifying key.
     pub vk_sha256: B256,
-    /// ezkl's version.
+    /// ezkl's version, as in `23.0.5`.
     pub engine_version: String,
     /// keccak256 of the instances' descriptor; models of the first version of the contracts have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -142,7 +142,7 @@ pub enum Role {
     Ledger,
     /// The timelock that owns a router.
     Timelock,
-    /// Anything else.
+    /// A contract that zkvouch didn't make; its source can't be verified here.
     Other,
 }
 
@@ -157,7 +157,7 @@ impl Role {
     }
 }
 
-/// A deployed contract.
+/// A deployed contract: its address, hashes of its code, and what it was made from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
@@ -165,7 +165,7 @@ pub struct Entry {
     pub role: Role,
     /// The contract's name in its source.
     pub name: String,
-    /// Where it is.
+    /// The address, of which a file has one entry.
     pub address: Address,
     /// keccak256 of the runtime code, as EXTCODEHASH gives it.
     pub runtime_code_hash: B256,
@@ -192,7 +192,7 @@ pub struct Entry {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Compiler {
-    /// `Solidity` or `Yul`.
+    /// `Solidity` or `Yul`, as the standard JSON input has it.
     pub language: String,
     /// solc's version, as in `0.8.37`.
     pub version: String,
@@ -206,9 +206,9 @@ pub struct Compiler {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Transaction {
-    /// Its hash.
+    /// The hash of the transaction.
     pub hash: TxHash,
-    /// Its block.
+    /// The number of the block with it.
     pub block: u64,
     /// The account that sent it.
     pub deployer: Address,
@@ -218,20 +218,20 @@ pub struct Transaction {
     pub timestamp: u64,
 }
 
-/// The file's content.
+/// The content of a chain's file, in JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Deployments {
-    /// [`SCHEMA_VERSION`].
+    /// Always [`SCHEMA_VERSION`]; a file with another version is refused.
     pub schema_version: u32,
-    /// The chain.
+    /// The chain's id, which is also the file's name.
     pub chain_id: u64,
     /// The contracts, oldest first.
     pub contracts: Vec<Entry>,
 }
 
 impl Deployments {
-    /// `<folder>/<chain id>.json`.
+    /// The file of a chain: `<folder>/<chain id>.json`, with the id in decimal.
     pub fn path(folder: &Path, chain_id: u64) -> PathBuf {
         folder.join(format!("{chain_id}.json"))
     }

@@ -20,9 +20,9 @@ pub enum Error {
         "{name} has {size} bytes of {kind} code; 1 to {limit} are allowed{}", size_remedy(*size)
     )]
     CodeSize {
-        /// The contract.
+        /// The contract's name in its source.
         name: String,
-        /// `init` or `runtime`.
+        /// `init` (creation code with the constructor's arguments) or `runtime`.
         kind: &'static str,
         /// The size in bytes.
         size: usize,
@@ -35,11 +35,11 @@ pub enum Error {
          built with another compiler or other settings; build again, or correct the deployments file"
     )]
     OtherCode {
-        /// The address.
+        /// The address whose code was read: CREATE2's, or the deployments file's.
         address: Address,
-        /// The hash expected.
+        /// keccak256 of the runtime code that was built or written down.
         expected: B256,
-        /// The hash found.
+        /// keccak256 of the code on chain, as EXTCODEHASH gives it.
         found: B256,
     },
     /// No code is at the address.
@@ -48,9 +48,9 @@ pub enum Error {
          afresh: run `zkvouch deploy --broadcast`"
     )]
     NoCode {
-        /// The address.
+        /// Where the code should be, by a deployment just done or by the deployments file.
         address: Address,
-        /// The chain.
+        /// The chain id that the node gave.
         chain_id: u64,
     },
     /// The common CREATE2 proxy is missing.
@@ -61,7 +61,7 @@ pub enum Error {
         create2::PROXY
     )]
     NoProxy {
-        /// The chain.
+        /// The chain id that the node gave.
         chain_id: u64,
         /// Something else is at its address.
         other_code: bool,
@@ -73,7 +73,7 @@ pub enum Error {
          local with --local"
     )]
     UnsafeSrs {
-        /// The chain.
+        /// The id of a chain that isn't declared local.
         chain_id: u64,
     },
     /// Nobody is known to have made the SRS.
@@ -83,7 +83,7 @@ pub enum Error {
          maker, pass --allow-unknown-srs"
     )]
     UnknownSrs {
-        /// The chain.
+        /// The id of a chain that isn't declared local.
         chain_id: u64,
     },
     /// The account is nobody's own.
@@ -91,11 +91,11 @@ pub enum Error {
         "{account} can't be the {role} on chain {chain_id}: {}", whose(*account)
     )]
     PublicAccount {
-        /// The account.
+        /// The zero address, or one of Anvil's on a chain that isn't local.
         account: Address,
         /// The power that it was to have.
         role: &'static str,
-        /// The chain.
+        /// The chain id that the node gave.
         chain_id: u64,
     },
     /// The chain lacks what the verifier needs.
@@ -104,9 +104,9 @@ pub enum Error {
          or set an older `evm_version` under [verifier.compiler] in zkvouch.toml and build again"
     )]
     OldRules {
-        /// The chain.
+        /// The chain id that the node gave.
         chain_id: u64,
-        /// What is missing.
+        /// Opcodes and precompiles with the EIPs that brought them, separated by commas.
         missing: String,
     },
     /// Something went wrong after a transaction was mined.
@@ -114,9 +114,9 @@ pub enum Error {
         "the transaction {hash} was mined, and then: {source}. Repeat the command: what is done is not done again"
     )]
     AfterMining {
-        /// The transaction.
+        /// The hash of the transaction that was mined before the error.
         hash: alloy::primitives::TxHash,
-        /// What went wrong.
+        /// The error that came after it.
         source: Box<Error>,
     },
     /// The verifier does not accept a proof of its model.
@@ -125,7 +125,7 @@ pub enum Error {
          again and report this if it stays"
     )]
     GoldenRejected {
-        /// The address.
+        /// Where the verifier is; 0x5a5a…5a where its code is tried before it is deployed.
         address: Address,
     },
     /// The verifier accepts a changed proof.
@@ -133,7 +133,7 @@ pub enum Error {
         "the verifier (at {address}) accepts a changed proof: it must not be used; report this"
     )]
     MutantAccepted {
-        /// The address.
+        /// Where the verifier is; 0x5a5a…5a where its code is tried before it is deployed.
         address: Address,
     },
     /// A proof of the wrong length.
@@ -142,9 +142,9 @@ pub enum Error {
          model or build"
     )]
     ProofLength {
-        /// Its length.
+        /// The length of the proof given, in bytes.
         found: usize,
-        /// The model's.
+        /// The length that the model's circuit gives to all its proofs, in bytes.
         expected: usize,
     },
     /// The wrong number of instances.
@@ -153,9 +153,9 @@ pub enum Error {
          model or build"
     )]
     InstanceCount {
-        /// Its number.
+        /// How many instances the proof given has.
         found: usize,
-        /// The model's.
+        /// How many public values the model's circuit has.
         expected: usize,
     },
     /// The proof and the verifier are of different models.
@@ -164,19 +164,19 @@ pub enum Error {
          the current build, or prove with the deployed one"
     )]
     OtherModel {
-        /// The verifier.
+        /// The verifier's address in the deployments file.
         address: Address,
-        /// Its model.
+        /// The model that the deployments file names for this verifier.
         deployed: ModelId,
-        /// The proof's model.
+        /// The model that the proof was made for.
         proved: ModelId,
     },
     /// The verifier answered neither true nor a revert.
     #[error("the contract at {address} answered {output} instead of true; it is no verifier")]
     NotTrue {
-        /// The contract.
+        /// Where the call went.
         address: Address,
-        /// The answer.
+        /// The ABI-encoded answer; from a verifier it is the word 1.
         output: Bytes,
     },
     /// A contract that should be one of ours does not answer like it.
@@ -185,7 +185,7 @@ pub enum Error {
          or deploy again"
     )]
     NotOurs {
-        /// The contract.
+        /// Where the call went.
         address: Address,
         /// What it was asked.
         function: &'static str,
@@ -196,11 +196,11 @@ pub enum Error {
          --broadcast`"
     )]
     NotDeployed {
-        /// What is missing.
+        /// What no entry is for, such as `ledger`, `router` or `batch verifier`.
         what: &'static str,
-        /// The model.
+        /// The model that the proofs are of.
         model: ModelId,
-        /// The chain.
+        /// The chain whose file was read.
         chain_id: u64,
     },
     /// The verifier takes another number of proofs.
@@ -209,9 +209,9 @@ pub enum Error {
          verifier, and several to a batch verifier"
     )]
     NotForBatch {
-        /// The contract.
+        /// The contract that was to verify them, by the deployments file.
         address: Address,
-        /// The proofs.
+        /// How many proofs were given; none is too few even for a batch verifier.
         proofs: usize,
     },
     /// Two proofs of a batch show the same prediction.
@@ -222,7 +222,7 @@ pub enum Error {
     SamePrediction {
         /// The first, counted from one.
         first: usize,
-        /// The second.
+        /// The second, counted from one, too.
         second: usize,
     },
     /// The ledger asks another router.
@@ -230,9 +230,9 @@ pub enum Error {
         "the ledger at {ledger} asks the router {found}, not {expected}; correct the deployments file"
     )]
     OtherRouter {
-        /// The ledger.
+        /// The ledger in the deployments file.
         ledger: Address,
-        /// Its router.
+        /// The router that the ledger itself names; it can't be changed.
         found: Address,
         /// The router in the deployments file.
         expected: Address,
@@ -243,17 +243,17 @@ pub enum Error {
          use what is deployed, or build again for another model id"
     )]
     RoutedElsewhere {
-        /// The model.
+        /// The model whose route was asked for.
         model: ModelId,
         /// Where the router points.
         found: Address,
-        /// Where it should.
+        /// Where it should, by the deployments file or by the deployment under way.
         wanted: Address,
     },
     /// The model was retired.
     #[error("the model {model} was retired for good; build again for another model id")]
     Retired {
-        /// The model.
+        /// The model that the router's table has as retired.
         model: ModelId,
     },
     /// The router does not serve it.
@@ -261,9 +261,9 @@ pub enum Error {
         "the router {router} does not serve the model {model}; `zkvouch model ls` lists what it does"
     )]
     UnknownModel {
-        /// The model.
+        /// The model that was to be retired or stopped.
         model: ModelId,
-        /// The router.
+        /// The router whose table was read.
         router: Address,
     },
     /// Nothing can stop it.
@@ -271,7 +271,7 @@ pub enum Error {
         "no emergency stop stands in front of the model {model}; its owner can retire it instead"
     )]
     NoStop {
-        /// The model.
+        /// The model, whose route leads to its adapter without a stop between.
         model: ModelId,
     },
     /// The account may not do this.
@@ -280,9 +280,9 @@ pub enum Error {
          {} to {}", call.input.len(), call.label, contract
     )]
     NotOwner {
-        /// The contract.
+        /// The contract that only its owner may change.
         contract: Address,
-        /// Its owner.
+        /// The owner that the contract itself names.
         owner: Address,
         /// The account in use.
         account: Address,
@@ -294,9 +294,9 @@ pub enum Error {
         "the transaction {hash} of the ledger {ledger} has no PredictionRecorded event; report this"
     )]
     NoEvent {
-        /// The ledger.
+        /// The ledger that the call went to.
         ledger: Address,
-        /// The transaction.
+        /// The hash of the mined transaction.
         hash: alloy::primitives::TxHash,
     },
     /// A tensor that the contracts can't describe.
@@ -308,10 +308,10 @@ pub enum Error {
     /// The node could not be talked to.
     #[error(transparent)]
     Rpc(#[from] rpc::Error),
-    /// Anvil failed.
+    /// Anvil could not be found, started or talked to.
     #[error(transparent)]
     Anvil(#[from] anvil::Error),
-    /// No usable account.
+    /// No account was given, or the one given can't be opened or used.
     #[error(transparent)]
     Signer(#[from] account::Error),
     /// Fees are not usable.

@@ -21,7 +21,7 @@ use alloy::{
 
 /// A verifier that is to show that it is one.
 pub(super) struct Golden<'a> {
-    /// What it takes.
+    /// Whether it takes one proof or many.
     pub(super) function: Function,
     /// A valid proof of its model.
     pub(super) proof: &'a Proof,

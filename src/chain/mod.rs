@@ -42,7 +42,7 @@ pub enum Mode {
     /// Everything is simulated and nothing is sent or written.
     #[default]
     DryRun,
-    /// Transactions are sent.
+    /// Transactions are simulated, then sent and waited for.
     Broadcast,
 }
 

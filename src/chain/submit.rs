@@ -50,13 +50,13 @@ impl Proof {
 /// Proofs of one model for a bare verifier.
 #[derive(Clone, Debug)]
 pub struct SubmitRequest {
-    /// The verifier.
+    /// The verifier's address in the deployments file.
     pub verifier: Address,
     /// The contract's name in its source.
     pub contract: String,
     /// keccak256 of the code that must be there.
     pub code_hash: B256,
-    /// Its function.
+    /// Which of the two functions it has: one proof, or many.
     pub function: Function,
     /// The proofs; one for [`Function::One`].
     pub claims: Vec<Proof>,

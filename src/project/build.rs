@@ -30,7 +30,7 @@ use std::{
     time::Duration,
 };
 
-/// How to build.
+/// What a caller can say about a build beyond the project file.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BuildOptions {
     /// Run every step, changed or not.
@@ -124,7 +124,7 @@ impl Tally {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Calibrated {
-    /// zkvouch's own search.
+    /// zkvouch's own search, with its reasons and the run arguments that it chose.
     Tuned { reasons: Vec<String>, run_args: Box<RunArgs> },
     /// ezkl's calibration, with its report.
     Calibrated { report: String },

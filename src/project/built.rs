@@ -153,7 +153,8 @@ impl Built {
         &self.made_from
     }
 
-    /// [`ModelIdentity::model_id`] of [`identity`](Self::identity).
+    /// The id under which the chain knows it: [`ModelIdentity::model_id`] of
+    /// [`identity`](Self::identity).
     pub fn model_id(&self) -> ModelId {
         self.identity.model_id()
     }
@@ -193,7 +194,7 @@ impl Built {
         &self.provenance
     }
 
-    /// Where everything lies.
+    /// Where the files of this snapshot lie.
     pub fn artifacts(&self) -> &Artifacts {
         &self.artifacts
     }

@@ -21,7 +21,7 @@ use std::{
     str::FromStr,
 };
 
-/// The file's name.
+/// The name of the project file, by which a project folder is found.
 pub const FILE_NAME: &str = "zkvouch.toml";
 
 /// The whole file. Relative paths are relative to the file's folder.
@@ -42,7 +42,7 @@ pub struct Config {
     /// Which ezkl is used.
     #[serde(default)]
     pub engine: EngineSection,
-    /// The Solidity verifier.
+    /// Which verifier is made, and by which compiler.
     #[serde(default)]
     pub verifier: VerifierConfig,
     /// Where to deploy, by name.
@@ -57,11 +57,11 @@ fn default_build_dir() -> PathBuf {
     "build".into()
 }
 
-/// `[model]`
+/// `[model]`: what is proved, and the data that the circuit is fitted to.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {
-    /// The ONNX file.
+    /// The ONNX file, with its weights inside.
     pub path: PathBuf,
     /// The name used in reports and deployments; the project folder's name if absent.
     pub name: Option<String>,
@@ -234,7 +234,7 @@ pub enum Target {
     Manual,
 }
 
-/// `[srs]`
+/// `[srs]`: where the structured reference string comes from.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct SrsConfig {
@@ -243,7 +243,7 @@ pub struct SrsConfig {
     pub source: srs::Source,
 }
 
-/// `[engine]`
+/// `[engine]`: which ezkl runs, and for how long.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct EngineSection {
@@ -259,7 +259,7 @@ impl Default for EngineSection {
     }
 }
 
-/// `[verifier]`
+/// `[verifier]`: the Solidity and what compiles it.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct VerifierConfig {
@@ -277,7 +277,7 @@ pub struct VerifierConfig {
     pub allow_oversize: bool,
 }
 
-/// `[networks.<name>]`
+/// `[networks.<name>]`: a node and the chain that it must serve.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkConfig {

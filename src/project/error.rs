@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// No project file.
+    /// Neither the folder nor one above it has a project file.
     #[error(
         "no zkvouch.toml in {} or above it; run `zkvouch init model.onnx --data input.json` to make \
          one",
@@ -21,17 +21,17 @@ pub enum Error {
     /// The project file is wrong.
     #[error("{}: {message}", path.display())]
     Config {
-        /// The file.
+        /// The path of zkvouch.toml.
         path: PathBuf,
-        /// What and where.
+        /// What is wrong, with line and column where the parser has them.
         message: String,
     },
     /// The manifest is broken or of another version.
     #[error("{}: {message}; run `zkvouch clean` and build again", path.display())]
     Manifest {
-        /// The file.
+        /// The path of manifest.json.
         path: PathBuf,
-        /// What is wrong.
+        /// What the parser says, or which version was found.
         message: String,
     },
     /// An artefact that a build makes is not there.
@@ -40,7 +40,7 @@ pub enum Error {
     /// A folder that no build made is not removed.
     #[error("{} is left alone: {why}; remove it by hand, or correct build_dir in zkvouch.toml", folder.display())]
     NotOurs {
-        /// The folder.
+        /// The build folder by zkvouch.toml.
         folder: PathBuf,
         /// What speaks against it.
         why: &'static str,
@@ -59,7 +59,7 @@ pub enum Error {
     OtherSetup {
         /// The folder of the verifier.
         verifier: PathBuf,
-        /// The SRS.
+        /// The path of the SRS in the build folder.
         srs: PathBuf,
     },
     /// The verifier was built without a proof.
@@ -68,7 +68,7 @@ pub enum Error {
     /// The tuner is no calibration of ezkl's.
     #[error("calibrate takes resources, accuracy or manual; run `zkvouch tune` to tune")]
     TuneElsewhere,
-    /// Tuning failed.
+    /// The tuner found no circuit, or could not search.
     #[error(transparent)]
     Tune(Box<tune::Error>),
     /// What was proved does not verify.
@@ -81,7 +81,7 @@ pub enum Error {
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] files::Error),
-    /// ezkl failed.
+    /// ezkl refused, failed or could not be set up.
     #[error(transparent)]
     Engine(#[from] engine::Error),
     /// An artefact is malformed or does not fit.
@@ -90,7 +90,7 @@ pub enum Error {
     /// The contracts can't describe the circuit's public values.
     #[error(transparent)]
     Schema(#[from] schema::Error),
-    /// No SRS.
+    /// The SRS could not be had or isn't usable.
     #[error(transparent)]
     Srs(#[from] srs::Error),
     /// The verifier could not be made.

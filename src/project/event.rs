@@ -8,17 +8,17 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 pub enum Event {
     /// Another process holds the build folder.
     Waiting {
-        /// The lock file.
+        /// The lock file that the other process holds.
         path: PathBuf,
     },
     /// A step's inputs and outputs are as they were.
     Skipped {
-        /// The step's name.
+        /// The step's name, as in the manifest.
         step: &'static str,
     },
     /// A step has begun.
     Started {
-        /// The step's name.
+        /// The step's name, as in the manifest.
         step: &'static str,
         /// Why it is out of date.
         reason: String,
@@ -30,14 +30,14 @@ pub enum Event {
     },
     /// A step has ended well.
     Finished {
-        /// The step's name.
+        /// The step's name, as in the manifest.
         step: &'static str,
         /// How long it took.
         elapsed: Duration,
     },
     /// A step has failed; its error follows as the build's result.
     Failed {
-        /// The step's name.
+        /// The step's name, as in the manifest.
         step: &'static str,
     },
 }

@@ -50,7 +50,7 @@ pub enum InputRecord {
     Sha256(B256),
     /// SHA-256 of each sample, in order.
     Samples(Vec<B256>),
-    /// An option itself.
+    /// An option's value itself, compared as JSON.
     Option(Value),
 }
 
@@ -59,7 +59,7 @@ pub enum InputRecord {
 pub struct Stamp {
     /// SHA-256 of the content.
     pub sha256: B256,
-    /// Length in bytes.
+    /// The file's length in bytes.
     pub size: u64,
     /// Modification time, in nanoseconds since 1970.
     pub modified_ns: u64,
@@ -88,7 +88,7 @@ impl Stamp {
 /// What the build folder's `manifest.json` holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Manifest {
-    /// [`MANIFEST_VERSION`].
+    /// [`MANIFEST_VERSION`]; an older manifest counts as empty, a newer one is refused.
     pub schema_version: u32,
     /// The steps that have run.
     pub steps: BTreeMap<Step, StepRecord>,
@@ -111,7 +111,7 @@ pub(crate) enum Input {
     /// Sample inputs: they decide what a build makes, but what is built stands whatever becomes of
     /// them.
     Samples(&'static str, Vec<PathBuf>),
-    /// An option.
+    /// An option or a group of them, by its name in messages.
     Option(&'static str, Value),
 }
 

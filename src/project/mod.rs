@@ -67,19 +67,19 @@ pub struct Project {
 #[derive(Clone, Debug, serde::Serialize)]
 #[non_exhaustive]
 pub struct Artifacts {
-    /// The build folder.
+    /// The build folder, which all the others are in.
     pub folder: PathBuf,
     /// Settings as ezkl generated them, before calibration.
     pub raw_settings: PathBuf,
     /// Calibrated settings; the circuit is bound to these bytes.
     pub settings: PathBuf,
-    /// The compiled circuit.
+    /// The compiled circuit, in ezkl's own format.
     pub compiled: PathBuf,
     /// The SRS, truncated to the circuit's size.
     pub srs: PathBuf,
-    /// The verifying key.
+    /// The verifying key, from which a verifier is generated.
     pub vk: PathBuf,
-    /// The proving key.
+    /// The proving key, made together with the verifying key.
     pub pk: PathBuf,
     /// The sample input's witness.
     pub witness: PathBuf,
@@ -146,18 +146,18 @@ impl Project {
         &self.root
     }
 
-    /// What zkvouch.toml says.
+    /// What zkvouch.toml says, with defaults for what it doesn't.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// The project's name.
+    /// `model.name` of zkvouch.toml; without it the name of the project's folder.
     pub fn name(&self) -> String {
         let folder = || self.root.file_name().map(|name| name.to_string_lossy().into_owned());
         self.config.model.name.clone().or_else(folder).unwrap_or_else(|| "model".to_owned())
     }
 
-    /// The ONNX file.
+    /// The ONNX file's path; a relative one is taken from the project's folder.
     pub fn model(&self) -> PathBuf {
         self.root.join(&self.config.model.path)
     }

@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct BuildReport {
-    /// The project's name.
+    /// The model's name as its owner has it.
     pub name: String,
-    /// [`ModelIdentity::model_id`].
+    /// [`ModelIdentity::model_id`] of `identity`, under which the chain knows the model.
     pub model_id: ModelId,
     /// What the identity is made of.
     pub identity: ModelIdentity,
@@ -36,7 +36,7 @@ pub struct BuildReport {
     pub comparison: Option<Comparison>,
     /// The verifier of many proofs at once, if there is one.
     pub batch: Option<BatchReport>,
-    /// Where everything lies.
+    /// Where the files lie, those not remade included.
     pub artifacts: Artifacts,
     /// Steps that ran, in the order of their end.
     pub ran: Vec<&'static str>,

@@ -13,7 +13,7 @@ pub enum Step {
     Settings,
     /// Scales, ranges and shape, tuned or calibrated.
     Calibrate,
-    /// The compiled circuit.
+    /// The circuit that ezkl compiles from model and settings.
     Compile,
     /// The SRS of the circuit's size.
     Srs,
@@ -55,12 +55,12 @@ pub enum Change {
     File {
         /// What it is to the step.
         name: String,
-        /// The file.
+        /// The path that it is read from.
         path: PathBuf,
     },
     /// An option, or the samples, are others than the step ran on.
     Option {
-        /// Which.
+        /// Its name in messages, as in `logrows`.
         name: String,
     },
     /// A file that the step made is gone.

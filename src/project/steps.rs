@@ -29,17 +29,17 @@ use std::path::{Path, PathBuf};
 /// The artefacts that proving needs.
 #[derive(Clone, Debug)]
 pub struct ProvingFiles {
-    /// The settings, read.
+    /// The settings, read from `settings_path`.
     pub settings: Settings,
-    /// Their file.
+    /// The path of settings.json, which ezkl reads itself.
     pub settings_path: PathBuf,
-    /// The compiled circuit.
+    /// The compiled circuit's file, for the witness and the proof.
     pub compiled: PathBuf,
-    /// The SRS.
+    /// The SRS's file, which the keys were made with.
     pub srs: PathBuf,
-    /// The verifying key.
+    /// The verifying key's file; a new proof is verified with it.
     pub vk: PathBuf,
-    /// The proving key.
+    /// The proving key's file, for proving alone.
     pub pk: PathBuf,
 }
 
@@ -140,13 +140,13 @@ pub async fn calibrate(
 /// A verifier to make.
 #[derive(Clone, Debug)]
 pub struct MakeVerifier<'a> {
-    /// The settings, read.
+    /// The settings, read from `settings_path`.
     pub settings: &'a Settings,
-    /// Their file.
+    /// The path of settings.json, which ezkl reads itself.
     pub settings_path: &'a Path,
-    /// The verifying key.
+    /// The verifying key's file, which has to fit the settings.
     pub vk: &'a Path,
-    /// The SRS.
+    /// The SRS's file, whose [τ]₂ the code has to have.
     pub srs: &'a Path,
     /// A proof of the circuit, which the verifier must accept. Without one nothing is measured.
     pub proof: Option<&'a ProofFile>,
@@ -160,7 +160,7 @@ pub struct MakeVerifier<'a> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct MadeVerifier {
-    /// The verifier.
+    /// The compiled verifier, whose code has the SRS's [τ]₂.
     pub artifact: VerifierArtifact,
     /// What a lean verifier was compiled from; its batch contract comes from here, too.
     pub lean: Option<LeanVerifier>,

@@ -18,7 +18,7 @@ pub const DEV: &str = "unsafe-zkvouch-dev";
 #[derive(Debug, Deserialize)]
 #[non_exhaustive]
 pub struct Ceremony {
-    /// Its short name.
+    /// Its short name, as in `ppot-0071`, by which a provenance names it.
     pub name: String,
     /// What it is and who uses it.
     pub note: String,

@@ -57,7 +57,7 @@ pub(super) fn address(template: &str, k: u32) -> Result<Url> {
 /// Why a download failed.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// The disk.
+    /// The partial file could not be read or written.
     File(files::Error),
     /// The server or the way to it.
     Http(String),

@@ -93,7 +93,7 @@ impl SrsFile {
         Ok(Self { path: path.to_owned(), k, g2, tau_g2 })
     }
 
-    /// The file.
+    /// The path that the file was opened at.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -103,7 +103,7 @@ impl SrsFile {
         self.k
     }
 
-    /// `[τ]₂`.
+    /// `[τ]₂`, which tells one ceremony from another; never zero.
     pub fn tau_g2(&self) -> &G2Affine {
         &self.tau_g2
     }
@@ -325,7 +325,7 @@ pub(super) fn root_of_unity(k: u32) -> Fr {
     Fr::from(7u64).pow(t).pow([1u64 << (MAX_K - k)])
 }
 
-/// `[Lᵢ(τ)]₁` from `[τⁱ]₁`.
+/// `[Lᵢ(τ)]₁` from `[τⁱ]₁`, in halo2's order of the roots of unity.
 fn lagrange_basis(k: u32, powers: &[G1Affine]) -> Vec<G1Affine> {
     let omega = root_of_unity(k);
     let size = Fr::from(1u64 << k);

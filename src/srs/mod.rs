@@ -44,9 +44,9 @@ pub enum Error {
     /// A file is no SRS, or a damaged or dishonest one.
     #[error("{} is not a usable SRS (halo2 ParamsKZG, raw): {message}", path.display())]
     Invalid {
-        /// The file.
+        /// The path of the file that was checked.
         path: PathBuf,
-        /// What is wrong.
+        /// What is wrong, as in `τ is zero`.
         message: String,
     },
     /// A user's file is too small for the circuit.
@@ -56,11 +56,11 @@ pub enum Error {
         path.display()
     )]
     TooSmall {
-        /// The file.
+        /// The path of the user's file.
         path: PathBuf,
-        /// Its k.
+        /// The file's k: it has 2^k points.
         found: u32,
-        /// The circuit's `logrows`.
+        /// The k that the circuit needs, its `logrows`.
         needed: u32,
     },
     /// No ceremony has published a file for this k.
@@ -69,7 +69,7 @@ pub enum Error {
          `logrows`, or `zkvouch tune`"
     )]
     NoCeremony {
-        /// The circuit's `logrows`.
+        /// The k asked for, the circuit's `logrows`.
         k: u32,
     },
     /// The ceremony's file could not be fetched.
@@ -81,7 +81,7 @@ pub enum Error {
          only, --srs unsafe-dev"
     )]
     Unavailable {
-        /// The circuit's `logrows`.
+        /// The k asked for, the circuit's `logrows`.
         k: u32,
         /// Where it was looked for.
         url: String,
@@ -94,9 +94,9 @@ pub enum Error {
          not used. Set another address with --srs ceremony:<url> or give a file of your own with --srs <path>"
     )]
     Hash {
-        /// The address.
+        /// The address of the file, `{k}` filled in.
         url: String,
-        /// The circuit's `logrows`.
+        /// The k asked for, the circuit's `logrows`.
         k: u32,
         /// The hash of what came.
         found: B256,
@@ -104,13 +104,13 @@ pub enum Error {
     /// An unsafe SRS of this size is not made.
     #[error("an unsafe-dev SRS is made for k from 1 to {}, not k={k}; lower `logrows`", dev::MAX_K)]
     DevTooLarge {
-        /// The circuit's `logrows`.
+        /// The k asked for, the circuit's `logrows`.
         k: u32,
     },
     /// The address is no URL.
     #[error("{url:?} is no address for SRS files: {message}; write https://host/path/kzg{{k}}.srs")]
     Url {
-        /// What was given.
+        /// The address or template that was given.
         url: String,
         /// What is wrong with it.
         message: String,

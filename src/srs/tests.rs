@@ -29,7 +29,7 @@ fn link(from: &Path, to: &Path) {
 #[cfg(not(unix))]
 fn link(_: &Path, _: &Path) {}
 
-/// A ceremony's file.
+/// The npm ceremony's file for k, byte for byte.
 async fn published(k: u32) -> Vec<u8> {
     let cache = cache().await;
     let path = cache.path().join("published.srs");

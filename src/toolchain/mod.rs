@@ -32,19 +32,19 @@ pub enum Error {
     /// A program is not on PATH.
     #[error("`{program}` is not on PATH; {remedy}")]
     NotFound {
-        /// The program's name.
+        /// The program's name, without a path or an ending.
         program: &'static str,
         /// What to do about it.
         remedy: &'static str,
     },
-    /// `npm pack` failed.
+    /// `npm pack` failed or took too long.
     #[error(
         "npm could not fetch {package}: {message}; check the network and the registry that npm uses"
     )]
     Npm {
-        /// `name@version`.
+        /// `name@version` of the package that was asked for.
         package: String,
-        /// npm's own words.
+        /// The first lines of npm's own words, or why there are none.
         message: String,
     },
     /// A package's bytes are not the ones that were pinned.
@@ -53,7 +53,7 @@ pub enum Error {
          something else, so it was not used"
     )]
     Integrity {
-        /// `name@version`.
+        /// `name@version` of the package that arrived.
         package: String,
         /// The pinned hash, in npm's form (`sha512-<base64>`).
         expected: String,
@@ -63,16 +63,16 @@ pub enum Error {
     /// A package archive could not be unpacked.
     #[error("cannot unpack {package}: {source}")]
     Unpack {
-        /// `name@version`.
+        /// `name@version` of the package that was to be unpacked.
         package: String,
-        /// What was wrong.
+        /// What the archive or the disk said.
         #[source]
         source: io::Error,
     },
     /// A cached file is not what was fetched, and could not be fetched again.
     #[error("{} is not what was fetched, so it was not used; fetching it again failed: {source}", path.display())]
     Damaged {
-        /// The file.
+        /// The file in the cache that differs, is missing or is one too many.
         path: PathBuf,
         /// Why there is no other.
         #[source]

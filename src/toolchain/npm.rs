@@ -24,14 +24,14 @@ const FETCH_TIME: Duration = Duration::from_secs(1800);
 pub struct NpmPackage {
     /// The name, with its scope.
     pub name: String,
-    /// The exact version.
+    /// The exact version, with no range: it is pinned.
     pub version: String,
     /// `sha512-<base64>` of the archive, as npm writes it.
     pub integrity: String,
 }
 
 impl NpmPackage {
-    /// A pinned package.
+    /// A package with the `sha512-<base64>` that npm gives for its archive.
     pub fn new(name: impl Into<String>, version: impl Into<String>, integrity: &str) -> Self {
         Self { name: name.into(), version: version.into(), integrity: integrity.to_owned() }
     }

@@ -37,7 +37,7 @@ struct Sealed {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Stamp {
     size: u64,
-    /// Nanoseconds since 1970.
+    /// The modification time, in nanoseconds since 1970; 0 where it isn't known.
     modified: u64,
     /// When the inode last changed, which no program can set; 0 where the system doesn't tell.
     changed: i64,

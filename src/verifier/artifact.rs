@@ -216,7 +216,7 @@ impl VerifierArtifact {
         sources.standard_json(&self.metadata.compiler.options)
     }
 
-    /// `file:Name`.
+    /// `file:Name`, as explorers name a contract of the standard JSON input.
     pub fn identifier(&self) -> String {
         format!("{}:{}", self.file_name().display(), self.metadata.contract)
     }

@@ -218,9 +218,9 @@ impl VerifierSource {
 /// A real proof of the circuit, for the golden-proof gate and the gas.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample<'a> {
-    /// The proof's bytes.
+    /// The proof's bytes, as the verifier takes them.
     pub proof: &'a [u8],
-    /// Its instances.
+    /// The public values, in the order of the instance column.
     pub instances: &'a [Felt],
 }
 

@@ -32,9 +32,9 @@ pub enum Error {
          keystore"
     )]
     PublicTestKey {
-        /// The account.
+        /// The account, one of the first twenty of Anvil's mnemonic.
         address: Address,
-        /// The chain.
+        /// The id of the chain, which isn't Anvil's.
         chain_id: u64,
     },
     /// `--from` names another account than the signer's.
@@ -42,7 +42,7 @@ pub enum Error {
     FromMismatch {
         /// The account asked for.
         from: Address,
-        /// The signer's.
+        /// The account that the key, keystore or device has.
         signer: Address,
     },
     /// There is no such keystore.
@@ -54,7 +54,7 @@ pub enum Error {
     UnknownAccount {
         /// The name asked for.
         name: String,
-        /// Foundry's keystore folder.
+        /// Foundry's keystore folder, by default `~/.foundry/keystores`.
         folder: PathBuf,
         /// The names that are there.
         known: Vec<String>,
@@ -62,21 +62,21 @@ pub enum Error {
     /// The keystore is not usable.
     #[error("cannot use the keystore {}: {message}", path.display())]
     Keystore {
-        /// The file.
+        /// The keystore's file, or the folder that was to hold one.
         path: PathBuf,
-        /// What is wrong.
+        /// Why it can't be found, read or decrypted.
         message: String,
     },
     /// The password does not open the keystore.
     #[error("the password is wrong for the keystore {}", path.display())]
     WrongPassword {
-        /// The file.
+        /// The keystore that it was tried on.
         path: PathBuf,
     },
     /// The password file is not readable.
     #[error("cannot read the password file {}: {source}", path.display())]
     PasswordFile {
-        /// The file.
+        /// The file that `--password-file` or `ETH_PASSWORD` names.
         path: PathBuf,
         /// What the system said.
         #[source]
@@ -87,7 +87,7 @@ pub enum Error {
     Prompt {
         /// What was to be typed.
         what: String,
-        /// What went wrong.
+        /// Why the terminal gave nothing, in the system's words.
         message: String,
         /// What to do instead.
         remedy: &'static str,
@@ -95,17 +95,17 @@ pub enum Error {
     /// This build lacks that signer.
     #[error("this zkvouch is built without {flag}; `cargo install zkvouch --features {feature}`")]
     NotBuilt {
-        /// The flag.
+        /// The flag, as in `--ledger`.
         flag: &'static str,
-        /// The cargo feature.
+        /// The cargo feature that brings the signer.
         feature: &'static str,
     },
     /// The hardware wallet or the key service failed.
     #[error("{device}: {message}")]
     Device {
-        /// Which one.
+        /// `Ledger` or `AWS KMS`.
         device: &'static str,
-        /// What it said.
+        /// What it said; for a Ledger also what to do.
         message: String,
     },
     /// Nothing to sign with.
@@ -114,7 +114,7 @@ pub enum Error {
          --ledger, --interactive or --private-key"
     )]
     None {
-        /// The chain.
+        /// The id of the chain to send on.
         chain_id: u64,
     },
 }
@@ -155,7 +155,7 @@ impl Secret {
         Self(Zeroizing::new(text))
     }
 
-    /// The text itself.
+    /// The text itself; it must not get into a message or a log.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -237,14 +237,14 @@ pub fn terminal_prompt(what: &str) -> io::Result<Secret> {
 /// The account that transactions come from.
 #[derive(Clone, Debug)]
 pub enum Account {
-    /// It can sign.
+    /// A key, a keystore or a device is there to sign with.
     Signer(Wallet),
     /// Only its address is known: good for a dry run.
     Watched(Address),
 }
 
 impl Account {
-    /// Its address.
+    /// The address, of a signer or as given by `--from`.
     pub fn address(&self) -> Address {
         match self {
             Self::Signer(wallet) => wallet.address,
@@ -283,7 +283,7 @@ impl Wallet {
         Self::from_private_key(&key).ok()
     }
 
-    /// The account's address.
+    /// The address that it signs for.
     pub fn address(&self) -> Address {
         self.address
     }

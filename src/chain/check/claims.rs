@@ -4,7 +4,7 @@ use crate::model::identity::{ModelId, ModelIdentity};
 use alloy::primitives::{Address, B256};
 use serde::Serialize;
 
-/// What is claimed.
+/// What a claim is about; in JSON its name in snake case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Topic {
@@ -105,11 +105,11 @@ pub enum Verdict {
 /// A claim with its verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Claim {
-    /// What is claimed.
+    /// What the claim is about.
     pub claim: Topic,
     /// What became of it.
     pub verdict: Verdict,
-    /// What was found.
+    /// What was found, in words for people.
     pub detail: String,
 }
 
@@ -118,19 +118,19 @@ pub struct Claim {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct ModelCheck {
-    /// The model.
+    /// The id that was asked about.
     pub model_id: ModelId,
-    /// The chain.
+    /// The chain's id, as the node says.
     pub chain_id: u64,
     /// The block whose state all this is.
     pub block: u64,
-    /// The router.
+    /// The router that was asked, as the caller named it.
     pub router: Address,
     /// What the router points to.
     pub route: Option<Address>,
-    /// The model's adapter.
+    /// The adapter that the route leads to, behind the stop if there is one.
     pub adapter: Option<Address>,
-    /// The bare verifier.
+    /// The bare verifier that the adapter names.
     pub verifier: Option<Address>,
     /// keccak256 of its code.
     pub verifier_code_hash: Option<B256>,
@@ -140,7 +140,7 @@ pub struct ModelCheck {
     pub identity: Option<ModelIdentity>,
     /// The name of the ceremony, or of the unsafe setup, that the verifier's code shows.
     pub ceremony: Option<String>,
-    /// The router's owner.
+    /// Who owns the router: an account, or a timelock.
     pub owner: Option<Address>,
     /// To whom the router is offered.
     pub pending_owner: Option<Address>,

@@ -109,7 +109,7 @@ pub enum Name {
     ModelRouter,
     /// The record of predictions.
     PredictionLedger,
-    /// One model's adapter.
+    /// The adapter that gives one model's verifier its id and schema.
     ModelVerifier,
     /// The stop in front of one verifier.
     EmergencyStop,
@@ -117,14 +117,14 @@ pub enum Name {
     TimelockController,
 }
 
-/// A compiled contract.
+/// A contract of ours as solc left it.
 #[derive(Debug)]
 pub struct Artifact {
-    /// Its name.
+    /// The contract's name in its source.
     pub name: String,
     /// Its source's path in [`standard_input`].
     pub source: String,
-    /// Its ABI.
+    /// The ABI, constructor and errors included.
     pub abi: JsonAbi,
     /// Its creation code without constructor arguments.
     pub creation_code: Bytes,
@@ -162,7 +162,7 @@ macro_rules! artifact_text {
     };
 }
 
-/// A contract's artefact.
+/// A contract's artefact, parsed once from the binary's own copy.
 pub fn artifact(name: Name) -> &'static Artifact {
     static ARTIFACTS: LazyLock<[Artifact; 5]> = LazyLock::new(|| {
         [

@@ -28,13 +28,13 @@ use alloy::{
 /// Predictions of one model to record, in one transaction.
 #[derive(Clone, Debug)]
 pub struct LedgerRequest {
-    /// The ledger.
+    /// The ledger's address in the deployments file.
     pub ledger: Address,
     /// keccak256 of the ledger's runtime code.
     pub ledger_code_hash: B256,
     /// The router that the ledger asks.
     pub router: Address,
-    /// The model.
+    /// The id of the model that all the proofs are of.
     pub model: ModelId,
     /// What the router must point to for that model.
     pub route: Address,
@@ -91,14 +91,14 @@ impl LedgerRequest {
 pub struct Submitted {
     /// The predictions, in the request's order.
     pub predictions: Vec<Prediction>,
-    /// Simulated or mined.
+    /// Simulated, or mined with the receipt.
     pub outcome: Outcome,
 }
 
 /// A prediction that was submitted.
 #[derive(Clone, Debug)]
 pub struct Prediction {
-    /// Its id.
+    /// Its id in the ledger; see [`prediction_id`].
     pub id: B256,
     /// Its numbers, by the scales that the chain has.
     pub decoded: Vec<DecodedTensor>,
@@ -106,20 +106,20 @@ pub struct Prediction {
     pub recorded: Option<Recorded>,
 }
 
-/// The ledger's event.
+/// The ledger's event `PredictionRecorded`, decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
-    /// The model.
+    /// The id of the model that predicts.
     pub model: ModelId,
-    /// The prediction's id.
+    /// The id that the ledger computed; see [`prediction_id`].
     pub id: B256,
-    /// Who recorded it.
+    /// The account that called the ledger.
     pub submitter: Address,
-    /// The submitter's context.
+    /// The submitter's choice; see [`LedgerRequest::context`].
     pub context: B256,
     /// keccak256 of the instances before the outputs, 32 bytes each.
     pub inputs_hash: B256,
-    /// The outputs.
+    /// The outputs' scalars as in the proof; the route's `schema()` has their scales.
     pub outputs: Vec<Felt>,
 }
 

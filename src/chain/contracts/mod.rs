@@ -38,9 +38,9 @@ use std::path::{Path, PathBuf};
 pub struct Core {
     /// The account, or its timelock, that adds and retires models.
     pub owner: Address,
-    /// The `ModelRouter`.
+    /// The address of the `ModelRouter`, worked out from its owner.
     pub router: Address,
-    /// The `PredictionLedger`.
+    /// The address of the `PredictionLedger`, worked out from its router.
     pub ledger: Address,
 }
 
@@ -69,13 +69,13 @@ pub struct CoreRequest {
 /// What became of the core.
 #[derive(Clone, Debug)]
 pub struct DeployedCore {
-    /// Where it is.
+    /// Owner and addresses, the same in a dry run.
     pub core: Core,
     /// The timelock's deployment, if one is wanted.
     pub timelock: Option<Deployed>,
-    /// The router's deployment.
+    /// What the router's deployment came to.
     pub router: Deployed,
-    /// The ledger's deployment.
+    /// What the ledger's deployment came to.
     pub ledger: Deployed,
 }
 

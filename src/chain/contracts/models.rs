@@ -39,11 +39,11 @@ pub fn default_gas_cap(verify_gas: u64, refusal_gas: u64) -> u64 {
 /// A model to add.
 #[derive(Clone, Debug)]
 pub struct AddModel {
-    /// The core.
+    /// Owner, router and ledger; the owner has to send the call that adds.
     pub core: Core,
-    /// The model.
+    /// What the deployments file is to say of the model; its id is the router's key.
     pub model: ModelRecord,
-    /// The bare verifier.
+    /// The address of the verifier that the adapter calls.
     pub verifier: Address,
     /// keccak256 of the bare verifier's runtime code.
     pub verifier_code_hash: B256,
@@ -69,13 +69,13 @@ pub struct AddModel {
 /// What became of a model.
 #[derive(Clone, Debug)]
 pub struct AddedModel {
-    /// Its adapter.
+    /// The deployment of the model's adapter.
     pub adapter: Deployed,
     /// The stop in front of it, if wanted.
     pub stop: Option<Deployed>,
     /// What the router points to.
     pub route: Address,
-    /// The route.
+    /// What became of the router's call that adds the route.
     pub outcome: Outcome,
 }
 
@@ -237,7 +237,7 @@ fn owner_call<C: SolCall>(
 pub enum Status {
     /// It was never added.
     Unknown,
-    /// It is served.
+    /// It was added, and the router calls its verifier.
     Active,
     /// It was retired for good.
     Retired,
@@ -268,21 +268,21 @@ async fn route_of(rpc: &Rpc, router: Address, model: ModelId) -> Result<Option<A
 /// A model as the chain knows it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelInfo {
-    /// Its id.
+    /// The id that the router knows it by.
     pub id: ModelId,
-    /// Where it stands.
+    /// Whether the router serves it, never did, or no longer does.
     pub status: Status,
     /// What the router points to; none once it is retired.
     pub route: Option<Address>,
     /// Whether an emergency stop stands in front, and if so whether it was used.
     pub stopped: Option<bool>,
-    /// Its adapter.
+    /// Its adapter, behind the stop if there is one; none unless it is served.
     pub adapter: Option<Address>,
-    /// The bare verifier.
+    /// The bare verifier that the adapter calls; none unless it is served.
     pub verifier: Option<Address>,
     /// The bare verifier of many proofs, if it has one.
     pub batch_verifier: Option<Address>,
-    /// ezkl's version.
+    /// ezkl's version, as in `23.0.5`; none unless the model is served.
     pub engine_version: Option<String>,
     /// The length of a proof in bytes.
     pub proof_length: Option<u64>,

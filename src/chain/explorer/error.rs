@@ -15,7 +15,7 @@ pub enum Error {
          with --verifier-url"
     )]
     LocalChain {
-        /// The chain.
+        /// The id of the chain, which is declared local.
         chain_id: u64,
     },
     /// Blockscout runs on many hosts.
@@ -34,9 +34,9 @@ pub enum Error {
     /// It could not be reached.
     #[error("cannot reach {explorer} at {endpoint}: {message}")]
     Unreachable {
-        /// Which explorer.
+        /// The explorer that was asked; its display is `etherscan`, `sourcify` or `blockscout`.
         explorer: Explorer,
-        /// Its host.
+        /// Scheme, host and port of the API, without what may be a key.
         endpoint: String,
         /// What the network said.
         message: String,
@@ -44,11 +44,11 @@ pub enum Error {
     /// It has no time.
     #[error("{explorer} at {endpoint} is busy (HTTP {status}): {body}")]
     Busy {
-        /// Which explorer.
+        /// The explorer that was asked.
         explorer: Explorer,
-        /// Its host.
+        /// Scheme, host and port of the API, without what may be a key.
         endpoint: String,
-        /// The HTTP status.
+        /// The HTTP status: 429 or 5xx.
         status: u16,
         /// The beginning of the body.
         body: String,
@@ -61,19 +61,19 @@ pub enum Error {
          final address with --verifier-url"
     )]
     Redirect {
-        /// Which explorer.
+        /// The explorer that was asked.
         explorer: Explorer,
-        /// Its host.
+        /// Scheme, host and port of the API, without what may be a key.
         endpoint: String,
-        /// The HTTP status.
+        /// The HTTP status, a 3xx.
         status: u16,
     },
     /// More than any answer has.
     #[error("{explorer} at {endpoint} answers more than {} KiB; check --verifier-url", limit >> 10)]
     TooLong {
-        /// Which explorer.
+        /// The explorer that was asked.
         explorer: Explorer,
-        /// Its host.
+        /// Scheme, host and port of the API, without what may be a key.
         endpoint: String,
         /// How much is read, in bytes.
         limit: usize,
@@ -84,11 +84,11 @@ pub enum Error {
          --verifier and --verifier-url"
     )]
     Garbage {
-        /// Which explorer.
+        /// The explorer that was asked.
         explorer: Explorer,
-        /// Its host.
+        /// Scheme, host and port of the API, without what may be a key.
         endpoint: String,
-        /// The HTTP status.
+        /// The HTTP status of the answer; it may be 200.
         status: u16,
         /// The beginning of the body.
         body: String,
@@ -96,13 +96,13 @@ pub enum Error {
     /// It does not accept the source.
     #[error("{explorer} does not verify {contract} at {address}: {message}")]
     Rejected {
-        /// Which explorer.
+        /// The explorer that was asked.
         explorer: Explorer,
-        /// `file:Name`.
+        /// `file:Name`, the file as in the standard JSON input.
         contract: String,
-        /// Its address.
+        /// The address whose source was to be verified.
         address: Address,
-        /// The explorer's words.
+        /// Why, in the explorer's words: one line, at most 300 characters, keys replaced.
         message: String,
     },
     /// It took too long.
@@ -111,7 +111,7 @@ pub enum Error {
         if said.is_empty() { String::new() } else { format!(" ({said})") }
     )]
     Undecided {
-        /// Which explorer.
+        /// The explorer that was asked.
         explorer: Explorer,
         /// How often it was asked.
         questions: u32,
@@ -121,9 +121,9 @@ pub enum Error {
     /// The source is not here.
     #[error("the source of {contract} at {address} is not here: {why}")]
     NoSource {
-        /// The contract.
+        /// The contract's name in the deployments file.
         contract: String,
-        /// Its address.
+        /// Its address in the deployments file.
         address: Address,
         /// What is here instead, and what to do.
         why: &'static str,

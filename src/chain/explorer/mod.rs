@@ -22,7 +22,7 @@ const ETHERSCAN_URL: &str = "https://api.etherscan.io/v2/api";
 /// How often in a row an explorer may be busy or not to be reached.
 const FAILURES: u32 = 4;
 
-/// Who verifies.
+/// The service that compiles a source and compares the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Explorer {
@@ -158,12 +158,12 @@ enum Answer {
     Job(String),
     /// Not decided, or it can't be yet.
     NotYet(String),
-    /// It is verified.
+    /// The explorer takes the source for that of the contract.
     Done(Verified),
 }
 
 impl Connection {
-    /// Who it is.
+    /// The explorer that this connection asks.
     pub fn explorer(&self) -> Explorer {
         self.client.explorer
     }

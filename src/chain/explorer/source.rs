@@ -17,9 +17,9 @@ use serde_json::Value;
 /// A contract to verify.
 #[derive(Clone, Debug)]
 pub struct SourceRequest {
-    /// The contract's address.
+    /// The address of the deployed contract.
     pub address: Address,
-    /// `path/in/the/input.sol:Name`.
+    /// `path/in/the/input.sol:Name`, with the path as a key of `sources`.
     pub contract: String,
     /// solc's version with its commit, as in `0.8.37+commit.f401782d`.
     pub compiler_version: String,

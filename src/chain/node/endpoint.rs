@@ -34,11 +34,11 @@ pub enum Error {
         file.display()
     )]
     MissingVariable {
-        /// The alias.
+        /// The alias, as the user gave it.
         alias: String,
-        /// The variable.
+        /// The variable's name, without `${}`.
         variable: String,
-        /// The foundry.toml.
+        /// The foundry.toml that has the alias.
         file: PathBuf,
     },
     /// A URL that cannot be used. The URL itself is left out: it may hold a key.
@@ -49,17 +49,17 @@ pub enum Error {
     BadUrl {
         /// The alias that led to it.
         alias: Option<String>,
-        /// What is wrong.
+        /// Why: the parser's words, or that the scheme or the host is unusable.
         reason: String,
     },
     /// foundry.toml is not readable as such.
     #[error("{}: {field}: {message}", file.display())]
     FoundryToml {
-        /// The file.
+        /// The nearest foundry.toml at or above the folder.
         file: PathBuf,
-        /// The field concerned.
+        /// The field, as in `rpc_endpoints.mainnet`; `TOML` where the file can't be parsed.
         field: String,
-        /// What is wrong.
+        /// What is wrong, in the parser's words or ours.
         message: String,
     },
     /// A file could not be read.
@@ -101,7 +101,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// From a URL.
+    /// From a URL, which must be http or https and name a host.
     pub fn new(url: Url) -> Result<Self, Error> {
         Self::checked(url, None)
     }

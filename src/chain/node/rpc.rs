@@ -23,7 +23,7 @@ use std::{fmt, time::Duration};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Nothing answers there.
+    /// No connection came about, or the request broke off.
     #[error(
         "no node answers at {endpoint} ({message}); start one (`zkvouch anvil`) or correct --rpc-url"
     )]
@@ -42,7 +42,7 @@ pub enum Error {
     Timeout {
         /// The node, without credentials.
         endpoint: String,
-        /// The request.
+        /// The JSON-RPC method, as in `eth_call`.
         method: String,
         /// How long we waited.
         after: Duration,
@@ -52,9 +52,9 @@ pub enum Error {
     Http {
         /// The node, without credentials.
         endpoint: String,
-        /// The request.
+        /// The JSON-RPC method, as in `eth_call`.
         method: String,
-        /// The status code.
+        /// The HTTP status, not a 2xx.
         status: u16,
         /// The beginning of the body.
         body: String,
@@ -69,7 +69,7 @@ pub enum Error {
     Garbage {
         /// The node, without credentials.
         endpoint: String,
-        /// The request.
+        /// The JSON-RPC method, as in `eth_call`.
         method: String,
         /// What is wrong with the answer.
         message: String,
@@ -79,11 +79,11 @@ pub enum Error {
     Refused {
         /// The node, without credentials.
         endpoint: String,
-        /// The request.
+        /// The JSON-RPC method, as in `eth_call`.
         method: String,
-        /// JSON-RPC's error code.
+        /// JSON-RPC's error code; 3 is usual for a revert, -32601 for an unknown method.
         code: i64,
-        /// The node's message.
+        /// The node's message, without credentials.
         message: String,
         /// The data that a revert came with.
         data: Option<Bytes>,
@@ -98,7 +98,7 @@ pub enum Error {
         endpoint: String,
         /// The chain asked for.
         expected: u64,
-        /// The chain served.
+        /// The chain that the node says it serves.
         found: u64,
     },
     /// The HTTP client could not be made.

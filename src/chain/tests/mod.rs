@@ -95,7 +95,7 @@ fn tree_verifier() -> Contract {
     contract("LeanVerifier", include_str!("../testdata/lean-verifier-tree.hex"))
 }
 
-/// Its batch verifier.
+/// The batch verifier of the same tree, by the same command.
 fn tree_batch_verifier() -> Contract {
     contract("LeanBatchVerifier", include_str!("../testdata/lean-batch-verifier-tree.hex"))
 }

@@ -13,7 +13,7 @@ pub struct Call {
     pub to: Option<Address>,
     /// The calldata or init code.
     pub input: Bytes,
-    /// In wei.
+    /// What is sent along, in wei.
     pub value: U256,
     /// What it is for, in a few words, for messages.
     pub label: String,
@@ -24,7 +24,7 @@ pub struct Call {
 /// What the broadcast file says about a transaction beyond its bytes.
 #[derive(Clone, Debug, Default)]
 pub struct About {
-    /// The contract's name.
+    /// The name of what is made or called; none if it isn't known.
     pub contract_name: Option<String>,
     /// The contract that is made or called.
     pub contract_address: Option<Address>,

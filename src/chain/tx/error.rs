@@ -23,7 +23,7 @@ pub enum Error {
     WouldRevert {
         /// What the transaction is for.
         label: String,
-        /// Why.
+        /// The decoded revert, with an explanation if there is one.
         revert: Box<Revert>,
     },
     /// It was mined and failed.
@@ -31,9 +31,9 @@ pub enum Error {
     Failed {
         /// What the transaction is for.
         label: String,
-        /// Its hash.
+        /// The hash of the transaction that was mined.
         hash: TxHash,
-        /// Its block.
+        /// The number of the block that it is in.
         block: u64,
         /// Why, as far as a repetition tells.
         reason: String,
@@ -49,9 +49,9 @@ pub enum Error {
     InsufficientFunds {
         /// What the transaction is for.
         label: String,
-        /// The account.
+        /// The account that would pay.
         account: Address,
-        /// The chain.
+        /// The id of the chain whose balance was read.
         chain_id: u64,
         /// What it has, in wei.
         balance: U256,
@@ -66,9 +66,9 @@ pub enum Error {
     TooMuchGas {
         /// What the transaction is for.
         label: String,
-        /// The estimate.
+        /// The gas that the node's estimate or simulation gives.
         gas: u64,
-        /// The limit.
+        /// The most gas that is allowed, by the rule named in `rule`.
         limit: u64,
         /// Where the limit comes from.
         rule: &'static str,
@@ -78,9 +78,9 @@ pub enum Error {
     GasLimitTooLow {
         /// What the transaction is for.
         label: String,
-        /// The limit given.
+        /// The user's `--gas-limit`, in gas.
         given: u64,
-        /// The estimate.
+        /// The gas that the node's estimate or simulation gives.
         needed: u64,
     },
     /// The nonce is used by another transaction.
@@ -89,9 +89,9 @@ pub enum Error {
          --gas-price to replace one that is still waiting"
     )]
     NonceTaken {
-        /// The account.
+        /// The account that the nonce counts for.
         account: Address,
-        /// The nonce.
+        /// The nonce that was to be used.
         nonce: u64,
     },
     /// A nonce above the next one would wait for ever.
@@ -100,11 +100,11 @@ pub enum Error {
          wait for those before it"
     )]
     NonceGap {
-        /// The account.
+        /// The account that the nonce counts for.
         account: Address,
-        /// The nonce given.
+        /// The nonce that the user gave.
         nonce: u64,
-        /// The next one.
+        /// The account's next nonce, waiting transactions counted.
         next: u64,
     },
     /// It was not mined in time.
@@ -118,9 +118,9 @@ pub enum Error {
     Unconfirmed {
         /// What the transaction is for.
         label: String,
-        /// Its hash.
+        /// The hash of the mined transaction.
         hash: TxHash,
-        /// Its block.
+        /// The block that has it, unless the chain reorganises.
         block: u64,
         /// How long we waited.
         after: Duration,
@@ -133,11 +133,11 @@ pub enum Error {
     MaybeSent {
         /// What the transaction is for.
         label: String,
-        /// Its hash.
+        /// The hash of what was signed, known before it is sent.
         hash: TxHash,
-        /// Its nonce.
+        /// The nonce of what was signed.
         nonce: u64,
-        /// What happened.
+        /// What came back: no answer, or one that leaves it open.
         source: Box<rpc::Error>,
     },
     /// No node takes it as it is.
@@ -147,9 +147,9 @@ pub enum Error {
     Refused {
         /// What the transaction is for.
         label: String,
-        /// The node's words.
+        /// The node's refusal, which is about the content and not about the moment.
         message: String,
-        /// Its hash.
+        /// The hash of what was signed and not taken.
         hash: TxHash,
     },
     /// Its owner replaced or cancelled it.
@@ -160,9 +160,9 @@ pub enum Error {
     Replaced {
         /// What the transaction is for.
         label: String,
-        /// The account.
+        /// The account that sent both.
         account: Address,
-        /// The nonce.
+        /// The nonce that both have.
         nonce: u64,
         /// The transaction that was mined in its place.
         by: TxHash,
@@ -176,11 +176,11 @@ pub enum Error {
     NonceUsed {
         /// What the transaction is for.
         label: String,
-        /// The account.
+        /// The account that the nonce counts for.
         account: Address,
-        /// The nonce.
+        /// The nonce that was used.
         nonce: u64,
-        /// The last hash.
+        /// The hash of what was signed last; replacements before it have others.
         hash: TxHash,
     },
     /// It is in a block, and the node has no receipt of it.
@@ -191,9 +191,9 @@ pub enum Error {
     NoReceipt {
         /// What the transaction is for.
         label: String,
-        /// Its hash.
+        /// The hash of ours that the block holds.
         hash: TxHash,
-        /// Its block.
+        /// The number of the block that holds it.
         block: u64,
     },
     /// Transactions before it are missing.
@@ -204,13 +204,13 @@ pub enum Error {
     Waiting {
         /// What the transaction is for.
         label: String,
-        /// The account.
+        /// The account that the nonces count for.
         account: Address,
-        /// Its nonce.
+        /// The nonce of what was signed.
         nonce: u64,
         /// The account's next one.
         next: u64,
-        /// Its hash.
+        /// The hash of what was signed last.
         hash: TxHash,
     },
     /// It would cost more than the user allows.
@@ -223,7 +223,7 @@ pub enum Error {
         label: String,
         /// Value and gas limit times the highest fee, in wei.
         cost: U256,
-        /// `--max-cost`, in wei.
+        /// The user's `--max-cost`, in wei.
         ceiling: U256,
     },
     /// Something went wrong after it was handed over.
@@ -233,9 +233,9 @@ pub enum Error {
     AfterSending {
         /// What the transaction is for.
         label: String,
-        /// Its hash.
+        /// The hash of what was signed last.
         hash: TxHash,
-        /// What went wrong.
+        /// The error that came after it.
         source: Box<Error>,
     },
     /// Two runs must not send at once.
@@ -247,7 +247,7 @@ pub enum Error {
          broadcast"
     )]
     CannotSign(Address),
-    /// The signer failed.
+    /// The signer failed, or a field to sign was missing; with the words of either.
     #[error("signing failed: {0}")]
     Sign(String),
     /// A fee option is not usable.
@@ -329,7 +329,7 @@ pub struct NotMined {
     pub label: String,
     /// The last hash; earlier ones had lower fees.
     pub hash: TxHash,
-    /// The nonce.
+    /// The nonce that all of them have.
     pub nonce: u64,
     /// What the last one offered; none where an earlier run signed it and the node does not know it.
     pub fees: Option<Fees>,

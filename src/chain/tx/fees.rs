@@ -24,9 +24,9 @@ pub enum Error {
         gwei(*priority), gwei(*price)
     )]
     PriorityAbovePrice {
-        /// The tip.
+        /// `--priority-gas-price`, in wei per gas.
         priority: u128,
-        /// The whole price.
+        /// `--gas-price`, in wei per gas, which the tip is a part of.
         price: u128,
     },
     /// Blocks carry no base fee.
@@ -54,14 +54,14 @@ impl Error {
 pub enum Fees {
     /// One price, in wei per gas.
     Legacy {
-        /// The price.
+        /// What is offered for each unit of gas.
         price: u128,
     },
     /// EIP-1559, in wei per gas.
     Eip1559 {
         /// The most to pay, base fee and tip together.
         max: u128,
-        /// The tip.
+        /// What goes to the block's proposer; never more than `max`.
         priority: u128,
     },
 }

@@ -31,11 +31,11 @@ const SCHEMA_VERSION: u32 = 1;
 pub struct Entry {
     /// The command whose run it was.
     pub command: String,
-    /// The account.
+    /// The account that the nonce belongs to.
     pub from: Address,
     /// The receiver; none for a creation.
     pub to: Option<Address>,
-    /// In wei.
+    /// What is sent along, in wei.
     pub value: U256,
     /// keccak256 of the calldata or init code.
     pub input_hash: B256,
@@ -54,7 +54,7 @@ pub struct Entry {
 /// A transaction that was signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sent {
-    /// Its hash.
+    /// keccak256 of `raw`, by which the chain knows it.
     pub hash: TxHash,
     /// Its bytes, to hand over again.
     pub raw: Bytes,
@@ -64,16 +64,16 @@ pub struct Sent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Answer {
-    /// None yet.
+    /// Nothing is known yet: neither a receipt nor another transaction with the nonce.
     Pending,
     /// One of ours was mined.
     Mined {
-        /// Which.
+        /// The hash of the one that was mined.
         hash: TxHash,
     },
     /// Another transaction of the account has the nonce.
     Replaced {
-        /// Which.
+        /// The hash of the transaction that has it.
         by: TxHash,
     },
 }

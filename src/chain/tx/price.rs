@@ -2,7 +2,7 @@
 
 use alloy::primitives::utils::{ParseUnits, format_units, parse_units};
 
-/// `12.5 gwei`.
+/// The amount in gwei without trailing zeros, as in `12.5 gwei`.
 pub fn gwei(wei: u128) -> String {
     let text = format_units(wei, "gwei").unwrap_or_else(|_| wei.to_string());
     format!("{} gwei", text.trim_end_matches('0').trim_end_matches('.'))

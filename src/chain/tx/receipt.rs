@@ -7,7 +7,7 @@ use alloy::{
     rpc::types::Log,
 };
 
-/// What would happen.
+/// What a transaction would do and cost if it were sent now.
 #[derive(Clone, Debug)]
 pub struct Simulation {
     /// What the call returns.
@@ -34,17 +34,17 @@ impl Simulation {
 /// A mined and confirmed transaction.
 #[derive(Clone, Debug)]
 pub struct Receipt {
-    /// The transaction's hash.
+    /// The hash of the one that was mined, which may be a replacement.
     pub hash: TxHash,
-    /// The block's number.
+    /// The number of the block that has it.
     pub block: u64,
-    /// The block's hash.
+    /// That block's hash, which tells it from one of another fork.
     pub block_hash: B256,
     /// The block's time, in seconds since 1970.
     pub timestamp: u64,
-    /// The sender.
+    /// The account that sent it.
     pub from: Address,
-    /// Gas used.
+    /// The gas that was paid for, refunds taken off.
     pub gas_used: u64,
     /// Wei per gas that was paid.
     pub effective_gas_price: u128,
@@ -52,7 +52,7 @@ pub struct Receipt {
     pub success: bool,
     /// The address of a contract that it created directly.
     pub contract_address: Option<Address>,
-    /// The events.
+    /// The events that it emitted, in order.
     pub logs: Vec<Log>,
 }
 

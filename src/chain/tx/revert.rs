@@ -16,7 +16,7 @@ const SHOWN_BYTES: usize = 68;
 pub struct Revert {
     /// The bytes that came back.
     pub data: Bytes,
-    /// What they say.
+    /// What the bytes say, read as Solidity's revert data.
     pub kind: RevertKind,
     /// What it means for the user, if known.
     pub explanation: Option<String>,
@@ -34,7 +34,7 @@ pub enum RevertKind {
     Panic(u64),
     /// A custom error of a known ABI.
     Custom {
-        /// Its name.
+        /// The error's name in its ABI.
         name: String,
         /// Its arguments: name (may be empty) and value.
         arguments: Vec<(String, DynSolValue)>,
@@ -162,7 +162,7 @@ impl RevertDecoder {
         self
     }
 
-    /// Decodes revert data.
+    /// Decodes revert data by Solidity's own errors, then by the known ABIs.
     pub fn decode(&self, data: &Bytes) -> Revert {
         let kind = self.kind(data);
         let explanation = match &kind {

@@ -23,17 +23,17 @@ pub enum Error {
         "{}: {field}: {message}; correct it, or move it away to start afresh", path.display()
     )]
     Malformed {
-        /// The file.
+        /// The path of `run-latest.json` or of the journal's file.
         path: PathBuf,
-        /// The field concerned.
+        /// Its path in the JSON, as in `transactions[0].transaction.gas`.
         field: String,
-        /// What is wrong.
+        /// What the parser or the check says about the field.
         message: String,
     },
     /// It belongs to another chain.
     #[error("{} is of chain {found}, not of chain {expected}", path.display())]
     Chain {
-        /// The file.
+        /// The path of `run-latest.json`.
         path: PathBuf,
         /// The chain in use.
         expected: u64,
@@ -58,7 +58,7 @@ impl Error {
 /// A result of this module.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The file's content.
+/// The content of `run-latest.json`, as `forge script` writes it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Run {
     /// The transactions in the order of sending.
@@ -71,9 +71,9 @@ pub struct Run {
     pub pending: Vec<TxHash>,
     /// What a script returns; empty.
     pub returns: serde_json::Map<String, serde_json::Value>,
-    /// Milliseconds since 1970.
+    /// When the run began, in milliseconds since 1970.
     pub timestamp: u64,
-    /// The chain id.
+    /// The id of the chain that the run sends to.
     pub chain: u64,
     /// The commit of the project, if known.
     pub commit: Option<String>,
@@ -87,15 +87,15 @@ pub struct RunTransaction {
     pub hash: Option<TxHash>,
     /// `CREATE`, `CREATE2` or `CALL`.
     pub transaction_type: String,
-    /// The contract's name.
+    /// The name of what is made or called; none where the call doesn't tell.
     pub contract_name: Option<String>,
     /// The contract that is made or called.
     pub contract_address: Option<Address>,
-    /// The function's signature.
+    /// Its signature, as in `set(uint256)`; none for a deployment.
     pub function: Option<String>,
     /// The arguments as text.
     pub arguments: Option<Vec<String>>,
-    /// What was signed.
+    /// What was signed last, without fees.
     pub transaction: RunRequest,
     /// Contracts that the transaction makes by itself.
     pub additional_contracts: Vec<serde_json::Value>,
@@ -107,21 +107,21 @@ pub struct RunTransaction {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunRequest {
-    /// The sender.
+    /// The account that signs.
     pub from: Address,
     /// The receiver; none for a creation.
     pub to: Option<Address>,
-    /// The gas limit.
+    /// The gas limit; `0x…` in the file.
     #[serde(with = "alloy::serde::quantity")]
     pub gas: u64,
-    /// In wei.
+    /// What is sent along, in wei.
     pub value: U256,
     /// The calldata or init code.
     pub input: Bytes,
-    /// The nonce.
+    /// The account's nonce; `0x…` in the file.
     #[serde(with = "alloy::serde::quantity")]
     pub nonce: u64,
-    /// The chain id.
+    /// The chain's id; `0x…` in the file.
     #[serde(with = "alloy::serde::quantity")]
     pub chain_id: u64,
 }

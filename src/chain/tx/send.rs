@@ -358,7 +358,7 @@ impl<'a> Pending<'a> {
         }
     }
 
-    /// The newest hash.
+    /// The hash of what was signed last; zero if nothing was.
     pub(super) fn hash(&self) -> TxHash {
         self.hashes.last().copied().unwrap_or_default()
     }

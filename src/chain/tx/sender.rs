@@ -50,12 +50,12 @@ impl Sender {
         self
     }
 
-    /// The node.
+    /// The connection that everything is asked and sent over.
     pub fn rpc(&self) -> &Rpc {
         &self.rpc
     }
 
-    /// The account's address.
+    /// The address of the account, whether it can sign or not.
     pub fn address(&self) -> Address {
         self.account.address()
     }

@@ -140,7 +140,7 @@ impl<'q> RandomPoint<'q> {
         self.x * pow(self.question.omega, rotation)
     }
 
-    /// m_r.
+    /// m_r = μ − x·ω^r, a factor of D_i.
     fn m(&self, rotation: i64) -> Fr {
         self.mu - self.node(rotation)
     }
@@ -191,11 +191,11 @@ fn candidate_sets(at: &RandomPoint<'_>) -> Result<Vec<Candidate>> {
 
 /// What the scalars of the pairing's left side say.
 struct Commitments {
-    /// D_0.
+    /// D_0, known by the scalar of W, which is −D_0.
     d0: Fr,
     /// More than any j: the number of points on the left side.
     members: usize,
-    /// i → S_i.
+    /// i → S_i, for the sets that some commitment is in.
     rotations: BTreeMap<usize, Vec<i64>>,
     /// (i, j) → C_ij. A quotient of a single piece is still among them.
     commitments: BTreeMap<(usize, usize), Base>,

@@ -22,7 +22,7 @@ const DEADLINE: Duration = Duration::from_secs(900);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {
-    /// Solidity.
+    /// Solidity, any number of files.
     #[default]
     Solidity,
     /// Yul, one object; it has no ABI.
@@ -32,19 +32,19 @@ pub enum Language {
 /// Sources that are compiled together, by file name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceSet {
-    /// Their language.
+    /// The language that all of them are in.
     pub language: Language,
     /// File name to text.
     pub files: BTreeMap<PathBuf, String>,
 }
 
 impl SourceSet {
-    /// One Solidity file.
+    /// One Solidity file; `name` is the path that messages and explorers see.
     pub fn solidity(name: impl Into<PathBuf>, text: impl Into<String>) -> Self {
         Self { language: Language::Solidity, files: [(name.into(), text.into())].into() }
     }
 
-    /// One Yul object.
+    /// One Yul object; `name` is the file's, not the object's.
     pub fn yul(name: impl Into<PathBuf>, text: impl Into<String>) -> Self {
         Self { language: Language::Yul, files: [(name.into(), text.into())].into() }
     }

@@ -130,7 +130,7 @@ impl CompilerOptions {
 pub struct CompiledContract {
     /// The file it stands in.
     pub file: PathBuf,
-    /// Its name.
+    /// Its name in the source; of Yul that of the object.
     pub name: String,
     /// Its interface; empty for Yul.
     pub abi: JsonAbi,

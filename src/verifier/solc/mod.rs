@@ -45,13 +45,13 @@ pub enum Error {
     /// Neither a file nor a version.
     #[error("{0:?} is neither a version such as 0.8.37 nor the path of a solc program")]
     Request(String),
-    /// Too old.
+    /// Older than what the generated sources' pragma takes.
     #[error("solc {0} is older than 0.8.0, which the verifiers need; ask for a newer one")]
     TooOld(Version),
     /// The program that the user named does not work.
     #[error("{} is no working solc: {message}; correct --solc", path.display())]
     Broken {
-        /// The program.
+        /// The program that was asked for its version.
         path: PathBuf,
         /// What happened when it was asked for its version.
         message: String,
@@ -59,20 +59,20 @@ pub enum Error {
     /// The npm package holds another version than its name says.
     #[error("{} is solc {found}, not {expected}; remove it and try again", path.display())]
     WrongVersion {
-        /// The program.
+        /// The folder that the package was unpacked into.
         path: PathBuf,
-        /// What it is.
+        /// The version that the compiler in it states.
         found: Version,
         /// What it should be.
         expected: Version,
     },
-    /// Found nowhere.
+    /// Neither the npm package, nor svm, nor PATH, nor a download has it.
     #[error(
         "solc {version} was not found: {tried}; install Node.js with npm, or the compiler (`svm install \
          {version}`), or name a program: --solc PATH, or solc = \"PATH\" under [verifier] in zkvouch.toml"
     )]
     NotFound {
-        /// The version.
+        /// The version asked for, or the default one.
         version: Version,
         /// The places, each with what was there.
         tried: String,
@@ -86,7 +86,7 @@ pub enum Error {
     #[error("the npm package solc {version} in {} has no soljson.js; remove it and try again",
         folder.display())]
     Package {
-        /// The version.
+        /// The version that the package is of.
         version: Version,
         /// Where it was unpacked.
         folder: PathBuf,
@@ -94,7 +94,7 @@ pub enum Error {
     /// The program could not be run, was killed or left no answer.
     #[error("solc at {} failed: {message}", path.display())]
     Run {
-        /// The program.
+        /// The program, or for npm's compiler our shim of it.
         path: PathBuf,
         /// The exit status and what it wrote to stderr.
         message: String,
@@ -105,9 +105,9 @@ pub enum Error {
          zkvouch or try others: {message}"
     )]
     StackTooDeep {
-        /// The compiler.
+        /// The version of the compiler that gave up.
         version: Version,
-        /// The options.
+        /// The options, as [`CompilerOptions`] displays them.
         options: String,
         /// The first line of its message.
         message: String,
@@ -115,15 +115,15 @@ pub enum Error {
     /// It took too long.
     #[error("solc at {} was stopped after {seconds} s without an answer", path.display())]
     Deadline {
-        /// The program.
+        /// The program, or for npm's compiler our shim of it; it was killed.
         path: PathBuf,
-        /// The limit.
+        /// How long it was given, in seconds.
         seconds: u64,
     },
     /// The source has errors.
     #[error("solc {version} refuses the source:\n{}", messages.join("\n"))]
     Source {
-        /// The compiler.
+        /// The version of the compiler that refuses.
         version: Version,
         /// Its messages, formatted with file, line and excerpt.
         messages: Vec<String>,
@@ -131,15 +131,15 @@ pub enum Error {
     /// The compiler reported success and left no code.
     #[error("solc {version} left no bytecode for {contract}, an interface or a compiler's defect")]
     EmptyBytecode {
-        /// The compiler.
+        /// The version of the compiler that left nothing.
         version: Version,
-        /// The contract.
+        /// The contract's name; the names of the files if none of their contracts has code.
         contract: String,
     },
     /// The code has placeholders for libraries.
     #[error("{contract} must be linked with a library, which a verifier never needs")]
     Unlinked {
-        /// The contract.
+        /// The name of the contract with the placeholders.
         contract: String,
     },
     /// The sources have no such contract.
@@ -147,7 +147,7 @@ pub enum Error {
     NoSuchContract {
         /// What was asked for.
         wanted: String,
-        /// What is there.
+        /// The names of the contracts that have code, separated by commas.
         found: String,
     },
     /// npm or Node is missing or the package could not be fetched.
@@ -249,9 +249,9 @@ impl fmt::Display for SolcRequest {
 pub enum Origin {
     /// The user named the program.
     Explicit,
-    /// svm's folder.
+    /// svm's folder, `~/.svm` or `$XDG_DATA_HOME/svm`.
     Svm,
-    /// `solc` on PATH.
+    /// A program called `solc` on PATH, of the version asked for.
     Path,
     /// The npm package, run by Node.
     Npm,

@@ -45,25 +45,25 @@ pub enum Error {
          {ANVIL_VARIABLE}"
     )]
     Platform {
-        /// The operating system.
+        /// The operating system, as in [`std::env::consts::OS`].
         os: &'static str,
-        /// The processor.
+        /// The processor, as in [`std::env::consts::ARCH`].
         arch: &'static str,
     },
     /// The program does not run here.
     #[error("cannot run {}: {message}; {remedy}", path.display())]
     Run {
-        /// The program.
+        /// The Anvil binary that was tried.
         path: PathBuf,
         /// What the system said.
         message: String,
-        /// What to do.
+        /// What to do; it differs where glibc is too old or missing.
         remedy: &'static str,
     },
     /// The version is unknown or too old.
     #[error("{} is Anvil {version}, but {OLDEST_ANVIL} or newer is needed; run `foundryup`", path.display())]
     Version {
-        /// The program.
+        /// The Anvil binary that was asked.
         path: PathBuf,
         /// What it called itself.
         version: String,
@@ -71,7 +71,7 @@ pub enum Error {
     /// It ended, or said nothing, instead of listening.
     #[error("anvil did not start: {message}{}", tail_text(tail))]
     Start {
-        /// What happened.
+        /// How it ended, or what else kept it from listening.
         message: String,
         /// The end of its output.
         tail: Vec<String>,
@@ -114,7 +114,7 @@ pub struct AnvilOptions {
     pub host: String,
     /// The port; 0 for any free one.
     pub port: u16,
-    /// The chain id.
+    /// The chain id, given as `--chain-id`.
     pub chain_id: u64,
     /// The hardfork by name. Gas differs between hardforks, so it is always given.
     pub hardfork: String,
@@ -168,9 +168,9 @@ impl AnvilOptions {
 /// A native Anvil binary.
 #[derive(Clone, Debug)]
 pub struct AnvilBinary {
-    /// Where it is.
+    /// The program's path, as it was given or found.
     pub path: PathBuf,
-    /// Its version.
+    /// The version that it states when asked.
     pub version: semver::Version,
     /// `given`, `PATH` or `npm`.
     pub origin: &'static str,
@@ -358,7 +358,7 @@ impl AnvilNode {
         &self.binary
     }
 
-    /// Its process id.
+    /// Its process id, also after its end.
     pub fn pid(&self) -> u32 {
         self.process.pid
     }
