@@ -2,7 +2,9 @@
 
 mod support;
 
+use clap::CommandFactory;
 use snapbox::{Assert, Data, data::DataFormat};
+use std::{collections::BTreeSet, fs};
 use support::{Sandbox, repository, zkvouch};
 
 fn golden(name: &str, found: String) {
@@ -12,45 +14,44 @@ fn golden(name: &str, found: String) {
         .eq(found, Data::read_from(&path, Some(DataFormat::Text)).raw());
 }
 
+/// The words that come before `-h`, for the command itself and all of clap's commands and subcommands.
+fn commands() -> Vec<Vec<String>> {
+    fn walk(command: &clap::Command, words: Vec<String>, found: &mut Vec<Vec<String>>) {
+        for part in command.get_subcommands() {
+            walk(part, [&words[..], &[part.get_name().to_owned()]].concat(), found);
+        }
+        found.push(words);
+    }
+    let mut found = Vec::new();
+    walk(&zkvouch::cli::Cli::command(), Vec::new(), &mut found);
+    found
+}
+
 #[test]
 fn help() {
-    let run = |arguments: &[&str]| {
+    let mut names = BTreeSet::new();
+    for words in commands() {
+        let name = if words.is_empty() { "zkvouch".to_owned() } else { words.join("-") };
         let output =
-            zkvouch().args(arguments).env("COLUMNS", "100").output().expect("zkvouch runs");
-        assert!(output.status.success());
-        String::from_utf8(output.stdout).expect("UTF-8")
-    };
-    golden("help.txt", run(&["-h"]));
-    for command in [
-        "init",
-        "build",
-        "prove",
-        "verify",
-        "deploy",
-        "submit",
-        "verify-source",
-        "model",
-        "anvil",
-        "doctor",
-        "clean",
-        "gen-settings",
-        "calibrate",
-        "compile",
-        "get-srs",
-        "setup",
-        "witness",
-        "mock",
-        "create-verifier",
-    ] {
-        golden(&format!("{command}.txt"), run(&[command, "-h"]));
+            zkvouch().args(&words).arg("-h").env("COLUMNS", "100").output().expect("zkvouch runs");
+        assert!(output.status.success(), "{words:?}");
+        let found = String::from_utf8(output.stdout).expect("UTF-8");
+        golden(&format!("help/{name}.txt"), found);
+        names.insert(format!("{name}.txt"));
     }
+    // One that no command has is left over from a command that is gone.
+    let folder = fs::read_dir(repository().join("tests/golden/cli/help")).expect("the folder");
+    let files: BTreeSet<_> = folder
+        .map(|entry| entry.expect("read").file_name().into_string().expect("UTF-8"))
+        .collect();
+    assert_eq!(files, names);
 }
 
 #[test]
 fn the_project_file_that_init_writes() {
     let sandbox = Sandbox::of("credit");
     sandbox.run(["init", "model.onnx", "--data", "input.json", "data.json"]).success();
-    let text = std::fs::read_to_string(sandbox.file("zkvouch.toml")).expect("read");
+    let text = fs::read_to_string(sandbox.file("zkvouch.toml")).expect("read");
     golden("zkvouch.toml", text);
     sandbox
         .run(["init", "model.onnx", "--data", "input.json"])
