@@ -395,12 +395,9 @@ fn clean_removes_what_was_made_and_nothing_else() {
 fn clean_leaves_a_cache_folder_of_somebody_elses_alone() {
     let sandbox = Sandbox::of("credit");
     let clean = |cache: &std::path::Path| {
-        let output = support::zkvouch()
-            .args(["clean", "--cache"])
-            .env("ZKVOUCH_CACHE_DIR", cache)
-            .current_dir(sandbox.path())
-            .output();
-        support::Outcome(output.expect("zkvouch runs"))
+        let mut command = support::zkvouch();
+        command.args(["clean", "--cache"]).env("ZKVOUCH_CACHE_DIR", cache);
+        support::Outcome::of(command.current_dir(sandbox.path()))
     };
     let home = tempfile::tempdir().expect("a folder");
     fs::write(home.path().join("thesis.tex"), "years").expect("written");

@@ -7,7 +7,7 @@ use std::{
     fs,
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Command, Stdio},
     thread,
     time::Duration,
 };
@@ -22,30 +22,27 @@ fn mode(path: &Path) -> u32 {
 }
 
 /// The command, in a shell that has done something before.
-fn after(setup: &str, folder: &Path, arguments: &[&str]) -> Output {
-    Command::new("sh")
+fn after(setup: &str, folder: &Path, arguments: &[&str]) -> Outcome {
+    let output = Command::new("sh")
         .args(["-c", &format!("{setup}; exec \"$@\""), "sh", env!("CARGO_BIN_EXE_zkvouch")])
         .args(arguments)
         .current_dir(folder)
         .stdin(Stdio::null())
         .output()
-        .expect("sh runs")
+        .expect("sh runs");
+    Outcome::new(output, arguments)
 }
 
 #[test]
 fn files_are_as_the_umask_says_and_witnesses_and_keys_are_private() {
     for (umask, shared) in [("022", 0o644), ("027", 0o640), ("002", 0o664)] {
         let sandbox = Sandbox::project("credit");
-        let output = after(&format!("umask {umask}"), sandbox.path(), &["build"]);
-        Outcome(output).success();
-        let output = after(&format!("umask {umask}"), sandbox.path(), &["prove", "input.json"]);
-        Outcome(output).success();
-        let output = after(
-            &format!("umask {umask}"),
-            sandbox.path(),
-            &["witness", "-D", "input.json", "-O", "witness.json"],
-        );
-        Outcome(output).success();
+        let run = |arguments: &[&str]| {
+            after(&format!("umask {umask}"), sandbox.path(), arguments).success();
+        };
+        run(&["build"]);
+        run(&["prove", "input.json"]);
+        run(&["witness", "-D", "input.json", "-O", "witness.json"]);
         for name in ["pk.key", "vk.key", "sample.witness.json"] {
             assert_eq!(mode(&sandbox.file("build").join(name)), 0o600, "{name}");
         }
@@ -133,7 +130,7 @@ fn a_read_only_cache_serves() {
     let with_cache = |arguments: &[&str]| {
         let mut command = zkvouch();
         command.args(arguments).env("ZKVOUCH_CACHE_DIR", &cache).current_dir(sandbox.path());
-        Outcome(command.output().expect("zkvouch runs"))
+        Outcome::of(&mut command)
     };
     with_cache(&["build"]).success();
     with_cache(&["doctor"]).success();
@@ -167,7 +164,7 @@ fn a_read_only_cache_serves() {
         command.args(["-x", program]).uid(65534).gid(65534).status().is_ok_and(|it| it.success())
     };
     if reachable(env!("CARGO_BIN_EXE_zkvouch")) && reachable(python.trim()) {
-        Outcome(command.output().expect("zkvouch runs")).success();
+        Outcome::of(&mut command).success();
     }
 }
 
@@ -179,7 +176,7 @@ fn a_flipped_byte_in_a_cached_tool_is_found_and_healed() {
     let build = |arguments: &[&str]| {
         let mut command = zkvouch();
         command.args(arguments).env("ZKVOUCH_CACHE_DIR", &cache).current_dir(sandbox.path());
-        Outcome(command.output().expect("zkvouch runs"))
+        Outcome::of(&mut command)
     };
     build(&["build"]).success();
     build(&["doctor"]).success();
@@ -238,7 +235,7 @@ fn a_tune_that_is_stopped_at_once_writes_nothing() {
             thread::sleep(Duration::from_millis(milliseconds));
             // SAFETY: the child has not been waited for, so the id is its own.
             unsafe { libc::kill(child.id() as i32, signal) };
-            let outcome = Outcome(child.wait_with_output().expect("ended"));
+            let outcome = Outcome::new(child.wait_with_output().expect("ended"), &["tune"]);
             assert_eq!(outcome.0.status.code(), Some(130), "{signal}: {outcome:?}");
             assert_eq!(outcome.stdout(), "", "{outcome:?}");
             assert_eq!(fs::read_to_string(&file).expect("read"), text);
@@ -286,7 +283,7 @@ fn a_tune_that_is_stopped_later_keeps_the_best() {
     // SAFETY: the child has not been waited for, so the id is its own.
     unsafe { libc::kill(child.id() as i32, libc::SIGTERM) };
     lines.for_each(drop);
-    let outcome = Outcome(child.wait_with_output().expect("ended"));
+    let outcome = Outcome::new(child.wait_with_output().expect("ended"), &["tune", "--json"]);
     assert_eq!(outcome.0.status.code(), Some(130));
     let envelope = outcome.envelope();
     assert_eq!(envelope["success"], false);

@@ -8,7 +8,6 @@ use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
     path::Path,
-    process::Output,
     sync::{Arc, Mutex},
     thread,
 };
@@ -63,13 +62,7 @@ fn run(folder: &Path, arguments: &[&str]) -> Outcome {
     for name in ["VERIFIER_URL", "VERIFIER_API_KEY"] {
         command.env_remove(name);
     }
-    let output: Output = command
-        .args(arguments)
-        .env("ETHERSCAN_API_KEY", KEY)
-        .current_dir(folder)
-        .output()
-        .expect("zkvouch runs");
-    Outcome(output)
+    Outcome::of(command.args(arguments).env("ETHERSCAN_API_KEY", KEY).current_dir(folder))
 }
 
 #[test]

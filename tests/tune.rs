@@ -1,5 +1,7 @@
 //! The tuner with real circuits.
 
+mod support;
+
 use std::{
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
@@ -188,17 +190,16 @@ async fn the_machine_is_measured_and_the_tuner_uses_what_was_measured() {
 
     let file = folder.path().join("costs.json");
     calibration.write(&file).expect("written");
-    let command = || {
-        let mut command = assert_cmd::Command::new(assert_cmd::cargo::cargo_bin!("zkvouch"));
+    let tuned = || {
+        let mut command = support::zkvouch();
         let example = root().join("examples/credit");
         command.current_dir(folder.path()).args(["--json", "tune", "--no-proof", "--no-cache"]);
         command.arg("-M").arg(example.join("model.onnx")).arg("-D").arg(example.join("data.json"));
         command.args(["-O", "settings.json", "--tune-max-logrows", "12", "--cost-model"]);
         command.arg(&file);
-        command
+        support::Outcome::of(&mut command)
     };
-    let output = command().assert().success().get_output().stdout.clone();
-    let output: serde_json::Value = serde_json::from_slice(&output).expect("JSON");
+    let output = tuned().success().envelope();
     let report: TuneReport = serde_json::from_value(output["data"].clone()).expect("a report");
     let shape = Shape::of(&Settings::read(&folder.path().join("settings.json")).expect("settings"));
     let expected = calibration.costs.cost(&shape.expect("a shape"));
@@ -207,8 +208,9 @@ async fn the_machine_is_measured_and_the_tuner_uses_what_was_measured() {
 
     calibration.engine = "22.0.0".to_owned();
     calibration.write(&file).expect("written");
-    let output = command().assert().code(3).get_output().stdout.clone();
-    assert!(String::from_utf8_lossy(&output).contains("for ezkl 22.0.0"));
+    let refused = tuned();
+    assert_eq!(refused.0.status.code(), Some(3));
+    assert!(refused.envelope()["errors"].to_string().contains("for ezkl 22.0.0"));
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
 //! What the end-to-end tests share: a project of their own in a temporary folder, and the command.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses some of it")]
 
+pub mod schema;
+
 use serde_json::Value;
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     fs,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
@@ -64,8 +66,7 @@ impl Sandbox {
             fs::copy(example(example_name).join(file), shared.join(file)).expect("copied");
         }
         let run = |arguments: &[&str]| {
-            let output = zkvouch().args(arguments).current_dir(&shared).output();
-            Outcome(output.expect("zkvouch runs")).success()
+            Outcome::of(zkvouch().args(arguments).current_dir(&shared)).success()
         };
         run(&["init", "model.onnx", "--data", "input.json", "data.json", "--force"]);
         calibrate_only(&shared);
@@ -87,9 +88,7 @@ impl Sandbox {
 
     /// Runs the command in it.
     pub fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Outcome {
-        let output =
-            zkvouch().args(arguments).current_dir(self.path()).output().expect("zkvouch runs");
-        Outcome(output)
+        Outcome::of(zkvouch().args(arguments).current_dir(self.path()))
     }
 
     /// Runs the command with `--json` and returns the envelope.
@@ -128,11 +127,22 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// What a command ended with.
+/// What a command ended with, and its arguments.
 #[derive(Debug)]
-pub struct Outcome(pub Output);
+pub struct Outcome(pub Output, Vec<OsString>);
 
 impl Outcome {
+    /// Runs zkvouch to its end.
+    pub fn of(command: &mut Command) -> Self {
+        let output = command.output().expect("zkvouch runs");
+        Self(output, command.get_args().map(OsStr::to_owned).collect())
+    }
+
+    /// Of one that ran with these arguments.
+    pub fn new(output: Output, arguments: &[&str]) -> Self {
+        Self(output, arguments.iter().map(OsString::from).collect())
+    }
+
     /// Standard output.
     pub fn stdout(&self) -> String {
         String::from_utf8_lossy(&self.0.stdout).into_owned()
@@ -143,11 +153,15 @@ impl Outcome {
         String::from_utf8_lossy(&self.0.stderr).into_owned()
     }
 
-    /// The only document on standard output.
+    /// The only document on standard output, which has the form that `docs/schema` gives it.
+    #[track_caller]
     pub fn envelope(&self) -> Value {
-        serde_json::from_slice(&self.0.stdout).unwrap_or_else(|error| {
+        let document = serde_json::from_slice(&self.0.stdout).unwrap_or_else(|error| {
             panic!("{error}: stdout {:?}, stderr {}", self.stdout(), self.stderr())
-        })
+        });
+        let name = schema::of_command(&self.1).expect("the command line of a document");
+        schema::check(&name, &document);
+        document
     }
 
     /// Asserts success.
