@@ -116,6 +116,10 @@ fn other_results_are_as_the_schemas_say() {
     unsafe { libc::kill(anvil.id() as i32, libc::SIGTERM) };
     anvil.wait().expect("ended");
 
+    // On an Anvil of its own.
+    let demo = project.data(&["demo", "."]);
+    assert_eq!(demo["submission"]["outcome"]["status"], "sent", "{demo:#}");
+
     let report = project.data(&["accuracy", "--csv", "errors.csv"]);
     assert_eq!(report["written"], json!(["errors.csv"]));
     assert_eq!(project.data(&["build", "--until", "compile"])["until"], "compile");

@@ -63,7 +63,8 @@ impl Demo {
             Mode::Broadcast,
             false,
         )?;
-        let built = built.with_deployments(records.path());
+        // A folder of its own, since a scratch folder is itself locked while it lives.
+        let built = built.with_deployments(&records.path().join("deployments"));
         let mut deployer = Deployer::new(&sender, Mode::Broadcast);
         let deployed =
             DeployOptions::default().run(&built, &mut deployer, ChainClass::Local).await?;

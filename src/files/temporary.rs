@@ -160,7 +160,8 @@ impl Scratch {
         }
     }
 
-    /// Where it is.
+    /// The folder, on which a lock is held as long as it lives: what locks a folder itself, as the deployments
+    /// file does, takes one below it.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
