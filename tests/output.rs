@@ -118,7 +118,7 @@ fn other_results_are_as_the_schemas_say() {
 
     // On an Anvil of its own.
     let demo = project.data(&["demo", "."]);
-    assert_eq!(demo["submission"]["outcome"]["status"], "sent", "{demo:#}");
+    assert_eq!(demo["submission"]["outcome"]["status"], "mined", "{demo:#}");
 
     let report = project.data(&["accuracy", "--csv", "errors.csv"]);
     assert_eq!(report["written"], json!(["errors.csv"]));
