@@ -40,8 +40,8 @@ fn onnxruntime() -> PathBuf {
     python
 }
 
-#[test]
-fn the_float_reference_agrees_with_onnxruntime() {
+#[tokio::test]
+async fn the_float_reference_agrees_with_onnxruntime() {
     let python = onnxruntime();
     let folder = tempfile::tempdir().expect("a folder");
     const SCRIPT: &str = "
@@ -54,7 +54,7 @@ print(json.dumps([[o.astype(float).reshape(-1).tolist() for o in
 ";
     for name in EXAMPLES {
         let path = example(name).join("model.onnx");
-        let model = FloatModel::load(&path, &batch()).expect("loads");
+        let model = FloatModel::load(&path, &batch()).await.expect("loads");
         let mut rows =
             observations::read(&example(name).join("data.json"), model.inputs()).expect("data");
         // Inputs far from the data, too.
@@ -201,7 +201,7 @@ async fn answers_in_batches_are_the_circuits_own() {
     let pool = EnginePool::new(EngineConfig::from_env().expect("the environment"), 2);
     let circuit = circuit(&pool, "credit", folder.path(), "circuit", 9).await;
     let model = example("credit").join("model.onnx");
-    let inputs = FloatModel::load(&model, &batch()).expect("loads");
+    let inputs = FloatModel::load(&model, &batch()).await.expect("loads");
     let data = observations::read(&example("credit").join("data.json"), inputs.inputs());
     let data = data.expect("observations");
     let mut rows: Vec<Vec<f64>> = (0..100)

@@ -1,6 +1,6 @@
 //! How far the circuit's answers are from the float model's.
 //!
-//! The float model is run by tract ([`FloatModel`]); the circuit's answers are ezkl's witnesses.
+//! The float model is run by ONNX Runtime ([`FloatModel`]); the circuit's answers are ezkl's witnesses.
 //! [`AccuracyReport`] compares them output by output.
 
 #[cfg(feature = "accuracy")]
@@ -9,7 +9,6 @@ mod answers;
 mod batch;
 #[cfg(feature = "accuracy")]
 mod error;
-pub mod float_model;
 pub(crate) mod forward;
 #[cfg(feature = "accuracy")]
 pub mod html;
@@ -27,11 +26,11 @@ pub mod stats;
 #[cfg(feature = "accuracy")]
 mod tables;
 
+pub use crate::reference::{self as float_model, FloatModel, TensorInfo};
 #[cfg(feature = "accuracy")]
 pub use answers::Circuit;
 #[cfg(feature = "accuracy")]
 pub use error::Error;
-pub use float_model::{FloatModel, TensorInfo};
 pub use observations::Observation;
 #[cfg(feature = "accuracy")]
 pub use report::{AccuracyReport, CircuitReport};

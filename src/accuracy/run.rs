@@ -57,7 +57,7 @@ pub async fn run(
         .first()
         .map(|(_, settings)| settings.run_args.variables.clone())
         .unwrap_or_default();
-    let model = FloatModel::load(&request.model, &variables)?;
+    let model = FloatModel::load(&request.model, &variables).await?;
     let mut all: Vec<Observation> = Vec::new();
     for path in &request.data {
         all.extend(observations::read(path, model.inputs())?);

@@ -43,7 +43,7 @@ impl Demo {
         build::warn_about(context, &report);
         let built = project.built(&context.ui.observer()).await?;
         let proof = prove(context, &project, &built, &input).await?;
-        let float = float_answer(&project, built.settings(), &input)?;
+        let float = float_answer(&project, built.settings(), &input).await?;
 
         let node = AnvilNode::spawn(AnvilOptions::default()).await?;
         let account = SignerOptions::default()
@@ -122,8 +122,12 @@ async fn prove(
 }
 
 /// What the float model says to the same input.
-fn float_answer(project: &Project, settings: &Settings, input: &Path) -> Result<Vec<Vec<f64>>> {
-    let model = FloatModel::load(&project.model(), &settings.run_args.variables)?;
+async fn float_answer(
+    project: &Project,
+    settings: &Settings,
+    input: &Path,
+) -> Result<Vec<Vec<f64>>> {
+    let model = FloatModel::load(&project.model(), &settings.run_args.variables).await?;
     let inputs = InputData::read(input)?.numbers(&settings.model_input_scales)?;
     Ok(model.run(&inputs)?)
 }

@@ -87,6 +87,7 @@ impl Code {
             chain::tx::Error,
             chain::tx::journal::Error,
             toolchain::Error,
+            toolchain::wheel::Error,
             evm::Error,
         ];
         kind.map(Self::from)
@@ -285,8 +286,9 @@ mod tests {
                 message: message.into(),
             })
         };
-        let pip = eyre::Report::new(engine::EnvironmentError::Fetch {
+        let pip = eyre::Report::new(toolchain::wheel::Error::Fetch {
             program: "pip",
+            package: "ezkl",
             version: "23.0.5",
             message: "ERROR: Could not install: [Errno 28] No space left on device".into(),
             wheel: "ezkl.whl",

@@ -33,7 +33,7 @@ impl LogLevel {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct EngineConfig {
-    /// ezkl's version; see [`Release::versions`](super::Release::versions).
+    /// ezkl's version; see [`versions`](super::versions).
     pub version: String,
     /// The Python interpreter: a path or a name on PATH. By default `python3`, else `python`.
     pub python: Option<PathBuf>,
@@ -74,7 +74,7 @@ impl EngineConfig {
     /// The defaults, changed by the environment:
     ///
     /// - `ZKVOUCH_PYTHON`: the interpreter;
-    /// - `ZKVOUCH_WHEELS`: a folder with ezkl's wheel;
+    /// - `ZKVOUCH_WHEELS`: a folder with ezkl's wheel, and ONNX Runtime's;
     /// - `ZKVOUCH_EZKL_VERSION`: ezkl's version;
     /// - `ZKVOUCH_DEADLINE`: seconds that one operation may take, 0 for no bound;
     /// - `ZKVOUCH_THREADS`: the threads of one worker;

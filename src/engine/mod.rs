@@ -47,7 +47,7 @@ pub use error::{Error, Result};
 pub use event::{Event, Listener, Usage};
 pub use operations::{CalibrateRequest, CalibrationReport, Data, SetupRequest, Target};
 pub use pool::{EnginePool, PooledEngine};
-pub use release::{DEFAULT_VERSION, Platform, Release, Wheel};
+pub use release::{DEFAULT_VERSION, versions};
 
 use event::Listeners;
 use process::{Call, Worker};

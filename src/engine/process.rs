@@ -8,7 +8,10 @@ use super::{
     protocol::{self, Done, Failure, Incoming, Kind, Message, Request},
     vitals::{Vitals, is_dying},
 };
-use crate::files::{self, Scratch};
+use crate::{
+    files::{self, Scratch},
+    toolchain::wheel,
+};
 use serde_json::Value;
 use std::{
     collections::VecDeque,
@@ -105,7 +108,10 @@ impl Worker {
         #[cfg(unix)]
         command.process_group(0);
         let mut worker = Self::spawn(command, scratch).map_err(|message| {
-            EnvironmentError::PythonBroken { path: environment.python.clone(), message }
+            EnvironmentError::from(wheel::Error::PythonBroken {
+                path: environment.python.clone(),
+                message,
+            })
         })?;
         let greeting = tokio::time::timeout(START_TIME, worker.greeting(config.stall)).await;
         let greeting = greeting.map_err(|_| EnvironmentError::Slow { limit: START_TIME })?;

@@ -6,6 +6,7 @@
 
 mod npm;
 pub(crate) mod seal;
+pub mod wheel;
 
 pub use npm::NpmPackage;
 
@@ -123,8 +124,18 @@ const CACHE_TAG_TEXT: &str = "Signature: 8a477f597d28d172789f06886806bc55
 ";
 
 /// What is kept in the cache folder.
-const CACHED: [&str; 9] =
-    ["cost-model.json", "doctor", "engine", "locks", "npm", "solc", "solc-output", "srs", "tune"];
+const CACHED: [&str; 10] = [
+    "cost-model.json",
+    "doctor",
+    "engine",
+    "locks",
+    "npm",
+    "onnxruntime",
+    "solc",
+    "solc-output",
+    "srs",
+    "tune",
+];
 
 /// Tags a cache folder that is new, or empty.
 fn tag_cache(folder: &Path) {

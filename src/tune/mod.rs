@@ -277,7 +277,7 @@ pub async fn run(
     let started = Instant::now();
     request.run_args.validate()?;
     let request = &TuneRequest { run_args: callers(&request.run_args), ..request.clone() };
-    let model = FloatModel::load(&request.model, &request.run_args.variables)?;
+    let model = FloatModel::load(&request.model, &request.run_args.variables).await?;
     let data = read_all(&request.data, &model)?;
     let corners = read_all(&request.corners, &model)?;
     let version = pool.get().await.version().to_owned();
@@ -402,7 +402,7 @@ pub async fn measure(
     run_args: &RunArgs,
     pool: &EnginePool,
 ) -> Result<Option<Candidate>, Error> {
-    let model = FloatModel::load(&request.model, &run_args.variables)?;
+    let model = FloatModel::load(&request.model, &run_args.variables).await?;
     let data = read_all(&request.data, &model)?;
     let never = AtomicBool::new(false);
     let lab = Lab::new(pool, &request.model, Instant::now() + request.time, &never)?;

@@ -18,25 +18,23 @@ mod error;
 
 pub use error::EnvironmentError;
 
-use super::{
-    config::EngineConfig,
-    release::{Platform, Release, Wheel},
-};
+use super::{config::EngineConfig, release};
 use crate::{
     files::{self, Scratch},
     toolchain::{
-        find_on_path, lock_cache,
+        lock_cache,
         seal::{self, State},
+        wheel::{
+            FETCH_TIME, Fetched, Platform, Python, Release,
+            python::{PROBE_TIME, candidates, command, probe_all, run},
+        },
     },
 };
 use serde::{Deserialize, Serialize};
 use std::{
     ffi::OsStr,
     path::{Path, PathBuf},
-    process::Stdio,
-    time::Duration,
 };
-use tokio::process::Command;
 
 const WORKER: &str = include_str!("../worker.py");
 const SOLC_STUB: &str = include_str!("../solc-stub.sh");
@@ -44,25 +42,8 @@ const SOLC_STUB: &str = include_str!("../solc-stub.sh");
 const SOLC_PATH: &str = ".svm/0.8.20/solc-0.8.20";
 /// Changes when environments of the same lock must be made anew.
 const LAYOUT: &str = "2";
-const PROBE_TIME: Duration = Duration::from_secs(60);
-const FETCH_TIME: Duration = Duration::from_secs(1800);
 
 type Result<T, E = EnvironmentError> = std::result::Result<T, E>;
-
-/// An interpreter and what it said of itself.
-#[derive(Clone, Debug, Deserialize)]
-struct Python {
-    executable: PathBuf,
-    version: String,
-    #[serde(flatten)]
-    platform: Platform,
-}
-
-const PROBE: &str = "\
-import json, platform, struct, sys
-print(json.dumps({'executable': sys.executable, 'version': platform.python_version(),
-                  'system': sys.platform, 'machine': platform.machine(),
-                  'libc': platform.libc_ver()[0], 'bits': 8 * struct.calcsize('P')}))";
 
 /// What is kept of an installation. Python's path is remembered so that a later start need not ask
 /// a version manager's shim, which takes longer than ezkl's import.
@@ -98,19 +79,20 @@ impl Environment {
         config: &EngineConfig,
         report: &(dyn Fn(String) + Sync),
     ) -> Result<Self> {
-        let release = Release::find(&config.version).ok_or_else(|| {
-            let known = Release::versions().collect::<Vec<_>>().join(", ");
+        let release = release::find(&config.version).ok_or_else(|| {
+            let known = release::versions().collect::<Vec<_>>().join(", ");
             EnvironmentError::UnknownVersion { asked: config.version.clone(), known }
         })?;
         let parent = config.folder()?;
         let name = folder_name(release);
         let folder = parent.join(&name);
-        let candidates = candidates(config, release)?;
+        let candidates = candidates(config.python.as_deref(), release.python)?;
         let is_whole = check(&folder).await == State::Whole;
         let python = match recorded(&folder, &candidates).filter(|_| is_whole) {
             Some(python) => python,
             None => {
-                let (requested, python) = probe_all(&candidates, release).await?;
+                let (requested, python) =
+                    probe_all(&candidates, release.package, release.python).await?;
                 let _lock = lock_cache(parent.join(format!("{name}.lock"))).await?;
                 let state = check(&folder).await;
                 if let State::Damaged(path) = &state {
@@ -161,98 +143,12 @@ fn folder_name(release: &Release) -> String {
     format!("ezkl-{}-{system}-{machine}-{}", release.version, &hash[..12])
 }
 
-/// The interpreters to try, in order.
-fn candidates(config: &EngineConfig, release: &Release) -> Result<Vec<PathBuf>> {
-    let missing =
-        |tried: String| EnvironmentError::PythonMissing { tried, minimum: release.python };
-    if let Some(python) = &config.python {
-        let is_name = python.components().count() == 1 && !python.is_file();
-        let path = if is_name { find_on_path(&python.to_string_lossy()) } else { None };
-        let path = path.unwrap_or_else(|| python.clone());
-        let path = std::path::absolute(&path).unwrap_or(path);
-        if !path.is_file() {
-            return Err(missing(format!("ZKVOUCH_PYTHON={}", python.display())));
-        }
-        return Ok(vec![path]);
-    }
-    let found: Vec<_> = ["python3", "python"].into_iter().filter_map(find_on_path).collect();
-    if found.is_empty() { Err(missing("python3 and python on PATH".into())) } else { Ok(found) }
-}
-
 /// The interpreter that made the environment, if it is still there and still asked for.
 fn recorded(folder: &Path, candidates: &[PathBuf]) -> Option<PathBuf> {
     let record = std::fs::read(folder.join("environment.json")).ok()?;
     let record: Record = serde_json::from_slice(&record).ok()?;
     let usable = candidates.contains(&record.requested) && record.python.is_file();
     usable.then_some(record.python)
-}
-
-async fn probe_all(candidates: &[PathBuf], release: &Release) -> Result<(PathBuf, Python)> {
-    let mut first_error = None;
-    for path in candidates {
-        match probe(path, release).await {
-            Ok(python) => return Ok((path.clone(), python)),
-            Err(error) => first_error = first_error.or(Some(error)),
-        }
-    }
-    Err(first_error.unwrap_or_else(|| EnvironmentError::PythonMissing {
-        tried: "python3".into(),
-        minimum: release.python,
-    }))
-}
-
-async fn probe(path: &Path, release: &Release) -> Result<Python> {
-    let broken =
-        |message: String| EnvironmentError::PythonBroken { path: path.to_owned(), message };
-    let too_old = |found: &str| EnvironmentError::PythonTooOld {
-        path: path.to_owned(),
-        found: found.trim().to_owned(),
-        minimum: release.python,
-    };
-    // Without -I at first: Python 2 does not know it.
-    let version = "import sys; print('.'.join(map(str, sys.version_info[:3])))";
-    let version = run(command(path).args(["-c", version]), PROBE_TIME).await.map_err(broken)?;
-    let mut numbers = version.trim().split('.').map_while(|part| part.parse().ok());
-    let (Some(major), Some(minor)) = (numbers.next(), numbers.next()) else {
-        return Err(broken(format!("it answered {:?}", version.trim())));
-    };
-    if (major, minor) < release.python {
-        return Err(too_old(&version));
-    }
-    let answer =
-        run(command(path).args(["-I", "-S", "-c", PROBE]), PROBE_TIME).await.map_err(broken)?;
-    serde_json::from_str(&answer).map_err(|error| broken(format!("{error} in {answer:?}")))
-}
-
-/// A Python command that none of the user's Python variables changes.
-fn command(python: &Path) -> Command {
-    let mut command = Command::new(python);
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("PYTHON") {
-            command.env_remove(name);
-        }
-    }
-    command
-}
-
-/// Runs a command and returns its stdout, or the end of what it said when it failed.
-async fn run(command: &mut Command, time: Duration) -> Result<String, String> {
-    let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
-    let output = match tokio::time::timeout(time, output).await {
-        Ok(output) => output.map_err(|error| error.to_string())?,
-        Err(_) => return Err(format!("no answer within {time:?}")),
-    };
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    let lines: Vec<_> = stderr.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let end = lines[lines.len().saturating_sub(6)..].join(" | ");
-    // An exit code says nothing that Python has not said; a signal does.
-    Err(match output.status.code() {
-        Some(_) if !end.is_empty() => end,
-        _ => format!("{} {end}", output.status).trim_end().to_owned(),
-    })
 }
 
 async fn install(
@@ -264,23 +160,16 @@ async fn install(
     python: &Python,
     report: &(dyn Fn(String) + Sync),
 ) -> Result<()> {
-    let wheel = release.wheel(&python.platform).ok_or_else(|| EnvironmentError::Platform {
-        version: release.version,
-        platform: python.platform.clone(),
-        available: release.platforms(),
-    })?;
+    let wheel = release.wheel(&python.platform, platform_remedy(&python.platform))?;
     let scratch = Scratch::within(parent)?;
     let made = scratch.path().join("environment");
     let site = made.join("site");
-    let fetched = match &config.wheels {
-        Some(wheels) => Some(local_wheel(wheels, wheel)?),
-        None => {
-            report(format!("fetching ezkl {} (40 MB, once)", release.version));
-            fetch(release, wheel, scratch.path(), &site, python).await?
-        }
-    };
-    if let Some(file) = fetched {
-        check_wheel(&file, wheel)?;
+    let wheels = config.wheels.as_deref();
+    if wheels.is_none() {
+        report(format!("fetching ezkl {} (40 MB, once)", release.version));
+    }
+    let fetched = release.fetch(wheel, wheels, &python.executable, scratch.path(), &site).await?;
+    if let Fetched::File(file) = fetched {
         report(format!("unpacking ezkl {}", release.version));
         run(
             command(&python.executable)
@@ -314,82 +203,12 @@ async fn install(
     Ok(())
 }
 
-fn local_wheel(folder: &Path, wheel: &Wheel) -> Result<PathBuf> {
-    let path = folder.join(wheel.file);
-    let path = std::path::absolute(&path).unwrap_or(path);
-    if path.is_file() {
-        return Ok(path);
+fn platform_remedy(platform: &Platform) -> &'static str {
+    if platform.system == "linux" && platform.bits == 64 {
+        "use a container with a C library and processor from that list (on Arm: Alpine Linux)"
+    } else {
+        "use a machine, a container or a 64-bit Python from that list"
     }
-    Err(EnvironmentError::WheelMissing { folder: folder.to_owned(), wheel: wheel.file })
-}
-
-/// Fetches the wheel by pip, which leaves a file, or by uv, which unpacks into `site` and checks
-/// the hash itself.
-async fn fetch(
-    release: &'static Release,
-    wheel: &'static Wheel,
-    scratch: &Path,
-    site: &Path,
-    python: &Python,
-) -> Result<Option<PathBuf>> {
-    let lock = scratch.join("ezkl.lock");
-    files::write_atomic(&lock, release.lock().as_bytes())?;
-    let failed = |program, message: String| {
-        if message.contains("DO NOT MATCH THE HASHES") || message.contains("Hash mismatch") {
-            let (wheel, expected) = (wheel.file.to_owned(), wheel.sha256.to_owned());
-            return EnvironmentError::Integrity { wheel, expected, found: message };
-        }
-        EnvironmentError::Fetch { program, version: release.version, message, wheel: wheel.file }
-    };
-    let asks = ["-m", "pip", "--version"];
-    if run(command(&python.executable).args(asks), PROBE_TIME).await.is_ok() {
-        let folder = scratch.join("wheel");
-        run(
-            command(&python.executable)
-                .args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:"])
-                .args(["--require-hashes", "--no-input", "--disable-pip-version-check", "--quiet"])
-                .args([OsStr::new("--dest"), folder.as_os_str()])
-                .args([OsStr::new("--requirement"), lock.as_os_str()])
-                // A virtual environment is not needed to download a file.
-                .env("PIP_REQUIRE_VIRTUALENV", "0")
-                .current_dir(scratch),
-            FETCH_TIME,
-        )
-        .await
-        .map_err(|message| failed("pip", message))?;
-        let file = folder.join(wheel.file);
-        return if file.is_file() {
-            Ok(Some(file))
-        } else {
-            Err(failed("pip", "it chose a wheel for another platform; is it very old?".into()))
-        };
-    }
-    let uv = find_on_path("uv").ok_or_else(|| EnvironmentError::PipMissing {
-        path: python.executable.clone(),
-        wheel: wheel.file,
-    })?;
-    run(
-        Command::new(uv)
-            .args(["pip", "install", "--no-deps", "--only-binary=:all:", "--require-hashes"])
-            .args(["--quiet", "--link-mode=copy"])
-            .args([OsStr::new("--python"), python.executable.as_os_str()])
-            .args([OsStr::new("--target"), site.as_os_str()])
-            .args([OsStr::new("--requirement"), lock.as_os_str()])
-            .current_dir(scratch),
-        FETCH_TIME,
-    )
-    .await
-    .map_err(|message| failed("uv", message))?;
-    Ok(None)
-}
-
-fn check_wheel(file: &Path, wheel: &Wheel) -> Result<()> {
-    let found = format!("{:x}", files::sha256_file(file)?);
-    if found == wheel.sha256 {
-        return Ok(());
-    }
-    let (file, expected) = (file.display().to_string(), wheel.sha256.to_owned());
-    Err(EnvironmentError::Integrity { wheel: file, expected, found })
 }
 
 /// Why ezkl does not load, from what Python said or how it ended.

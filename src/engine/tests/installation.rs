@@ -1,7 +1,7 @@
 //! How ezkl gets onto a machine, and what may be in the way.
 
 use super::*;
-use crate::toolchain::find_on_path;
+use crate::toolchain::{find_on_path, wheel};
 
 fn in_folder(cache: &Path) -> EngineConfig {
     EngineConfig { cache_dir: Some(cache.to_owned()), wheels: None, ..config() }
@@ -30,7 +30,10 @@ async fn an_unknown_version_names_the_known_ones() {
 #[tokio::test]
 async fn a_missing_python_is_reported() {
     let error = refused(EngineConfig { python: Some("/no/python".into()), ..config() }).await;
-    assert!(matches!(error, EnvironmentError::PythonMissing { .. }), "{error}");
+    assert!(
+        matches!(error, EnvironmentError::Wheel(wheel::Error::PythonMissing { .. })),
+        "{error}"
+    );
     assert!(error.to_string().contains("/no/python"), "{error}");
 }
 
@@ -51,17 +54,21 @@ async fn a_python_that_will_not_do_is_reported() {
         ..in_folder(folder.path())
     };
     let error = refused(with("echo 2.7.18")).await;
-    assert!(matches!(&error, EnvironmentError::PythonTooOld { found, .. } if found == "2.7.18"));
+    assert!(
+        matches!(&error, EnvironmentError::Wheel(wheel::Error::PythonTooOld { found, .. }) if found == "2.7.18")
+    );
     assert!(error.to_string().contains("3.7 or newer"), "{error}");
     let error = refused(with("echo oops >&2; exit 3")).await;
-    assert!(matches!(&error, EnvironmentError::PythonBroken { message, .. } if message == "oops"));
+    assert!(
+        matches!(&error, EnvironmentError::Wheel(wheel::Error::PythonBroken { message, .. }) if message == "oops")
+    );
     let error = refused(with("echo hello")).await;
-    assert!(matches!(error, EnvironmentError::PythonBroken { .. }), "{error}");
+    assert!(matches!(error, EnvironmentError::Wheel(wheel::Error::PythonBroken { .. })), "{error}");
     let platform = r#"{"executable": "/x", "version": "3.11.2", "system": "linux",
                        "machine": "aarch64", "libc": "glibc", "bits": 64}"#;
     let error =
         refused(with(&format!("[ \"$1\" = -c ] && echo 3.11.2 || echo '{platform}'"))).await;
-    assert!(matches!(error, EnvironmentError::Platform { .. }), "{error}");
+    assert!(matches!(error, EnvironmentError::Wheel(wheel::Error::Platform { .. })), "{error}");
     assert!(error.to_string().contains("linux glibc aarch64"), "{error}");
     assert!(is_clean(folder.path()));
 }
@@ -85,7 +92,7 @@ async fn a_python_without_pip_is_reported_unless_uv_is_there() {
         return;
     }
     let error = refused(config).await;
-    assert!(matches!(error, EnvironmentError::PipMissing { .. }), "{error}");
+    assert!(matches!(error, EnvironmentError::Wheel(wheel::Error::PipMissing { .. })), "{error}");
     assert!(error.to_string().contains("ZKVOUCH_WHEELS"), "{error}");
     assert!(is_clean(folder.path()));
 }
@@ -154,10 +161,10 @@ async fn a_wheel_folder_is_used_offline_and_its_hash_is_checked() {
     let other = folder.path().join("other-cache");
     let config = EngineConfig { wheels: Some(wheels.clone()), ..in_folder(&other) };
     let error = refused(config.clone()).await;
-    assert!(matches!(error, EnvironmentError::Integrity { .. }), "{error}");
+    assert!(matches!(error, EnvironmentError::Wheel(wheel::Error::Integrity { .. })), "{error}");
     std::fs::remove_file(wheel.path()).expect("removed");
     let error = refused(config).await;
-    assert!(matches!(error, EnvironmentError::WheelMissing { .. }), "{error}");
+    assert!(matches!(error, EnvironmentError::Wheel(wheel::Error::Missing { .. })), "{error}");
     // Damaged, and nothing to repair it with: the file is named, and not used.
     flip(1 << 20);
     let error = refused(offline).await;

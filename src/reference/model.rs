@@ -1,0 +1,260 @@
+//! A model in a session of ONNX Runtime.
+
+use super::{
+    Error, Result, library,
+    values::{self, Fault},
+};
+use crate::{
+    files,
+    onnx::{GraphProto, ModelProto, dimension},
+    task::blocking,
+};
+use ort::{
+    session::{Session, builder::GraphOptimizationLevel},
+    value::{DynValue, Outlet, TensorElementType},
+};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// One input or output of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorInfo {
+    /// The name in the ONNX file.
+    pub name: String,
+    /// The shape, with variables bound.
+    pub shape: Vec<usize>,
+    /// The element type, such as `f32` or `i64`.
+    pub element: String,
+}
+
+impl TensorInfo {
+    /// The number of elements; 1 for a scalar.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether an axis has size 0.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// An ONNX model ready to run. Cheap to clone; threads that share it run it in turn.
+#[derive(Clone)]
+pub struct FloatModel {
+    session: Arc<Mutex<Session>>,
+    path: PathBuf,
+    inputs: Vec<TensorInfo>,
+    elements: Vec<TensorElementType>,
+    outputs: Vec<TensorInfo>,
+    operators: Vec<String>,
+}
+
+impl std::fmt::Debug for FloatModel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FloatModel")
+            .field("inputs", &self.inputs)
+            .field("outputs", &self.outputs)
+            .finish_non_exhaustive()
+    }
+}
+
+impl FloatModel {
+    /// Loads the model and gives each dynamic axis the size that `variables` has for its name.
+    ///
+    /// # Errors
+    /// If ONNX Runtime can't be had or refuses the model, and where an axis has no size.
+    pub async fn load(path: &Path, variables: &[(String, usize)]) -> Result<Self> {
+        let environment = library::environment().await?;
+        let (path, variables) = (path.to_owned(), variables.to_vec());
+        blocking(move || Self::open(environment, path, &variables)).await
+    }
+
+    fn open(
+        environment: &ort::environment::Environment,
+        path: PathBuf,
+        variables: &[(String, usize)],
+    ) -> Result<Self> {
+        let not_onnx = |message: String| Error::NotOnnx { path: path.clone(), message };
+        let proto = ModelProto::from_bytes(&files::read(&path)?)
+            .map_err(|error| not_onnx(error.to_string()))?;
+        let shapes = input_shapes(&path, &proto.graph(), variables)?;
+        let load = |message: &str| Error::Load { path: path.clone(), message: message.to_owned() };
+        // From the file, so that weights in a file of their own are found beside it.
+        let session =
+            session(environment, &path, variables).map_err(|error| load(error.message()))?;
+        let describe = |outlet: &Outlet| {
+            let kind = outlet.dtype();
+            let element = kind.tensor_type().filter(|element| values::name(*element).is_some());
+            element.ok_or_else(|| {
+                let (path, tensor) = (path.clone(), outlet.name().to_owned());
+                Error::NotNumbers { path, tensor, found: kind.to_string() }
+            })
+        };
+        let info = |outlet: &Outlet, element, shape| TensorInfo {
+            name: outlet.name().to_owned(),
+            shape,
+            element: values::name(element).unwrap_or_default().to_owned(),
+        };
+        let (mut inputs, mut elements) = (Vec::new(), Vec::new());
+        for outlet in session.inputs() {
+            let element = describe(outlet)?;
+            let known = shapes.iter().find(|(name, _)| name == outlet.name());
+            let shape = known.map(|(_, shape)| shape.clone());
+            let shape = shape.ok_or_else(|| {
+                load(&format!("input `{}` has no shape; export the model with one", outlet.name()))
+            })?;
+            inputs.push(info(outlet, element, shape));
+            elements.push(element);
+        }
+        let outputs = session
+            .outputs()
+            .iter()
+            .map(|outlet| Ok(info(outlet, describe(outlet)?, Vec::new())))
+            .collect::<Result<_>>()?;
+        let session = Arc::new(Mutex::new(session));
+        let operators = proto.operators();
+        let mut model = Self { session, path, inputs, elements, outputs, operators };
+        // What a file says of its outputs' shapes is often wrong after an export with a dynamic axis.
+        let zeros: Vec<_> = model.inputs.iter().map(|input| vec![0.0; input.len()]).collect();
+        let shapes = model.answer(&zeros, |output| {
+            let shape = output.dtype().tensor_shape().map(|shape| shape.to_vec());
+            Ok(shape.unwrap_or_default().into_iter().map(|axis| axis as usize).collect())
+        })?;
+        for (output, shape) in model.outputs.iter_mut().zip(shapes) {
+            output.shape = shape;
+        }
+        Ok(model)
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The model's inputs, in the model's order.
+    pub fn inputs(&self) -> &[TensorInfo] {
+        &self.inputs
+    }
+
+    /// The model's outputs, in the model's order.
+    pub fn outputs(&self) -> &[TensorInfo] {
+        &self.outputs
+    }
+
+    /// The ONNX operators in use, each once, sorted.
+    pub fn operators(&self) -> &[String] {
+        &self.operators
+    }
+
+    /// Runs the model on one observation: one flattened (row-major) tensor for each input. Returns
+    /// one flattened tensor for each output.
+    pub fn run(&self, inputs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
+        let outputs: Vec<Vec<f64>> = self.answer(inputs, values::numbers)?;
+        for (info, output) in self.outputs.iter().zip(&outputs) {
+            if output.len() != info.len() {
+                return Err(Error::OutputLength {
+                    path: self.path.clone(),
+                    name: info.name.clone(),
+                    expected: info.len(),
+                    found: output.len(),
+                });
+            }
+        }
+        Ok(outputs)
+    }
+
+    /// Runs the model and takes something from each output.
+    fn answer<T>(
+        &self,
+        inputs: &[Vec<f64>],
+        take: impl Fn(&DynValue) -> ort::Result<T>,
+    ) -> Result<Vec<T>> {
+        if inputs.len() != self.inputs.len() {
+            return Err(Error::InputCount { expected: self.inputs.len(), found: inputs.len() });
+        }
+        let failed = |error: ort::Error| {
+            let (path, message) = (self.path.clone(), error.message().to_owned());
+            Error::Run { path, message }
+        };
+        let mut values = Vec::new();
+        for ((info, element), data) in self.inputs.iter().zip(&self.elements).zip(inputs) {
+            if data.len() != info.len() {
+                return Err(Error::InputLength {
+                    name: info.name.clone(),
+                    shape: info.shape.clone(),
+                    expected: info.len(),
+                    found: data.len(),
+                });
+            }
+            let value =
+                values::tensor(*element, &info.shape, data).map_err(|fault| match fault {
+                    Fault::Value(index) => Error::InputValue {
+                        name: info.name.clone(),
+                        index,
+                        value: data[index],
+                        element: values::name(*element).unwrap_or_default(),
+                    },
+                    Fault::Ort(error) => failed(error),
+                })?;
+            values.push((info.name.as_str(), value));
+        }
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let outputs = session.run(values).map_err(failed)?;
+        self.outputs.iter().map(|info| take(&outputs[info.name.as_str()]).map_err(failed)).collect()
+    }
+}
+
+fn session(
+    environment: &ort::environment::Environment,
+    path: &Path,
+    variables: &[(String, usize)],
+) -> ort::Result<Session> {
+    let mut builder = Session::builder(environment)?
+        .with_log_level(ort::logging::LogLevel::Fatal)?
+        .with_optimization_level(GraphOptimizationLevel::Disable)?
+        .with_intra_threads(1)?
+        .with_deterministic_compute(true)?;
+    for (name, size) in variables {
+        builder = builder.with_dimension_override(name, *size as i64)?;
+    }
+    builder.commit_from_file(path)
+}
+
+/// The shapes of the graph's inputs that have one, by name, with named axes replaced by their sizes.
+fn input_shapes(
+    path: &Path,
+    graph: &GraphProto,
+    variables: &[(String, usize)],
+) -> Result<Vec<(String, Vec<usize>)>> {
+    let mut shapes = Vec::new();
+    for input in graph.free_inputs() {
+        let Some(dims) = input.dims() else { continue };
+        let mut shape = Vec::new();
+        for (axis, dim) in dims.iter().enumerate() {
+            let symbol = match &dim.value {
+                Some(dimension::Value::DimValue(size @ 1..)) => {
+                    shape.push(*size as usize);
+                    continue;
+                }
+                Some(dimension::Value::DimParam(name)) if !name.is_empty() => Some(name.clone()),
+                // Some exporters write a dynamic axis as 0 or -1, or not at all.
+                _ => None,
+            };
+            let size = symbol.as_ref().and_then(|symbol| {
+                variables.iter().find(|(name, _)| name == symbol).map(|(_, size)| *size)
+            });
+            let tensor = input.name().to_owned();
+            shape.push(size.ok_or(Error::UnboundAxis {
+                path: path.to_owned(),
+                tensor,
+                axis,
+                symbol,
+            })?);
+        }
+        shapes.push((input.name().to_owned(), shape));
+    }
+    Ok(shapes)
+}
