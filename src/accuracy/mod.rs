@@ -12,6 +12,7 @@ mod error;
 pub(crate) mod forward;
 #[cfg(feature = "accuracy")]
 pub mod html;
+pub mod judge;
 mod npy;
 pub mod observations;
 #[cfg(feature = "accuracy")]

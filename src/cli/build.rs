@@ -2,6 +2,7 @@
 
 use super::{Context, show};
 use crate::{
+    accuracy::ErrorBound,
     model::provenance::Provenance,
     project::{BuildOptions, BuildReport, Step},
 };
@@ -17,12 +18,16 @@ pub(super) struct Build {
     /// Stop after this step.
     #[arg(long, value_name = "STEP")]
     until: Option<Step>,
+    /// The largest error of the circuit on the data, such as 0.01, 0.5% or mean:0.01; 5 % of the range of the
+    /// model's answers if absent, here and in zkvouch.toml.
+    #[arg(long, value_name = "BOUND")]
+    max_error: Option<ErrorBound>,
 }
 
 impl Build {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         let project = context.project()?;
-        let options = BuildOptions { force: self.force };
+        let options = BuildOptions { force: self.force, max_error: self.max_error };
         if let Some(step) = self.until {
             let report = project.build_until(step, options, context.ui.observer()).await?;
             let text = format!("{} is built in {}", step.name(), report.artifacts.folder.display());

@@ -75,6 +75,7 @@ impl Code {
             artifacts::Error,
             accuracy::Error,
             accuracy::float_model::Error,
+            accuracy::judge::Error,
             accuracy::observations::Error,
             tune::Error,
             tune::trial::Error,

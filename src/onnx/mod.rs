@@ -7,14 +7,27 @@ pub use proto::*;
 use prost::Message as _;
 use std::collections::BTreeSet;
 
-/// The element types of ONNX's `TensorProto.DataType`, by their numbers.
+/// The element types of ONNX's `TensorProto.DataType`.
 pub mod data_type {
-    /// 32-bit float.
-    pub const FLOAT: i32 = 1;
-    /// 64-bit signed integer.
-    pub const INT64: i32 = 7;
-    /// Boolean.
-    pub const BOOL: i32 = 9;
+    /// The number of a type of numbers by its short name, such as `f32` or `i64`.
+    pub fn number(element: &str) -> Option<i32> {
+        const NAMES: [(&str, i32); 13] = [
+            ("f32", 1),
+            ("u8", 2),
+            ("i8", 3),
+            ("u16", 4),
+            ("i16", 5),
+            ("i32", 6),
+            ("i64", 7),
+            ("bool", 9),
+            ("f16", 10),
+            ("f64", 11),
+            ("u32", 12),
+            ("u64", 13),
+            ("bf16", 16),
+        ];
+        NAMES.iter().find(|(name, _)| *name == element).map(|(_, number)| *number)
+    }
 }
 
 /// Bytes that are no ONNX model.

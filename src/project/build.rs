@@ -13,6 +13,10 @@ use super::{
     },
 };
 use crate::{
+    accuracy::{
+        ErrorBound,
+        judge::{self, JudgeRequest, Judgement},
+    },
     artifacts::{
         onnx::OnnxFile,
         proof::ProofFile,
@@ -35,6 +39,8 @@ use std::{
 pub struct BuildOptions {
     /// Run every step, changed or not.
     pub force: bool,
+    /// The largest error of the circuit on the data, before that of zkvouch.toml.
+    pub max_error: Option<ErrorBound>,
 }
 
 impl Project {
@@ -42,7 +48,7 @@ impl Project {
     pub async fn build(&self, options: BuildOptions, observer: Observer) -> Result<BuildReport> {
         let tally = Tally::default();
         let build = self.start(options, tally.observer(observer)).await?;
-        let VerifierNotes { verifier, comparison, batch } = build.run().await?;
+        let (judgement, VerifierNotes { verifier, comparison, batch }) = build.run().await?;
         build.engines.shutdown().await;
         // Read back, so that the report is of what lies there for everybody else to use.
         let built = Built::read(self, build.graph.finish())?;
@@ -54,6 +60,7 @@ impl Project {
             logrows: built.settings().run_args.logrows,
             num_instances: built.layout().len,
             srs: built.provenance().clone(),
+            judgement,
             verifier,
             comparison,
             batch,
@@ -90,7 +97,8 @@ impl Project {
                 phases(Event::Phase { message });
             }
         });
-        Ok(Build { project: self, artifacts, graph, engines, observer })
+        let max_error = options.max_error;
+        Ok(Build { project: self, artifacts, graph, engines, observer, max_error })
     }
 }
 
@@ -144,6 +152,7 @@ struct Build<'a> {
     graph: Graph,
     engines: EnginePool,
     observer: Observer,
+    max_error: Option<ErrorBound>,
 }
 
 /// What a person waiting wants to see of the engine's events.
@@ -160,12 +169,18 @@ impl Build<'_> {
         self.engines.get().await
     }
 
-    async fn run(&self) -> Result<VerifierNotes> {
+    async fn run(&self) -> Result<(Judgement, VerifierNotes)> {
         self.settings().await?;
         self.calibrate().await?;
         let settings = Settings::read(&self.artifacts.settings)?;
         // The SRS may be long in coming and the circuit in compiling; neither needs the other.
-        tokio::try_join!(self.compile(), self.srs(&settings))?;
+        let (judgement, ()) = tokio::try_join!(
+            async {
+                self.compile().await?;
+                self.judge(&settings).await
+            },
+            self.srs(&settings)
+        )?;
         if plan::fixes_input(&settings) {
             // The keys hold the inputs, which setup takes from the witness.
             self.witness(&settings).await?;
@@ -177,7 +192,7 @@ impl Build<'_> {
             tokio::try_join!(self.setup(&settings), self.witness(&settings))?;
         }
         self.proof(&settings).await?;
-        self.verifier(&settings).await
+        Ok((judgement, self.verifier(&settings).await?))
     }
 
     /// `step` and what it needs, one after the other.
@@ -196,6 +211,9 @@ impl Build<'_> {
         let witness = step >= Step::Witness || (setup && fixed);
         if step != Step::Calibrate && step != Step::Srs {
             self.compile().await?;
+        }
+        if step >= Step::Judge && step != Step::Srs {
+            self.judge(&settings).await?;
         }
         if setup || step == Step::Srs {
             self.srs(&settings).await?;
@@ -289,6 +307,22 @@ impl Build<'_> {
                 let engine = self.engine().await;
                 engine.compile_circuit(&model, &artifacts.settings, &artifacts.compiled).await?;
                 Ok(())
+            })
+            .await
+    }
+
+    /// Before anything is made of a circuit that says something else than its model.
+    async fn judge(&self, settings: &Settings) -> Result<Judgement> {
+        self.graph
+            .step(self.project.judge_step(self.max_error), || async {
+                let request = JudgeRequest {
+                    model: &self.project.model(),
+                    data: &self.project.data(),
+                    compiled: &self.artifacts.compiled,
+                    settings,
+                    max_error: self.max_error.or(self.project.config().calibration.max_error),
+                };
+                Ok(judge::run(&request, &self.engines).await?)
             })
             .await
     }

@@ -113,6 +113,8 @@ pub(crate) enum Input {
     Samples(&'static str, Vec<PathBuf>),
     /// An option or a group of them, by its name in messages.
     Option(&'static str, Value),
+    /// An option of one command. As with samples, what is built under it stands.
+    Given(&'static str, Value),
 }
 
 /// What a step reads and writes.
@@ -184,7 +186,9 @@ impl Manifest {
         let mut records = BTreeMap::new();
         for input in inputs {
             let (name, record) = match input {
-                Input::Option(name, value) => (name, InputRecord::Option(value.clone())),
+                Input::Option(name, value) | Input::Given(name, value) => {
+                    (name, InputRecord::Option(value.clone()))
+                }
                 Input::File(name, path) => (name, InputRecord::Sha256(hash(path)?)),
                 Input::Samples(name, paths) => {
                     let hashes = paths.iter().map(|path| hash(path)).collect::<Result<_>>()?;
@@ -241,7 +245,7 @@ impl Manifest {
     /// What keeps what a step made from standing for what it was made from; nothing if it does.
     /// Samples may have changed.
     pub(crate) fn stale(&self, folder: &Path, spec: &Spec) -> Result<Option<Change>> {
-        let is_samples = |input: &Input| matches!(input, Input::Samples(..));
+        let is_samples = |input: &Input| matches!(input, Input::Samples(..) | Input::Given(..));
         let samples = spec.inputs.iter().filter(|input| is_samples(input));
         let fixed: Vec<_> =
             spec.inputs.iter().filter(|input| !is_samples(input)).cloned().collect();
@@ -256,7 +260,7 @@ impl Manifest {
         }
         let mut inputs = self.describe(folder, &fixed)?.records;
         for input in samples {
-            let Input::Samples(name, _) = input else { continue };
+            let (Input::Samples(name, _) | Input::Given(name, _)) = input else { continue };
             let then = self.steps.get(&spec.step).and_then(|record| record.inputs.get(*name));
             if let Some(then) = then {
                 inputs.insert((*name).to_owned(), then.clone());

@@ -11,6 +11,7 @@ use super::{
     steps::needs_keys,
 };
 use crate::{
+    accuracy::ErrorBound,
     artifacts::{run_args::Visibility, settings::Settings},
     srs, verifier,
 };
@@ -36,9 +37,10 @@ impl Project {
     }
 
     /// The other steps, in an order in which each follows those that it needs.
-    pub(super) fn later_steps(&self, settings: &Settings) -> [Spec; 6] {
+    pub(super) fn later_steps(&self, settings: &Settings) -> [Spec; 7] {
         [
             self.compile_step(),
+            self.judge_step(None),
             self.srs_step(settings),
             self.setup_step(settings),
             self.witness_step(settings),
@@ -83,6 +85,24 @@ impl Project {
                 self.engine_version(),
             ],
             outputs: vec![names::COMPILED.into()],
+        }
+    }
+
+    /// `max_error` is the command's, before that of zkvouch.toml.
+    pub(super) fn judge_step(&self, max_error: Option<ErrorBound>) -> Spec {
+        let artifacts = self.artifacts();
+        Spec {
+            step: Step::Judge,
+            inputs: vec![
+                Input::File(MODEL, self.model()),
+                Input::File("settings", artifacts.settings),
+                Input::File("circuit", artifacts.compiled),
+                Input::Samples("data", self.data()),
+                Input::Option("max_error", json!(self.config.calibration.max_error)),
+                Input::Given("--max-error", json!(max_error)),
+                self.engine_version(),
+            ],
+            outputs: Vec::new(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::{Artifacts, step::Step};
 use crate::{
+    accuracy::judge::Judgement,
     model::{
         identity::{ModelId, ModelIdentity},
         provenance::Provenance,
@@ -30,6 +31,8 @@ pub struct BuildReport {
     pub num_instances: usize,
     /// Who may know the SRS's secret.
     pub srs: Provenance,
+    /// How far the circuit's answers are from the model's.
+    pub judgement: Judgement,
     /// Sizes and gas of the verifier.
     pub verifier: GasReport,
     /// The lean verifier beside ezkl's.

@@ -15,6 +15,8 @@ pub enum Step {
     Calibrate,
     /// The circuit that ezkl compiles from model and settings.
     Compile,
+    /// The circuit beside the model that it was made from.
+    Judge,
     /// The SRS of the circuit's size.
     Srs,
     /// The verifying and the proving key.
@@ -34,6 +36,7 @@ impl Step {
             Self::Settings => "settings",
             Self::Calibrate => "calibrate",
             Self::Compile => "compile",
+            Self::Judge => "judge",
             Self::Srs => "srs",
             Self::Setup => "setup",
             Self::Witness => "witness",

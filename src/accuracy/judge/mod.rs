@@ -1,0 +1,482 @@
+//! The judge: whether a circuit says what the model says.
+//!
+//! The model's word is ONNX Runtime's, the circuit's is ezkl's own forward pass. They are compared on the data,
+//! on inputs next to the data and on inputs drawn from the data's range. See [`run`] for what is refused.
+
+mod inputs;
+mod parting;
+mod ties;
+
+use super::{
+    FloatModel, Observation, float_model,
+    forward::{Forward, forward_all},
+    observations,
+    stats::{ErrorBound, Statistic, percent_error},
+};
+use crate::{
+    artifacts::{self, settings::Settings},
+    engine::{self, EnginePool},
+    error::ErrorKind,
+    files,
+    task::blocking,
+};
+use inputs::{Asked, Origin, ask};
+use serde::{Deserialize, Serialize};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+/// The largest error allowed where no bound is given: this share of the range of the model's output.
+pub const DEFAULT_SHARE: f64 = 0.05;
+
+/// Of this many observations of the data one may fall to the other side of a tie.
+const TIES_OF_DATA: usize = 100;
+
+/// From here on a 32-bit float, which ezkl reads integers as, leaves some of them out.
+const EXACT_INTEGERS: f64 = 16_777_216.0;
+
+/// What to judge.
+#[derive(Clone, Debug)]
+pub struct JudgeRequest<'a> {
+    /// The original ONNX model.
+    pub model: &'a Path,
+    /// One file of observations or several.
+    pub data: &'a [PathBuf],
+    /// The compiled circuit.
+    pub compiled: &'a Path,
+    /// Its settings.
+    pub settings: &'a Settings,
+    /// The largest error on the data; [`DEFAULT_SHARE`] if absent. On other inputs the laxer of both counts.
+    pub max_error: Option<ErrorBound>,
+}
+
+/// What a circuit was found to be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// Observations of the data that were compared.
+    pub observations: usize,
+    /// Inputs next to the data and drawn from its range that were compared.
+    pub drawn: usize,
+    /// Drawn inputs to which the circuit has no answer that could be proved.
+    pub unanswered: usize,
+    /// Inputs so near to a tie or a threshold that the circuit's step decides.
+    pub ties: usize,
+    /// The bound, in words.
+    pub bound: String,
+    /// Each output.
+    pub outputs: Vec<JudgedOutput>,
+}
+
+/// How far a circuit's output is from the model's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JudgedOutput {
+    /// The output's name in the ONNX file.
+    pub name: String,
+    /// The largest error, ties left out.
+    pub max_error: f64,
+    /// The largest value of the model less the smallest.
+    pub range: f64,
+}
+
+/// The circuit and the model disagree.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Disagreement {
+    /// The model.
+    pub model: PathBuf,
+    /// The output's name.
+    pub output: String,
+    /// The element of the flattened output.
+    pub element: usize,
+    /// What the model says.
+    pub expected: f64,
+    /// What the circuit says.
+    pub found: f64,
+    /// Which input.
+    pub input: String,
+    /// The bound, in words.
+    pub bound: String,
+    /// The operator at which they part, where that was found.
+    pub operator: Option<String>,
+    /// What is known of the cause.
+    pub cause: Option<String>,
+}
+
+impl fmt::Display for Disagreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { output, element, expected, found, input, bound, .. } = self;
+        write!(
+            f,
+            "{}: the circuit says {found} for element {element} of output `{output}` on {input}, the model says \
+             {expected}; allowed is {bound}",
+            self.model.display()
+        )?;
+        if let Some(operator) = &self.operator {
+            write!(f, "; they part at {operator}")?;
+        }
+        if let Some(cause) = &self.cause {
+            write!(f, "; {cause}")?;
+        }
+        // Rounded up, so that it lets this error pass.
+        let error = (expected - found).abs();
+        let unit = 10f64.powi(error.log10().floor() as i32 - 1);
+        let allow = (error / unit).ceil() * unit;
+        write!(
+            f,
+            "; express the operator by others, or raise input_scale and param_scale, or where such an error is good \
+             enough allow it with `zkvouch build --max-error {allow:.2e}`"
+        )
+    }
+}
+
+/// The circuit could not be judged, or is not what the model is.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The model.
+    #[error(transparent)]
+    Model(#[from] float_model::Error),
+    /// The observations.
+    #[error(transparent)]
+    Observations(#[from] observations::Error),
+    /// A settings file.
+    #[error(transparent)]
+    Artifact(#[from] artifacts::Error),
+    /// ezkl.
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] files::Error),
+    /// They disagree.
+    #[error("{0}")]
+    Wrong(Box<Disagreement>),
+    /// The mean error is beyond the bound.
+    #[error(
+        "{}: the mean error on the data is {mean}; allowed is {bound}; raise input_scale and param_scale, or give \
+         a laxer bound with `zkvouch build --max-error mean:{mean:.2e}`", model.display()
+    )]
+    Mean {
+        /// The model.
+        model: PathBuf,
+        /// What was measured.
+        mean: f64,
+        /// What is allowed.
+        bound: ErrorBound,
+    },
+    /// The circuit has no answer to an observation of the data.
+    #[error("{}: {input}: {message}; give data that the model is meant for, or widen lookup_range", model.display())]
+    Unanswered {
+        /// The model.
+        model: PathBuf,
+        /// Which input.
+        input: String,
+        /// Why.
+        message: String,
+    },
+    /// The circuit has other outputs.
+    #[error(
+        "{} has outputs of {expected:?} elements, but its circuit of {found:?}; the model can't be proved as it \
+         is", model.display()
+    )]
+    Outputs {
+        /// The model.
+        model: PathBuf,
+        /// The model's.
+        expected: Vec<usize>,
+        /// The circuit's.
+        found: Vec<usize>,
+    },
+    /// The model has no finite answer to an observation of the data.
+    #[error(
+        "{}: {input}: the model says {value} for output `{output}`, which no circuit can hold; give data that \
+         it is defined for", model.display()
+    )]
+    NotFinite {
+        /// The model.
+        model: PathBuf,
+        /// Which input.
+        input: String,
+        /// The output.
+        output: String,
+        /// NaN or an infinity.
+        value: f64,
+    },
+}
+
+impl Error {
+    /// What kind of failure this is, whatever it says.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Model(inner) => inner.kind(),
+            Self::Observations(inner) => inner.kind(),
+            Self::Artifact(inner) => inner.kind(),
+            Self::Engine(inner) => inner.kind(),
+            Self::File(inner) => inner.kind(),
+            Self::Wrong(..) | Self::Mean { .. } => ErrorKind::Invalid,
+            Self::Unanswered { .. } | Self::Outputs { .. } | Self::NotFinite { .. } => {
+                ErrorKind::BadInput
+            }
+        }
+    }
+}
+
+type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Compares a circuit with its model.
+///
+/// A float output may be off by [`DEFAULT_SHARE`] of the range of the model's answers (of their size, where
+/// they are all the same), an integer output (a class, a label) not at all. An answer beyond that passes as
+/// a tie if the model itself gives it within the bound for an input that is one step of the circuit's
+/// fixed-point grid away, or if the model's scores of the two classes differ by less than the same share of
+/// their range; of the data only one observation in a hundred may be such a tie.
+///
+/// # Errors
+/// [`Error::Wrong`] for the first disagreement; whatever keeps the two from being compared.
+pub async fn run(request: &JudgeRequest<'_>, pool: &EnginePool) -> Result<Judgement> {
+    let settings = request.settings;
+    let model = FloatModel::load(request.model, &settings.run_args.variables).await?;
+    let mut data = Vec::new();
+    for path in request.data {
+        data.extend(observations::read(path, model.inputs())?);
+    }
+    let asked = {
+        let model = model.clone();
+        blocking(move || ask(&model, &data)).await?
+    };
+    let observations = asked.iter().map(|one| &one.input);
+    let answers = forward_all(pool, request.compiled, settings, observations, |_| {}).await?;
+    let scores = ties::Scores::load(&model, settings).await;
+    let court = Court { request, model: &model, scores, ranges: ranges(&model, &asked) };
+    let judged = court.judge(&asked, answers);
+    match judged {
+        Err(Error::Wrong(mut wrong)) => {
+            let one = asked.iter().find(|one| one.to_string() == wrong.input);
+            if let Some(one) = one {
+                wrong.operator = parting::find(pool, &model, settings, &one.input).await;
+            }
+            Err(Error::Wrong(wrong))
+        }
+        judged => judged,
+    }
+}
+
+/// The smallest and the largest value of each of the model's outputs.
+fn ranges(model: &FloatModel, asked: &[Asked]) -> Vec<(f64, f64)> {
+    (0..model.outputs().len())
+        .map(|output| {
+            let values = asked.iter().flat_map(|one| &one.expected[output]);
+            values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+                (low.min(*value), high.max(*value))
+            })
+        })
+        .collect()
+}
+
+struct Court<'a> {
+    request: &'a JudgeRequest<'a>,
+    model: &'a FloatModel,
+    scores: Option<ties::Scores>,
+    ranges: Vec<(f64, f64)>,
+}
+
+impl Court<'_> {
+    fn judge(&self, asked: &[Asked], answers: Vec<Result<Forward, String>>) -> Result<Judgement> {
+        let outputs = self.model.outputs();
+        let mut judgement = Judgement {
+            observations: asked.iter().filter(|one| one.is_data()).count(),
+            drawn: 0,
+            unanswered: 0,
+            ties: 0,
+            bound: self.bound(),
+            outputs: outputs
+                .iter()
+                .zip(&self.ranges)
+                .map(|(info, (low, high))| JudgedOutput {
+                    name: info.name.clone(),
+                    max_error: 0.0,
+                    range: high - low,
+                })
+                .collect(),
+        };
+        let (mut tied, mut ties) = (None, 0);
+        let mut errors: Vec<f64> = Vec::new();
+        for (one, answer) in asked.iter().zip(answers) {
+            let answer = answer.and_then(|it| it.unprovable.clone().map_or(Ok(it.outputs), Err));
+            let found = match answer {
+                Ok(found) => found,
+                Err(message) if one.is_data() => {
+                    let (model, input) = (self.request.model.to_owned(), one.to_string());
+                    return Err(Error::Unanswered { model, input, message });
+                }
+                Err(_) => {
+                    judgement.unanswered += 1;
+                    continue;
+                }
+            };
+            judgement.drawn += usize::from(!one.is_data());
+            self.check_lengths(&found)?;
+            if let Some((output, element)) = self.first_beyond(one.is_data(), &one.expected, &found)
+            {
+                let wrong = || self.wrong(one, output, element, found[output][element]);
+                if !self.is_tie(one, output, &found) {
+                    return Err(wrong());
+                }
+                judgement.ties += 1;
+                ties += usize::from(one.is_data());
+                if one.is_data() && tied.is_none() {
+                    tied = Some(wrong());
+                }
+                continue;
+            }
+            for (number, (expected, found)) in one.expected.iter().zip(&found).enumerate() {
+                let output = &mut judgement.outputs[number];
+                for (expected, found) in expected.iter().zip(found) {
+                    output.max_error = output.max_error.max((expected - found).abs());
+                    if one.is_data() {
+                        errors.extend(self.mean_error(number, *expected, *found));
+                    }
+                }
+            }
+        }
+        if let Some(tied) = tied.filter(|_| ties * TIES_OF_DATA > judgement.observations) {
+            return Err(tied);
+        }
+        if let Some(bound) = self.request.max_error.filter(|it| it.statistic == Statistic::Mean) {
+            let mean = errors.iter().sum::<f64>() / errors.len().max(1) as f64;
+            if mean > bound.value {
+                let model = self.request.model.to_owned();
+                return Err(Error::Mean { model, mean, bound });
+            }
+        }
+        Ok(judgement)
+    }
+
+    fn check_lengths(&self, found: &[Vec<f64>]) -> Result<()> {
+        let expected: Vec<_> = self.model.outputs().iter().map(|output| output.len()).collect();
+        let found: Vec<_> = found.iter().map(Vec::len).collect();
+        if expected == found {
+            return Ok(());
+        }
+        Err(Error::Outputs { model: self.request.model.to_owned(), expected, found })
+    }
+
+    fn bound(&self) -> String {
+        match self.request.max_error {
+            Some(bound) => format!("{bound}"),
+            None => format!(
+                "{} % of the range of the model's answers, and no other integer or class",
+                DEFAULT_SHARE * 100.0
+            ),
+        }
+    }
+
+    fn is_integer(&self, output: usize) -> bool {
+        let element = self.model.outputs()[output].element.as_str();
+        !matches!(element, "f16" | "f32" | "f64" | "bf16")
+    }
+
+    fn step(&self, output: usize) -> f64 {
+        let scale = self.request.settings.model_output_scales.get(output);
+        scale.map_or(1.0, |scale| f64::from(-scale.0).exp2())
+    }
+
+    /// Whether an element is within the bound.
+    fn is_within(&self, is_data: bool, output: usize, expected: f64, found: f64) -> bool {
+        let error = (expected - found).abs();
+        let (low, high) = self.ranges[output];
+        let size = if high > low { high - low } else { low.abs() };
+        let default = match self.is_integer(output) {
+            true => 0.0,
+            false if size > 0.0 => DEFAULT_SHARE * size,
+            // Nothing but zeros, which the circuit has exactly or within its rounding.
+            false => self.step(output),
+        };
+        let given = self.request.max_error.map(|bound| match (bound.statistic, bound.percent) {
+            (Statistic::Mean, _) => true,
+            (_, false) => error <= bound.value,
+            (_, true) => percent_error(expected, found, self.step(output))
+                .map_or(error <= self.step(output), |percent| percent <= bound.value),
+        });
+        match given {
+            Some(given) if is_data => given,
+            Some(true) => true,
+            _ => error <= default,
+        }
+    }
+
+    fn mean_error(&self, output: usize, expected: f64, found: f64) -> Option<f64> {
+        let bound = self.request.max_error?;
+        match bound.percent {
+            true => percent_error(expected, found, self.step(output)),
+            false => Some((expected - found).abs()),
+        }
+    }
+
+    fn first_beyond(
+        &self,
+        is_data: bool,
+        expected: &[Vec<f64>],
+        found: &[Vec<f64>],
+    ) -> Option<(usize, usize)> {
+        expected.iter().zip(found).enumerate().find_map(|(output, (expected, found))| {
+            let mut pairs = expected.iter().zip(found);
+            let beyond = |(expected, found): (&f64, &f64)| {
+                !self.is_within(is_data, output, *expected, *found)
+            };
+            pairs.position(beyond).map(|element| (output, element))
+        })
+    }
+
+    /// Whether the circuit's answer is the model's own to an input one step away, or the model all but
+    /// chose it.
+    fn is_tie(&self, one: &Asked, output: usize, found: &[Vec<f64>]) -> bool {
+        let (is_data, settings) = (one.is_data(), self.request.settings);
+        if let (Some(scores), [found], [expected]) =
+            (&self.scores, &*found[output], &*one.expected[output])
+            && scores.are_near(output, &one.input, *expected, *found)
+        {
+            return true;
+        }
+        ties::neighbours(self.model, settings, &one.input)
+            .any(|expected| self.first_beyond(is_data, &expected, found).is_none())
+    }
+
+    fn wrong(&self, one: &Asked, output: usize, element: usize, found: f64) -> Error {
+        let expected = one.expected[output][element];
+        let cause = (self.is_integer(output) && expected.abs() > EXACT_INTEGERS).then(|| {
+            "ezkl reads integers as 32-bit floats, which leave some out beyond 2^24 = 16777216"
+                .to_owned()
+        });
+        Error::Wrong(Box::new(Disagreement {
+            model: self.request.model.to_owned(),
+            output: self.model.outputs()[output].name.clone(),
+            element,
+            expected,
+            found,
+            input: one.to_string(),
+            bound: self.bound(),
+            operator: None,
+            cause,
+        }))
+    }
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.origin {
+            Origin::Data(number) => write!(f, "observation {number} of the data"),
+            Origin::Near(number) => write!(f, "an input next to the data (number {number})"),
+            Origin::Drawn(number) => {
+                write!(f, "an input drawn from the data's range (number {number})")
+            }
+        }
+    }
+}
+
+fn is_float(element: &str) -> bool {
+    matches!(element, "f16" | "f32" | "f64" | "bf16")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! The first operator at which a circuit and its model part.
+//!
+//! Each operator's result is made the output of a model that ends there, and that model's circuit is asked
+//! like the whole one. Since what went wrong once stays wrong, the first is found by bisection.
+
+use super::{Observation, is_float};
+use crate::{
+    accuracy::{FloatModel, forward::forward_all},
+    artifacts::{run_args::RunArgs, settings::Settings},
+    engine::EnginePool,
+    files,
+    onnx::{
+        Dimension, ModelProto, NodeProto, TensorShapeProto, TypeProto, ValueInfoProto, dimension,
+        type_proto,
+    },
+};
+use prost::Message as _;
+
+/// Beyond this many operators the search would take longer than it is worth.
+const MOST_NODES: usize = 4096;
+/// The tallest circuit, so that gen-settings never runs out of rows.
+const LOGROWS: u32 = 20;
+/// What an intermediate value may be off by, as a share of the largest of its tensor.
+const SHARE: f64 = 0.02;
+
+/// Names the first operator whose result differs; `None` where that can't be told.
+pub(super) async fn find(
+    pool: &EnginePool,
+    model: &FloatModel,
+    settings: &Settings,
+    input: &Observation,
+) -> Option<String> {
+    let proto = ModelProto::from_bytes(&files::read(model.path()).ok()?).ok()?;
+    let nodes = proto.graph().node.clone();
+    if nodes.len() > MOST_NODES {
+        return None;
+    }
+    let search = Search { pool, proto, settings, input };
+    let (mut low, mut high) = (0, nodes.len() - 1);
+    // Invariant: whatever ends at `high` has parted already, by the whole circuit's answer.
+    while low < high {
+        let middle = usize::midpoint(low, high);
+        let mut at = middle;
+        // Not every operator's result can be asked for: constants, indices, what ezkl refuses.
+        let parted = loop {
+            match search.parts_at(&nodes[at]).await {
+                Some(parted) => break Some(parted),
+                None if at > low => at -= 1,
+                None => break None,
+            }
+        };
+        match parted {
+            Some(true) => high = at,
+            _ => low = middle + 1,
+        }
+    }
+    let node = &nodes[high];
+    let (kind, name) = (node.op_type(), node.name());
+    Some(match name.is_empty() {
+        true => format!("operator {kind} (number {high})"),
+        false => format!("operator {kind} `{name}`"),
+    })
+}
+
+struct Search<'a> {
+    pool: &'a EnginePool,
+    proto: ModelProto,
+    settings: &'a Settings,
+    input: &'a Observation,
+}
+
+impl Search<'_> {
+    /// Whether circuit and model differ in a node's first result.
+    async fn parts_at(&self, node: &NodeProto) -> Option<bool> {
+        if node.op_type() == "Constant" {
+            return None;
+        }
+        let name = node.output.first()?.clone();
+        let scratch = files::Scratch::new().ok()?;
+        let file = |name: &str| scratch.path().join(name);
+        let (path, settings_path, compiled) =
+            (file("part.onnx"), file("part.json"), file("part.ezkl"));
+        let write = |output: ValueInfoProto| {
+            let mut part = self.proto.clone();
+            part.graph.as_mut()?.output = vec![output];
+            files::write_atomic(&path, &part.encode_to_vec()).ok()
+        };
+        write(ValueInfoProto { name: Some(name.clone()), r#type: None })?;
+        let variables = &self.settings.run_args.variables;
+        let reference = FloatModel::load(&path, variables).await.ok()?;
+        let expected = reference.run(self.input).ok()?.remove(0);
+        let info = &reference.outputs()[0];
+        // ezkl's loader wants to be told what ONNX Runtime infers.
+        write(typed(name, &info.shape, &info.element)?)?;
+        let args = RunArgs { logrows: LOGROWS, ..self.settings.run_args.clone() };
+        {
+            let engine = self.pool.get().await;
+            engine.gen_settings(&path, &settings_path, &args.to_engine()).await.ok()?;
+            engine.compile_circuit(&path, &settings_path, &compiled).await.ok()?;
+        }
+        let settings = Settings::read(&settings_path).ok()?;
+        let answers =
+            forward_all(self.pool, &compiled, &settings, [self.input], |_| {}).await.ok()?;
+        let found = answers.into_iter().next()?.ok()?.outputs.into_iter().next()?;
+        let largest = expected.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+        let step = f64::from(-settings.model_output_scales.first()?.0).exp2();
+        let allowed = match is_float(&info.element) {
+            true => SHARE * largest + 2.0 * step,
+            false => 0.0,
+        };
+        let differ = |(a, b): (&f64, &f64)| (a - b).abs() > allowed;
+        Some(found.len() != expected.len() || expected.iter().zip(&found).any(differ))
+    }
+}
+
+fn typed(name: String, shape: &[usize], element: &str) -> Option<ValueInfoProto> {
+    let dim = |size: &usize| Dimension {
+        value: Some(dimension::Value::DimValue(*size as i64)),
+        denotation: None,
+    };
+    let tensor = type_proto::Tensor {
+        elem_type: Some(crate::onnx::data_type::number(element)?),
+        shape: Some(TensorShapeProto { dim: shape.iter().map(dim).collect() }),
+    };
+    let value = Some(type_proto::Value::TensorType(tensor));
+    Some(ValueInfoProto { name: Some(name), r#type: Some(TypeProto { value, denotation: None }) })
+}

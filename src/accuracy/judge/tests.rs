@@ -1,0 +1,95 @@
+//! The judge on small models that ezkl reads wrongly, and on some that it reads right.
+
+use super::*;
+use crate::{
+    artifacts::{onnx::OnnxFile, run_args::RunArgs},
+    engine::EngineConfig,
+};
+
+fn pool() -> EnginePool {
+    EnginePool::new(EngineConfig::from_env().expect("the environment"), 2)
+}
+
+fn case(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(name)
+}
+
+/// Compiles the case's circuit as it is without tuning and judges it.
+async fn judged(pool: &EnginePool, name: &str, max_error: Option<ErrorBound>) -> Result<Judgement> {
+    let (model, data) = (case(name).join("network.onnx"), case(name).join("input.json"));
+    let file = OnnxFile::read(&model).expect("a model");
+    let args = RunArgs {
+        variables: file.symbols().iter().map(|name| ((*name).to_owned(), 1)).collect(),
+        logrows: 17,
+        decomp_legs: 4,
+        ..RunArgs::default()
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, compiled) = (folder.path().join("settings.json"), folder.path().join("compiled"));
+    let engine = pool.get().await;
+    engine.gen_settings(&model, &path, &args.to_engine()).await?;
+    engine.compile_circuit(&model, &path, &compiled).await?;
+    drop(engine);
+    let settings = Settings::read(&path).expect("settings");
+    let data = [data];
+    let request = JudgeRequest {
+        model: &model,
+        data: &data,
+        compiled: &compiled,
+        settings: &settings,
+        max_error,
+    };
+    run(&request, pool).await
+}
+
+#[tokio::test]
+async fn a_circuit_that_says_something_else_is_refused_and_the_operator_named() {
+    let pool = pool();
+    for (name, operator) in [
+        ("lstm_reverse", "LSTM"),
+        ("rnn_relu", "RNN"),
+        ("celu_alpha_2", "Celu"),
+        ("averagepool_same_upper", "AveragePool"),
+        ("maxpool_pads_negative", "MaxPool"),
+        ("pow_negative_one", "Pow"),
+        ("trilu", "Trilu"),
+        ("int64_add_2p24", "Add"),
+        ("argmax_near_tie", "ArgMax"),
+    ] {
+        let error = judged(&pool, name, None).await.expect_err(name);
+        let wrong = match &error {
+            Error::Wrong(wrong) => wrong,
+            // ezkl has come to refuse it by itself.
+            Error::Engine(engine::Error::Python { .. }) => continue,
+            _ => panic!("{name}: {error}"),
+        };
+        let found = wrong.operator.as_deref().unwrap_or_default();
+        assert!(found.contains(operator), "{name}: {error}");
+    }
+    let error = judged(&pool, "int64_add_2p24", None).await.expect_err("beyond 2^24").to_string();
+    assert!(error.contains("2^24") && error.contains("16777217"), "{error}");
+}
+
+#[tokio::test]
+async fn a_circuit_that_says_the_same_passes() {
+    let pool = pool();
+    for name in ["argmax_tie", "prelu_7ch", "scalar_rank0", "two_outputs_one_is_input"] {
+        let judgement = judged(&pool, name, None).await.expect(name);
+        assert_eq!(judgement.observations, 1, "{name}");
+        assert!(judgement.drawn > 100, "{name}: {judgement:?}");
+        assert_eq!(judgement, judged(&pool, name, None).await.expect(name), "each time the same");
+    }
+}
+
+#[tokio::test]
+async fn a_bound_says_otherwise() {
+    let pool = pool();
+    let bound = |text: &str| Some(text.parse().expect("a bound"));
+    let error = judged(&pool, "prelu_7ch", bound("0.0000001")).await.expect_err("too strict");
+    assert!(matches!(error, Error::Wrong(_)), "{error}");
+    let lax = judged(&pool, "celu_alpha_2", bound("1")).await.expect("allowed");
+    assert!(lax.outputs[0].max_error > 0.1, "{lax:?}");
+    let error =
+        judged(&pool, "celu_alpha_2", bound("mean:0.000001")).await.expect_err("too strict");
+    assert!(error.to_string().contains("mean"), "{error}");
+}

@@ -1,0 +1,142 @@
+//! Inputs so near to a tie or a threshold that the circuit's rounding decides.
+
+use super::{DEFAULT_SHARE, Observation, is_float};
+use crate::{
+    accuracy::FloatModel,
+    artifacts::settings::Settings,
+    files,
+    onnx::{GraphProto, ModelProto, ValueInfoProto},
+};
+use prost::Message as _;
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+
+/// Elements that are moved one by one at most.
+const ONE_BY_ONE: usize = 256;
+const TOGETHER: usize = 64;
+
+/// The model's answers to inputs that are one step of the circuit's grid away.
+pub(super) fn neighbours<'a>(
+    model: &'a FloatModel,
+    settings: &'a Settings,
+    input: &'a Observation,
+) -> impl Iterator<Item = Vec<Vec<f64>>> + 'a {
+    let param = settings.run_args.param_scale.0;
+    let steps: Vec<f64> = (0..input.len())
+        .map(|number| {
+            let scale = settings.model_input_scales.get(number).map_or(param, |scale| scale.0);
+            match is_float(&model.inputs()[number].element) {
+                // A constant that the input is compared with is rounded, too.
+                true => f64::from(-scale.min(param)).exp2(),
+                false => 0.0,
+            }
+        })
+        .collect();
+    let rounded: Observation = input
+        .iter()
+        .zip(&steps)
+        .map(|(tensor, step)| match *step > 0.0 {
+            true => tensor.iter().map(|value| (value / step).round() * step).collect(),
+            false => tensor.clone(),
+        })
+        .collect();
+    let places: Vec<(usize, usize)> = input
+        .iter()
+        .enumerate()
+        .filter(|(number, _)| steps[*number] > 0.0)
+        .flat_map(|(number, tensor)| (0..tensor.len()).map(move |element| (number, element)))
+        .collect();
+    let mut random = StdRng::seed_from_u64(0);
+    let single_steps = steps.clone();
+    let singles: Vec<_> = match places.len() <= ONE_BY_ONE {
+        true => places.iter().flat_map(|place| [(*place, 1.0), (*place, -1.0)]).collect(),
+        false => Vec::new(),
+    };
+    let singles = singles.into_iter().map(move |((number, element), sign)| {
+        let mut moved = input.clone();
+        moved[number][element] += sign * single_steps[number];
+        moved
+    });
+    let together = (0..TOGETHER).map(move |_| {
+        let mut moved = input.clone();
+        for (tensor, step) in moved.iter_mut().zip(&steps) {
+            if *step > 0.0 {
+                tensor.iter_mut().for_each(|value| *value += step * random.gen_range(-1.0..=1.0));
+            }
+        }
+        moved
+    });
+    std::iter::once(rounded)
+        .chain(singles)
+        .chain(together)
+        .filter_map(|moved| model.run(&moved).ok())
+}
+
+/// The scores from which an output chooses its class.
+pub(super) struct Scores {
+    model: FloatModel,
+    /// For each output of the model, the score tensor among the outputs of `model` and whether the smallest wins.
+    of: Vec<Option<usize>>,
+}
+
+impl Scores {
+    /// `None` where no output is a choice, or its scores can't be had.
+    pub(super) async fn load(model: &FloatModel, settings: &Settings) -> Option<Self> {
+        let mut proto = ModelProto::from_bytes(&files::read(model.path()).ok()?).ok()?;
+        let graph = proto.graph.as_mut()?;
+        let mut names: Vec<String> = Vec::new();
+        let of = model
+            .outputs()
+            .iter()
+            .map(|output| {
+                let name = scores_of(graph, &output.name)?;
+                names.push(name);
+                Some(names.len() - 1)
+            })
+            .collect();
+        if names.is_empty() {
+            return None;
+        }
+        graph.output = names
+            .into_iter()
+            .map(|name| ValueInfoProto { name: Some(name), r#type: None })
+            .collect();
+        let scratch = files::Scratch::new().ok()?;
+        let path = scratch.path().join("scores.onnx");
+        files::write_atomic(&path, &proto.encode_to_vec()).ok()?;
+        let model = FloatModel::load(&path, &settings.run_args.variables).await.ok()?;
+        Some(Self { model, of })
+    }
+
+    /// Whether the model's scores of both classes are nearly the same.
+    pub(super) fn are_near(
+        &self,
+        output: usize,
+        input: &Observation,
+        expected: f64,
+        found: f64,
+    ) -> bool {
+        let Some(number) = self.of[output] else { return false };
+        let Ok(mut scores) = self.model.run(input) else { return false };
+        let scores = scores.swap_remove(number);
+        let score = |class: f64| (class >= 0.0).then(|| scores.get(class as usize)).flatten();
+        let (Some(expected), Some(found)) = (score(expected), score(found)) else { return false };
+        let low = scores.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        (expected - found).abs() <= DEFAULT_SHARE * (high - low)
+    }
+}
+
+/// The input of the ArgMax or ArgMin that makes an output, perhaps by way of operators that change no value.
+fn scores_of(graph: &GraphProto, output: &str) -> Option<String> {
+    const SAME: [&str; 6] = ["Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"];
+    let mut name = output;
+    for _ in 0..graph.node.len() {
+        let node = graph.node.iter().find(|node| node.output.iter().any(|it| it == name))?;
+        match node.op_type() {
+            "ArgMax" | "ArgMin" => return node.input.first().cloned(),
+            kind if SAME.contains(&kind) => name = node.input.first()?,
+            _ => return None,
+        }
+    }
+    None
+}
