@@ -191,8 +191,9 @@ pub struct CalibrationConfig {
     /// With `target = "tune"`: what to minimise.
     #[cfg_attr(feature = "cli", arg(skip))]
     pub objective: Objective,
-    /// With `target = "tune"`: the largest error, as text such as `0.01` or `mean:0.5%`; that of
-    /// ezkl's own calibration if absent.
+    /// The largest error on the data, as text such as `0.01` or `mean:0.5%`, that a build lets pass; 5 % of the
+    /// range of the model's answers if absent. With `target = "tune"` also the search's bound; that of ezkl's
+    /// own calibration if absent.
     #[cfg_attr(feature = "cli", arg(skip))]
     #[serde(deserialize_with = "some_from_text", serialize_with = "some_to_text")]
     pub max_error: Option<ErrorBound>,
@@ -361,7 +362,7 @@ variables = {{ {variables} }}
 # resources, accuracy: ezkl's calibration, which fits scales only.   manual: the values above.
 target = "tune"
 # objective = "balanced"   # or prove-time, gas, memory, proof-size
-# max_error = "0.01"       # or "0.5%", "mean:0.01"
+# max_error = "0.01"       # or "0.5%", "mean:0.01"; what is further from the model isn't built
 # budget_secs = 60
 lookup_safety_margin = 2.0
 # scales = [7, 10]         # for resources and accuracy
