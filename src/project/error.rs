@@ -2,8 +2,8 @@
 
 use super::step::Change;
 use crate::{
-    accuracy::judge, artifacts, chain, engine, error::ErrorKind, files, model::schema, srs, toolchain,
-    tune, verifier,
+    accuracy::judge, artifacts, chain, engine, error::ErrorKind, files, model::schema, srs,
+    toolchain, tune, verifier,
 };
 use std::path::{Path, PathBuf};
 
