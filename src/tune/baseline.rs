@@ -3,9 +3,9 @@
 use super::{
     Error, TuneRequest,
     candidate::{Candidate, Errors},
-    cost::Shape,
     lab::Lab,
     sample::Sample,
+    shape::Shape,
 };
 use crate::{
     accuracy::{Observation, forward::input_json},

@@ -1,7 +1,8 @@
 //! The cost model of this machine: measured by a few proofs of small circuits, kept in a file.
 
 use super::{
-    cost::{Cost, CostModel, Shape, available_cpus},
+    cost::{Cost, CostModel, available_cpus},
+    shape::Shape,
     trial::{self, Times, Trial},
 };
 use crate::{

@@ -3,11 +3,11 @@
 use super::{
     Error, Objective, Progress, TuneRequest,
     candidate::{Candidate, Errors},
-    cost::Shape,
     lab::Lab,
     report::{Headroom, ProofCheck, ProofTrial},
     sample::{self, Sample},
     search::Limits,
+    shape::Shape,
     trial::{self, Times, Trial},
 };
 use crate::{

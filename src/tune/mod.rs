@@ -21,15 +21,17 @@ mod reasons;
 pub mod report;
 mod sample;
 mod search;
+mod shape;
 mod store;
 pub mod trial;
 
 pub use calibration::Calibration;
 pub use candidate::{Candidate, Errors};
 pub use choose::Prove;
-pub use cost::{Cost, CostModel, Shape};
+pub use cost::{Cost, CostModel};
 pub use objective::{Objective, pareto_front};
 pub use report::{Headroom, ProofCheck, ProofTrial, TuneReport};
+pub use shape::Shape;
 pub use trial::Trial;
 
 use crate::{

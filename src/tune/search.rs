@@ -4,9 +4,10 @@
 use super::{
     Error, Progress,
     candidate::{Candidate, Errors},
-    cost::{CostModel, Shape},
+    cost::CostModel,
     lab::{Lab, WIDE_BASE},
     sample::{Sample, scaled},
+    shape::Shape,
 };
 use crate::{
     accuracy::{ErrorBound, Observation, TensorInfo},
