@@ -14,9 +14,35 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     }
 }
 
+/// As [`blocking`], with a stack for deep recursion. The memory is taken only as far as it is used.
+pub(crate) async fn blocking_deep<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    const STACK: usize = 256 << 20;
+    let run = move || {
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().stack_size(STACK);
+            match thread.spawn_scoped(scope, work) {
+                Ok(thread) => thread.join().unwrap_or_else(|panic| panic::resume_unwind(panic)),
+                Err(error) => panic!("no thread can be started: {error}"),
+            }
+        })
+    };
+    blocking(run).await
+}
+
 #[cfg(test)]
 mod tests {
-    use super::blocking;
+    use super::{blocking, blocking_deep};
+
+    #[tokio::test]
+    async fn deep_recursion_has_room() {
+        fn depth(left: usize) -> usize {
+            let here = std::hint::black_box([left; 64]);
+            if left == 0 { 0 } else { 1 + depth(std::hint::black_box(here[7]) - 1) }
+        }
+        assert_eq!(blocking_deep(|| depth(100_000)).await, 100_000);
+    }
 
     #[tokio::test]
     async fn the_result_comes_back_and_so_does_a_panic() {

@@ -87,6 +87,28 @@ pub enum Statistic {
     Mean,
 }
 
+/// The largest error that is allowed where nobody says otherwise, as a share of the range of the
+/// float model's outputs: whoever tunes or judges a circuit goes by it.
+pub const DEFAULT_ERROR_SHARE: f64 = 0.01;
+
+/// The bound that follows from [`DEFAULT_ERROR_SHARE`] and the float model's answers: for each
+/// observation, each output's elements. The output of the smallest range counts; one that never
+/// changes has its own size for a range. `None` where all is 0, or there is nothing.
+pub fn default_bound(float: &[Vec<Vec<f64>>]) -> Option<ErrorBound> {
+    let outputs = float.first()?.len();
+    let range = |output: usize| {
+        let values = || float.iter().filter_map(|answer| answer.get(output)).flatten().copied();
+        let (low, high) = values()
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+                (low.min(value), high.max(value))
+            });
+        if high > low { high - low } else { high.abs() }
+    };
+    let smallest = (0..outputs).map(range).filter(|range| range.is_finite() && *range > 0.0);
+    let smallest = smallest.fold(f64::INFINITY, f64::min);
+    smallest.is_finite().then(|| ErrorBound::absolute(DEFAULT_ERROR_SHARE * smallest))
+}
+
 /// A bound on the error, written `0.01`, `0.5%`, `mean:0.01` or `mean:0.5%`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ErrorBound {
@@ -153,6 +175,19 @@ impl fmt::Display for ErrorBound {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn the_default_bound_is_a_share_of_the_smallest_range() {
+        let answers = |values: [[f64; 2]; 2]| {
+            values.map(|[wide, narrow]| vec![vec![wide, -wide], vec![narrow]]).to_vec()
+        };
+        let bound = default_bound(&answers([[10.0, 3.0], [50.0, 7.0]])).expect("a bound");
+        assert_eq!(bound, ErrorBound::absolute(0.04));
+        let constant = default_bound(&answers([[0.0, -2.0], [0.0, -2.0]])).expect("a bound");
+        assert_eq!(constant, ErrorBound::absolute(0.02));
+        assert_eq!(default_bound(&answers([[0.0, 0.0], [0.0, 0.0]])), None);
+        assert_eq!(default_bound(&[]), None);
+    }
 
     #[test]
     fn quantiles_are_numpys() {

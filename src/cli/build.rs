@@ -1,6 +1,6 @@
 //! `zkvouch build`
 
-use super::{Context, show};
+use super::{Context, show, tune::duration};
 use crate::{
     accuracy::ErrorBound,
     model::provenance::Provenance,
@@ -8,6 +8,7 @@ use crate::{
 };
 use clap::Args;
 use eyre::Result;
+use std::time::Duration;
 
 /// zkvouch build
 #[derive(Args, Debug)]
@@ -22,12 +23,17 @@ pub(super) struct Build {
     /// model's answers if absent, here and in zkvouch.toml.
     #[arg(long, value_name = "BOUND")]
     max_error: Option<ErrorBound>,
+    /// Search for a circuit again, so much: as the time that it takes on a usual machine, such as 60s or
+    /// 2m. In place of `budget_secs` under [calibration].
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    budget: Option<Duration>,
 }
 
 impl Build {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         let project = context.project()?;
-        let options = BuildOptions { force: self.force, max_error: self.max_error };
+        let Self { force, max_error, budget, .. } = self;
+        let options = BuildOptions { force, max_error, budget };
         if let Some(step) = self.until {
             let report = project.build_until(step, options, context.ui.observer()).await?;
             let text = format!("{} is built in {}", step.name(), report.artifacts.folder.display());

@@ -15,11 +15,18 @@ use crate::{
         config::{CircuitConfig, FILE_NAME, Target},
     },
     toolchain,
-    tune::{self, Calibration, CostModel, Objective, Progress, Prove, TuneReport, TuneRequest},
+    tune::{
+        self, Calibration, ChainLimits, CostModel, Objective, Progress, Prove, TuneReport,
+        TuneRequest,
+    },
 };
 use clap::Args;
 use eyre::{Result, WrapErr};
-use std::{path::PathBuf, sync::atomic::Ordering, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::Ordering,
+    time::Duration,
+};
 
 /// zkvouch tune
 #[derive(Args, Debug)]
@@ -50,17 +57,19 @@ pub(super) struct TuneOptions {
     /// memory or proof-size.
     #[arg(long, default_value_t)]
     pub(super) objective: Objective,
-    /// The largest error: 0.01, 0.5%, mean:0.01 or mean:0.5%. By default that of ezkl's calibration.
+    /// The largest error: 0.01, 0.5%, mean:0.01 or mean:0.5%. By default that of ezkl's calibration,
+    /// else 1 % of the range of the model's outputs.
     #[arg(long, value_name = "ERROR")]
     pub(super) max_error: Option<ErrorBound>,
-    /// The longest that the search may take, such as 60s or 2m.
+    /// How much to search, as the time that it takes on a usual machine, such as 60s or 2m. Counted in
+    /// work, so that all machines choose alike.
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     pub(super) budget: Duration,
     /// Inputs at the ends of what you expect, which must be provable.
     #[arg(long, num_args = 1.., value_name = "FILES")]
     pub(super) corners: Vec<PathBuf>,
     /// The largest circuit to consider, as log2 of its rows.
-    #[arg(long, value_name = "K", default_value_t = 17, value_parser = clap::value_parser!(u32).range(6..=26))]
+    #[arg(long, value_name = "K", default_value_t = 26, value_parser = clap::value_parser!(u32).range(6..=26))]
     pub(super) tune_max_logrows: u32,
     /// By what factor the range of values exceeds what the inputs need, at least 2.
     #[arg(long, value_name = "FACTOR", default_value_t = 256.0, value_parser = at_least::<2>)]
@@ -158,16 +167,28 @@ impl Tune {
             None => RunArgs::default(),
         };
         self.circuit.apply(&mut run_args);
+        // What an earlier choice has left there is not the user's own.
+        let config = places.project().map(Project::config);
+        let tuned = config.is_some_and(|it| it.calibration.target != Target::Tune);
+        let set = config.filter(|_| !tuned).is_some_and(|it| it.circuit.sets_decomposition());
+        let decomposition = (set || self.circuit.sets_decomposition())
+            .then_some((run_args.decomp_base, run_args.decomp_legs));
+        let source = config.map(|it| it.srs.source.clone()).unwrap_or_default();
+        let source = source.within(places.project().map_or(Path::new("."), Project::root));
+        let chain = config.map_or(Some(ChainLimits::LEAN), |it| it.verifier.chain_limits());
         let engine = context.engine(places.project())?;
         // Settings that are not kept must not take the place of those that are built.
         let scratch = files::Scratch::new()?;
-        let request = self.options.request(
+        let mut request = self.options.request(
             places.model(&self.model),
             places.data(&self.data),
             run_args,
             scratch.path().join("settings.json"),
             self.options.costs(context, engine.version())?,
         )?;
+        request.decomposition = decomposition;
+        request.srs = Some((source, toolchain::cache_dir()?));
+        request.chain = chain;
         let pool = pool(context, places.project())?;
         let bar = context.ui.spinner("tune");
         let ui = context.ui.clone();

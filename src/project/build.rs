@@ -8,8 +8,8 @@ use super::{
     report::{BatchReport, BuildReport, Comparison, PartReport},
     step::Step,
     steps::{
-        MadeVerifier, MakeVerifier, calibrate, make_verifier, make_witness, needs_keys,
-        prove_witness,
+        MadeVerifier, MakeVerifier, calibrate, deployable, expected, make_verifier, make_witness,
+        needs_keys, prove_witness,
     },
 };
 use crate::{
@@ -20,12 +20,12 @@ use crate::{
     artifacts::{
         onnx::OnnxFile,
         proof::ProofFile,
-        run_args::{DEFAULT_MAX_LOGROWS, RunArgs},
+        run_args::{MAX_LOGROWS, RunArgs},
         settings::Settings,
     },
     engine::{self, EnginePool, PooledEngine, SetupRequest},
     srs, toolchain,
-    tune::{self, CostModel, TuneRequest},
+    tune::{self, CostModel, TuneRequest, machine::Work},
     verifier::{GasReport, batch},
 };
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,8 @@ pub struct BuildOptions {
     pub force: bool,
     /// The largest error of the circuit on the data, before that of zkvouch.toml.
     pub max_error: Option<ErrorBound>,
+    /// Search for a circuit again, so much, in place of what the project says.
+    pub budget: Option<Duration>,
 }
 
 impl Project {
@@ -97,8 +99,8 @@ impl Project {
                 phases(Event::Phase { message });
             }
         });
-        let max_error = options.max_error;
-        Ok(Build { project: self, artifacts, graph, engines, observer, max_error })
+        let BuildOptions { max_error, budget, .. } = options;
+        Ok(Build { project: self, artifacts, graph, engines, observer, max_error, budget })
     }
 }
 
@@ -153,6 +155,7 @@ struct Build<'a> {
     engines: EnginePool,
     observer: Observer,
     max_error: Option<ErrorBound>,
+    budget: Option<Duration>,
 }
 
 /// What a person waiting wants to see of the engine's events.
@@ -167,6 +170,17 @@ fn phase(event: &engine::Event) -> Option<String> {
 impl Build<'_> {
     async fn engine(&self) -> PooledEngine {
         self.engines.get().await
+    }
+
+    /// Says what a step is expected to take, before it starts.
+    async fn announce(&self, settings: &Settings, work: Work) -> Result<()> {
+        if let Some(expected) = expected(settings, work, self.engine().await.version())? {
+            let megabytes = expected.peak_bytes.div_ceil(1_000_000);
+            let message =
+                format!("{work}: about {:.1} s and {megabytes} MB of memory", expected.seconds);
+            (self.observer)(Event::Phase { message });
+        }
+        Ok(())
     }
 
     async fn run(&self) -> Result<(Judgement, VerifierNotes)> {
@@ -252,8 +266,9 @@ impl Build<'_> {
 
     async fn calibrate(&self) -> Result<()> {
         let options = &self.project.config().calibration;
+        let again = self.budget.is_some() && options.target == Target::Tune;
         self.graph
-            .step(self.project.calibrate_step(), || async {
+            .step_anew(again, self.project.calibrate_step(), || async {
                 if options.target == Target::Tune {
                     return self.tune(options).await;
                 }
@@ -279,11 +294,16 @@ impl Build<'_> {
         request.run_args = project.config().circuit.run_args();
         request.objective = options.objective;
         request.max_error = options.max_error;
-        request.time = Duration::from_secs(options.budget_secs);
-        request.max_logrows = options.max_logrows.unwrap_or(DEFAULT_MAX_LOGROWS);
+        request.time = self.budget.unwrap_or(Duration::from_secs(options.budget_secs));
+        request.max_logrows = options.max_logrows.unwrap_or(MAX_LOGROWS);
         request.lookup_margin = options.lookup_safety_margin;
-        // The build proves the sample itself.
-        request.prove = tune::Prove::WhereClose;
+        // The build proves the sample itself, and proofs that are timed choose otherwise on each machine.
+        request.prove = tune::Prove::Never;
+        let config = project.config();
+        request.decomposition = (config.circuit.sets_decomposition())
+            .then_some((request.run_args.decomp_base, request.run_args.decomp_legs));
+        request.chain = config.verifier.chain_limits();
+        request.srs = Some((config.srs.source.within(project.root()), toolchain::cache_dir()?));
         request.cache = Some(toolchain::cache_dir()?.join("tune"));
         let (costs, unused) = CostModel::of_this_machine(self.engine().await.version());
         request.costs = costs;
@@ -344,6 +364,8 @@ impl Build<'_> {
         let witness = plan::fixes_input(settings).then_some(&**witness);
         self.graph
             .step(self.project.setup_step(settings), || async {
+                deployable(settings, &self.project.config().verifier)?;
+                self.announce(settings, Work::Setup).await?;
                 let request =
                     SetupRequest { compiled, srs, vk, pk, witness, compress_selectors: true };
                 self.engine().await.setup(request).await?;
@@ -366,6 +388,7 @@ impl Build<'_> {
     async fn proof(&self, settings: &Settings) -> Result<()> {
         self.graph
             .step(self.project.proof_step(), || async {
+                self.announce(settings, Work::Proof).await?;
                 let files = self.artifacts.proving_files(settings);
                 let Artifacts { witness, proof, .. } = &self.artifacts;
                 prove_witness(&*self.engine().await, &files, witness, proof).await?;

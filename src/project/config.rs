@@ -7,7 +7,7 @@ use crate::{
     evm::Hardfork,
     field::Scale,
     files, srs,
-    tune::Objective,
+    tune::{ChainLimits, Objective},
     verifier::{
         self, Matrix,
         solc::{CompilerOptions, SolcRequest},
@@ -137,6 +137,11 @@ impl CircuitConfig {
         args
     }
 
+    /// Whether the range of decomposed values is set here.
+    pub fn sets_decomposition(&self) -> bool {
+        self.decomp_base.is_some() || self.decomp_legs.is_some()
+    }
+
     /// Puts what is set here over `args`.
     pub fn apply(&self, args: &mut RunArgs) {
         macro_rules! set {
@@ -185,7 +190,8 @@ pub struct CalibrationConfig {
     /// Rebase multipliers to try.
     #[cfg_attr(feature = "cli", arg(long, value_delimiter = ',', value_name = "MULTIPLIERS"))]
     pub scale_rebase_multipliers: Option<Vec<u32>>,
-    /// The largest circuit to consider, as log2 of its rows.
+    /// The largest circuit to consider, as log2 of its rows: 26 by default with `target = "tune"`, else
+    /// 14.
     #[cfg_attr(feature = "cli", arg(long))]
     pub max_logrows: Option<u32>,
     /// With `target = "tune"`: what to minimise.
@@ -197,7 +203,8 @@ pub struct CalibrationConfig {
     #[cfg_attr(feature = "cli", arg(skip))]
     #[serde(deserialize_with = "some_from_text", serialize_with = "some_to_text")]
     pub max_error: Option<ErrorBound>,
-    /// With `target = "tune"`: the longest that the search may take, in seconds.
+    /// With `target = "tune"`: how much to search, as the seconds that it takes on a usual machine. It
+    /// is counted in work, so that all machines choose alike.
     #[cfg_attr(feature = "cli", arg(skip = TUNE_SECONDS))]
     pub budget_secs: u64,
 }
@@ -288,6 +295,17 @@ pub struct NetworkConfig {
     pub chain_id: Option<u64>,
 }
 
+impl VerifierConfig {
+    /// What a chain takes of such a verifier, unless it need not be deployed on a public one.
+    pub fn chain_limits(&self) -> Option<ChainLimits> {
+        match self.kind {
+            _ if self.allow_oversize => None,
+            verifier::Kind::Lean => Some(ChainLimits::LEAN),
+            _ => Some(ChainLimits::EZKL),
+        }
+    }
+}
+
 impl Config {
     /// Reads and checks a project file.
     ///
@@ -358,15 +376,16 @@ variables = {{ {variables} }}
 {shape}
 
 [calibration]
-# tune: the cheapest circuit that is as accurate as ezkl's own calibration (or max_error).
+# tune: the cheapest circuit that is as accurate as ezkl's own calibration (or max_error) on the data,
+# and on inputs drawn beside it.
 # resources, accuracy: ezkl's calibration, which fits scales only.   manual: the values above.
 target = "tune"
 # objective = "balanced"   # or prove-time, gas, memory, proof-size
 # max_error = "0.01"       # or "0.5%", "mean:0.01"; what is further from the model isn't built
-# budget_secs = 60
+# budget_secs = 60         # of a usual machine: all machines choose alike
 lookup_safety_margin = 2.0
 # scales = [7, 10]         # for resources and accuracy
-# max_logrows = 14
+# max_logrows = 14         # with tune every k is allowed whose SRS can be had
 
 [srs]
 # "ceremony": a public ceremony's file; "ceremony:https://host/kzg{{k}}.srs" names where from.

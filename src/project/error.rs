@@ -71,6 +71,15 @@ pub enum Error {
     /// The tuner found no circuit, or could not search.
     #[error(transparent)]
     Tune(Box<tune::Error>),
+    /// No chain takes the circuit's verifier.
+    #[error(
+        "this circuit can't be deployed: its verifier has {0} (for a local chain without the limits: \
+         `allow_oversize = true` under [verifier])"
+    )]
+    Undeployable(tune::deploy::Excess),
+    /// The circuit is too large for this machine.
+    #[error(transparent)]
+    TooLarge(#[from] tune::machine::TooLarge),
     /// The circuit does not say what the model says, or can't be compared with it.
     #[error(transparent)]
     Judge(Box<judge::Error>),
@@ -130,6 +139,8 @@ impl Error {
             | Self::NotMeasured
             | Self::TuneElsewhere
             | Self::Schema(..) => ErrorKind::BadInput,
+            Self::Undeployable(..) => ErrorKind::BadInput,
+            Self::TooLarge(..) => ErrorKind::Failure,
             Self::ProofRejected(..) => ErrorKind::Invalid,
         }
     }

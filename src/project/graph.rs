@@ -313,11 +313,25 @@ impl Graph {
         T: Serialize + DeserializeOwned,
         F: Future<Output = Result<T>>,
     {
+        self.step_anew(false, spec, work).await
+    }
+
+    /// As [`step`](Self::step), or in any case.
+    pub(crate) async fn step_anew<T, F>(
+        &self,
+        anew: bool,
+        spec: Spec,
+        work: impl FnOnce() -> F,
+    ) -> Result<T>
+    where
+        T: Serialize + DeserializeOwned,
+        F: Future<Output = Result<T>>,
+    {
         let manifest = self.snapshot();
         let Described { records: inputs, files } = manifest.describe(&self.folder, &spec.inputs)?;
         self.manifest().files.extend(files);
         let name = spec.step.name();
-        let change = match self.force {
+        let change = match self.force || anew {
             true => Some(Change::Forced),
             false => manifest.change(&self.folder, &spec, &inputs)?,
         };

@@ -17,7 +17,11 @@ use crate::{
     engine::{self, CalibrateRequest, Engine},
     files,
     srs::SrsFile,
-    task::blocking,
+    task::blocking_deep,
+    tune::{
+        CostModel, Shape,
+        machine::{self, Work},
+    },
     verifier::{
         self, BuildRequest, MadeFrom, Sample, VerifierArtifact, VerifierSource,
         batch::{self, Batch},
@@ -87,6 +91,7 @@ pub async fn prove_witness(
         }
     }
     Witness::read(witness)?.check_ranges(&files.settings)?;
+    expected(&files.settings, Work::Proof, engine.version())?;
     let pending = files::Pending::new(output)?;
     engine.prove(witness, &files.compiled, &files.pk, &files.srs, pending.path()).await?;
     let proof = ProofFile::read(pending.path())?;
@@ -96,6 +101,23 @@ pub async fn prove_witness(
     }
     pending.commit()?;
     Ok(proof)
+}
+
+/// What a step is expected to take on this machine, refused where it has not the memory.
+pub(crate) fn expected(
+    settings: &Settings,
+    work: Work,
+    engine: &str,
+) -> Result<Option<machine::Expected>> {
+    let (costs, _) = CostModel::of_this_machine(engine);
+    Ok(machine::expected(settings, work, &costs)?)
+}
+
+/// Refuses a circuit whose verifier is surely more than a chain takes, before there is a key.
+pub(crate) fn deployable(settings: &Settings, config: &VerifierConfig) -> Result<()> {
+    let cost = Shape::of(settings).map(|shape| CostModel::default().cost(&shape));
+    let excess = config.chain_limits().zip(cost).and_then(|(chain, cost)| chain.sure_excess(&cost));
+    excess.map_or(Ok(()), |excess| Err(Error::Undeployable(excess)))
 }
 
 /// Fits `settings_in` to the data and writes `settings_out`. Several input files are taken one after
@@ -202,9 +224,10 @@ pub async fn make_verifier(engine: &Engine, request: &MakeVerifier<'_>) -> Resul
     }
     let vk = files::read(request.vk)?;
     let k = request.settings.run_args.logrows;
-    // The comparison with ezkl's verifier at random points takes a second or two of one CPU.
+    // The comparison with ezkl's verifier at random points takes a second or two of one CPU, and its
+    // expressions are as deep as the circuit is wide.
     let generated =
-        blocking(move || lean::generate(&raw, &Expected { num_instances, k, vk: Some(&vk) }));
+        blocking_deep(move || lean::generate(&raw, &Expected { num_instances, k, vk: Some(&vk) }));
     let generated = generated.await.map_err(verifier::Error::from)?;
     let mut artifact = verifier::build_among(&compilers, build(generated.source())).await?;
     artifact.confirm_setup(&srs)?;
@@ -233,4 +256,23 @@ pub async fn make_verifier(engine: &Engine, request: &MakeVerifier<'_>) -> Resul
         }
     };
     Ok(MadeVerifier { artifact, lean: Some(generated), comparison, batch })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verifier_that_no_chain_takes_is_refused_before_there_is_a_key() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tune");
+        let mut settings = Settings::read(&folder.join("credit.settings.json")).expect("settings");
+        let mut config = VerifierConfig::default();
+        deployable(&settings, &config).expect("small");
+        // The same cells in so few rows make many columns.
+        settings.run_args.logrows = 7;
+        let error = deployable(&settings, &config).expect_err("42 KB").to_string();
+        assert!(error.contains("bytes of verifier code, and a chain takes 24576"), "{error}");
+        config.allow_oversize = true;
+        deployable(&settings, &config).expect("asked for");
+    }
 }

@@ -77,6 +77,24 @@ enum Attempt {
     Retry(String),
 }
 
+fn client(options: &HttpOptions) -> reqwest::Result<Client> {
+    toolchain::install_crypto_provider();
+    Client::builder()
+        .connect_timeout(options.connect_timeout)
+        .read_timeout(options.read_timeout)
+        .user_agent(concat!("zkvouch/", env!("CARGO_PKG_VERSION")))
+        .build()
+}
+
+/// Whether there is a file at an address, by one question without patience.
+pub(super) async fn answers(url: &Url) -> bool {
+    let soon = Duration::from_secs(5);
+    let options =
+        HttpOptions { connect_timeout: soon, read_timeout: soon, ..HttpOptions::default() };
+    let Ok(client) = client(&options) else { return false };
+    client.head(url.clone()).send().await.is_ok_and(|answer| answer.status().is_success())
+}
+
 /// Downloads to `part`, continuing what is there, until it has `len` bytes; returns their SHA-256.
 /// On a failure the part stays, for the next time.
 pub(super) async fn download(
@@ -85,13 +103,7 @@ pub(super) async fn download(
     len: u64,
     options: &HttpOptions,
 ) -> Result<B256, Failure> {
-    toolchain::install_crypto_provider();
-    let client = Client::builder()
-        .connect_timeout(options.connect_timeout)
-        .read_timeout(options.read_timeout)
-        .user_agent(concat!("zkvouch/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| Failure::Http(reasons(&error)))?;
+    let client = client(options).map_err(|error| Failure::Http(reasons(&error)))?;
     tracing::info!(%url, bytes = len, "fetching the SRS");
     let mut failures = 0;
     let mut had = size(part);

@@ -270,6 +270,34 @@ pub async fn obtain_with(
     }
 }
 
+/// Whether an SRS for `k` is there, can be made, or comes from a package registry rather than from an
+/// address of its own: whether it costs little to have. A file counts by its name; [`obtain`] checks it.
+pub fn is_at_hand(source: &Source, k: u32, cache: &Path) -> bool {
+    match source {
+        Source::UnsafeDev => (1..=dev::MAX_K).contains(&k),
+        Source::Path(path) => SrsFile::open(path).is_ok_and(|file| file.check_k(k).is_ok()),
+        Source::Ceremony { url: None } if (1..=NPM_MAX_K).contains(&k) => true,
+        Source::Ceremony { url } => fetch::address(url.as_deref().unwrap_or(DEFAULT_URL), k)
+            .is_ok_and(|address| fetched_path(&address, k, cache).exists()),
+    }
+}
+
+/// Whether the address of a ceremony's files answers for `k`. Nothing is fetched.
+pub async fn can_be_fetched(source: &Source, k: u32) -> bool {
+    let Source::Ceremony { url } = source else { return false };
+    match fetch::address(url.as_deref().unwrap_or(DEFAULT_URL), k) {
+        Ok(address) if (1..=26).contains(&k) => fetch::answers(&address).await,
+        _ => false,
+    }
+}
+
+/// Where what was fetched is kept. Which ceremony an address has cannot be known before it has answered
+/// once.
+fn fetched_path(address: &url::Url, k: u32, cache: &Path) -> PathBuf {
+    let key = files::sha256(address.as_str().as_bytes()).to_string();
+    cache.join("srs").join(format!("url-{}-k{k}.srs", &key[2..18]))
+}
+
 /// The hash of a cached file that was made here, if it is usable and every point of it right.
 fn usable_hash(cached: &Path, usable: impl Fn(&SrsFile) -> bool) -> Option<B256> {
     let hash = files::sha256_file(cached).ok()?;
@@ -304,9 +332,7 @@ async fn from_ceremony(
         }
     }
     let address = fetch::address(url.unwrap_or(DEFAULT_URL), k)?;
-    // Which ceremony an address has cannot be known before it has answered once.
-    let key = files::sha256(address.as_str().as_bytes()).to_string();
-    let path = folder.join(format!("url-{}-k{k}.srs", &key[2..18]));
+    let path = fetched_path(&address, k, cache);
     if let Some(hash) = published(&path, k).await? {
         return Ok((path, hash));
     }

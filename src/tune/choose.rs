@@ -1,9 +1,10 @@
 //! The choice among the ranked candidates: made for real, checked, and proved where it matters.
 
 use super::{
-    Error, Objective, Progress, TuneRequest,
+    Error, Objective, Progress, Prove, TuneRequest,
+    baseline::Baseline,
     candidate::{Candidate, Errors},
-    lab::Lab,
+    lab::{Lab, hides_outputs, with_outputs},
     report::{Headroom, ProofCheck, ProofTrial},
     sample::{self, Sample},
     search::Limits,
@@ -18,28 +19,13 @@ use crate::{
     artifacts::settings::Settings,
     engine::Engine,
 };
-use serde::{Deserialize, Serialize};
 use std::{
     sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
-/// When to make real proofs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Prove {
-    /// Never: the cost model alone decides.
-    Never,
-    /// Where the cost model does not tell candidates apart, or the choice hardly from ezkl's own
-    /// calibration; whoever asks proves the choice anyway.
-    WhereClose,
-    /// As before, and the choice in any case.
-    #[default]
-    Always,
-}
-
 /// How many of the best candidates may fail the last check.
-const ATTEMPTS: usize = 5;
+const ATTEMPTS: usize = 12;
 /// Candidates that are proved side by side, at most.
 const FINALISTS: usize = 3;
 /// Candidates that are expected to take at most this times as long as the best are proved beside it:
@@ -74,7 +60,7 @@ pub(super) struct Choice<'a> {
     pub(super) model: &'a FloatModel,
     pub(super) limits: &'a Limits,
     /// ezkl's own calibration.
-    pub(super) baseline: (&'a Settings, &'a Candidate),
+    pub(super) baseline: Option<&'a Baseline>,
     pub(super) progress: &'a (dyn Fn(Progress) + Send + Sync),
 }
 
@@ -83,16 +69,23 @@ impl Choice<'_> {
     /// the fastest of the first ones.
     pub(super) async fn among(&self, ranked: &[Candidate]) -> Result<Chosen, Error> {
         let mut last = String::new();
-        let mut tried = 0;
+        let (mut tried, mut failed) = (0, Vec::new());
         let mut left = ranked.iter();
         while tried < ATTEMPTS
             && let Some(candidate) = left.next()
         {
+            // What fails with one k or number of columns fails with the next.
+            let kind = kind(candidate);
+            if failed.contains(&kind) {
+                continue;
+            }
             tried += 1;
             let leader = match self.checked(candidate).await? {
                 Ok(leader) => leader,
                 Err(message) => {
+                    tracing::debug!("{:?} is no choice: {message}", candidate.run_args);
                     last = message;
+                    failed.push(kind);
                     continue;
                 }
             };
@@ -101,7 +94,10 @@ impl Choice<'_> {
                 prove => prove,
             };
             if proves == Prove::Never {
-                return Ok(leader);
+                return Ok(match self.known(&leader, ranked).await? {
+                    Some(baseline) => baseline,
+                    None => leader,
+                });
             }
             let mut finalists = vec![leader];
             self.add_rivals(&mut finalists, left.as_slice()).await?;
@@ -117,20 +113,38 @@ impl Choice<'_> {
     }
 
     fn is_baseline(&self, candidate: &Candidate) -> bool {
-        candidate.run_args == self.baseline.0.run_args
+        self.baseline.is_some_and(|it| candidate.run_args == it.candidate.run_args)
+    }
+
+    /// ezkl's own calibration, where a choice that is not proved promises hardly more.
+    async fn known(&self, leader: &Chosen, ranked: &[Candidate]) -> Result<Option<Chosen>, Error> {
+        let by_time = matches!(self.request.objective, Objective::Balanced | Objective::ProveTime);
+        let close = |it: &&Candidate| {
+            self.is_baseline(it)
+                && it.cost.prove_cpu_seconds <= CLOSE * leader.candidate.cost.prove_cpu_seconds
+        };
+        match ranked.iter().find(close).filter(|_| by_time) {
+            Some(baseline) => Ok(self.checked(baseline).await?.ok()),
+            None => Ok(None),
+        }
     }
 
     /// Makes a candidate's own settings and runs every input and every corner.
     async fn checked(&self, candidate: &Candidate) -> Result<Result<Chosen, String>, Error> {
         let Self { lab, sample, limits, .. } = self;
-        let settings = if self.is_baseline(candidate) {
-            Some(self.baseline.0.clone())
-        } else {
-            lab.settings(&candidate.run_args).await?
+        let settings = match self.baseline.filter(|_| self.is_baseline(candidate)) {
+            Some(baseline) => Some(baseline.settings.clone()),
+            None => lab.settings(&candidate.run_args).await?,
         };
         let Some(settings) = settings else { return Ok(Err("ezkl refuses its settings".into())) };
         let inputs: Vec<_> = sample.inputs.iter().chain(&sample.corners).cloned().collect();
-        let answers = lab.forward(&settings, &inputs).await?.unwrap_or_default();
+        // A hash is no number to compare; all else is the same.
+        let seen = match hides_outputs(&settings.run_args) {
+            true => lab.settings(&with_outputs(&settings.run_args)).await?,
+            false => Some(settings.clone()),
+        };
+        let Some(seen) = seen else { return Ok(Err("ezkl refuses its settings".into())) };
+        let answers = lab.forward(&seen, &inputs).await?.unwrap_or_default();
         let refused = answers.iter().position(|answer| !provable(answer));
         if answers.is_empty() || refused.is_some() {
             return Ok(Err(format!("input {} can't be proved", refused.unwrap_or(0))));
@@ -143,9 +157,12 @@ impl Choice<'_> {
         let Some(error) = error else {
             return Ok(Err("its error is above the bound after all".to_owned()));
         };
-        let inputs = self.headroom(&settings).await?;
+        let inputs = self.headroom(&seen).await?;
         let cost = Shape::of(&settings);
         let cost = cost.map_or(candidate.cost, |shape| self.request.costs.cost(&shape));
+        if let Some(excess) = limits.chain.and_then(|chain| chain.excess(&cost)) {
+            return Ok(Err(format!("its verifier has {excess}")));
+        }
         Ok(Ok(Chosen {
             candidate: Candidate { run_args: settings.run_args.clone(), cost, error: Some(error) },
             settings,
@@ -188,7 +205,9 @@ impl Choice<'_> {
         let leader = finalists[0].candidate.cost;
         let over = |candidate: &Candidate| {
             self.request.objective == Objective::Balanced
-                && candidate.cost.verify_gas > self.baseline.1.cost.verify_gas
+                && self.baseline.is_some_and(|baseline| {
+                    candidate.cost.verify_gas > baseline.candidate.cost.verify_gas
+                })
         };
         let rivals = |candidate: &Candidate, within: f64| {
             !over(candidate)
@@ -325,6 +344,13 @@ impl Choice<'_> {
         let trial = Trial::new(&engine, self.lab.model, settings, &input, folder).await?;
         Ok((engine, trial))
     }
+}
+
+/// What decides whether a circuit has right answers: scales and decomposition, but neither k nor columns.
+fn kind(candidate: &Candidate) -> impl PartialEq + use<> {
+    let args = &candidate.run_args;
+    let scales = (args.input_scale, args.param_scale, args.scale_rebase_multiplier);
+    (scales, args.decomp_legs, args.disable_freivalds)
 }
 
 fn shown(finalist: &Chosen, times: &Times) -> ProofTrial {

@@ -134,6 +134,7 @@ mod tests {
                 pk_bytes: pk,
                 proof_bytes: gas / 100,
                 verify_gas: gas,
+                ..Cost::default()
             },
             error: None,
         }

@@ -11,24 +11,33 @@ pub struct TuneReport {
     pub choice: Candidate,
     /// Why, a sentence each.
     pub reasons: Vec<String>,
-    /// ezkl's `resources` calibration of the same model.
-    pub baseline: Candidate,
+    /// ezkl's `resources` calibration of the same model; absent where it has no answer, or would take
+    /// too long.
+    pub baseline: Option<Candidate>,
+    /// Why there is no baseline.
+    pub without_baseline: Option<String>,
     /// The candidates that nothing beats, by rising time to prove.
     pub front: Vec<Candidate>,
     /// What was minimised.
     pub objective: Objective,
     /// The bound on the error.
     pub bound: ErrorBound,
-    /// Whether the bound is the baseline's own error.
-    pub bound_from_baseline: bool,
+    /// Where the bound is from.
+    pub bound_from: BoundFrom,
     /// How far inputs may go.
     pub headroom: Headroom,
     /// The proof that was made and verified with the choice.
     pub proof: Option<ProofCheck>,
     /// The circuits between which real proofs decided, where the cost model could not.
     pub trials: Vec<ProofTrial>,
-    /// Inputs tried: observations, drawn ones included.
-    pub inputs: usize,
+    /// Inputs over which the error was measured: observations,
+    pub observations: usize,
+    /// and inputs drawn beside them.
+    pub drawn: usize,
+    /// Inputs at the ends of what is expected, which have an answer; their error doesn't count.
+    pub corners: usize,
+    /// The largest k whose SRS is at hand, or can be made.
+    pub at_hand: u32,
     /// Forward passes.
     pub forwards: usize,
     /// Wall-clock seconds; those of the first time when `cached`.
@@ -37,6 +46,20 @@ pub struct TuneReport {
     pub complete: bool,
     /// Whether the result was there already.
     pub cached: bool,
+}
+
+/// Where a bound on the error is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BoundFrom {
+    /// The caller.
+    Caller,
+    /// The error of ezkl's own calibration.
+    Baseline,
+    /// A share of the range of the model's outputs.
+    OutputRange,
+    /// Nothing keeps to the bound that was to be kept, which nobody had set: the least error there is.
+    Closest,
 }
 
 /// How far inputs may go beyond those that were calibrated with.
@@ -119,7 +142,9 @@ impl TuneReport {
         if !self.front.contains(&self.choice) {
             add("*", &self.choice);
         }
-        add("ezkl", &self.baseline);
+        if let Some(baseline) = &self.baseline {
+            add("ezkl", baseline);
+        }
         table.to_string()
     }
 
@@ -130,17 +155,22 @@ impl TuneReport {
             return true;
         }
         let mut both = [other.clone(), self.choice.clone()];
-        self.objective.rank(&mut both, Some(self.baseline.cost.verify_gas));
+        self.objective.rank(&mut both, self.gas_limit());
         self.choice.cost != other.cost && both[0] == self.choice
+    }
+
+    fn gas_limit(&self) -> Option<u64> {
+        self.baseline.as_ref().map(|baseline| baseline.cost.verify_gas)
     }
 
     /// Whether the choice is ezkl's calibration itself.
     pub fn keeps_baseline(&self) -> bool {
-        self.choice.run_args == self.baseline.run_args
+        self.baseline.as_ref().is_some_and(|baseline| self.choice.run_args == baseline.run_args)
     }
 
     /// How much shorter the time to prove is expected to be than with ezkl's calibration.
-    pub fn speedup(&self) -> f64 {
-        self.baseline.cost.prove_cpu_seconds / self.choice.cost.prove_cpu_seconds
+    pub fn speedup(&self) -> Option<f64> {
+        let baseline = self.baseline.as_ref()?;
+        Some(baseline.cost.prove_cpu_seconds / self.choice.cost.prove_cpu_seconds)
     }
 }

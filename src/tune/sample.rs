@@ -5,8 +5,12 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 
 /// How many of the observations are used.
 const OBSERVATIONS: usize = 24;
-/// How many inputs are drawn beside them.
+/// How many inputs are drawn beside them,
 const DRAWN: usize = 12;
+/// and beside fewer observations than [`MANY`], which say little by themselves.
+const DRAWN_BESIDE_FEW: usize = 32;
+/// Observations enough to tell each element's range by itself.
+const MANY: usize = 8;
 
 /// The inputs on which circuits are tried, with the float model's answers.
 #[derive(Debug)]
@@ -19,11 +23,12 @@ pub(super) struct Sample {
     pub(super) corners: Vec<Observation>,
     /// How many of `inputs` to try first.
     pub(super) few: usize,
+    /// How many of `inputs` are observations.
+    pub(super) observations: usize,
 }
 
 impl Sample {
-    /// Takes some observations and draws inputs within their range, element by element where there
-    /// are many observations and tensor by tensor where there are few. Integer tensors are taken from
+    /// Takes some observations and draws inputs within their range; see [`Ranges`]. Integer tensors are taken from
     /// an observation as they are, since an index is not a quantity.
     pub(super) fn choose(
         model: &FloatModel,
@@ -37,10 +42,13 @@ impl Sample {
         for input in &inputs {
             float.push(model.run(input)?);
         }
+        let taken = inputs.len();
         let mut random = StdRng::seed_from_u64(seed);
         if model.inputs().iter().any(is_float) {
-            for _ in 0..DRAWN {
-                let input = draw(model.inputs(), observations, &mut random);
+            let ranges = Ranges::of(model.inputs(), observations, &corners);
+            let count = if observations.len() < MANY { DRAWN_BESIDE_FEW } else { DRAWN };
+            for _ in 0..count {
+                let input = ranges.draw(model.inputs(), observations, &mut random);
                 // A drawn input may lie outside of what the model is defined for.
                 let Ok(output) = model.run(&input) else { continue };
                 if output.iter().flatten().all(|value| value.is_finite()) {
@@ -50,7 +58,7 @@ impl Sample {
             }
         }
         let few = inputs.len().min(3);
-        Ok(Self { inputs, float, corners, few })
+        Ok(Self { inputs, float, corners, few, observations: taken })
     }
 
     /// Keeps only the first inputs, for a model whose forward pass takes long.
@@ -58,6 +66,18 @@ impl Sample {
         self.inputs.truncate(inputs.max(1));
         self.float.truncate(inputs.max(1));
         self.few = few.clamp(1, self.inputs.len());
+        self.observations = self.observations.min(self.inputs.len());
+    }
+
+    /// Leaves out those inputs of which `keep` says no, by their position.
+    pub(super) fn retain(&mut self, keep: &[bool]) {
+        let kept = |number: usize| keep.get(number).copied().unwrap_or(false);
+        self.observations = (0..self.observations).filter(|number| kept(*number)).count();
+        let mut number = 0..;
+        self.inputs.retain(|_| number.next().is_some_and(kept));
+        let mut number = 0..;
+        self.float.retain(|_| number.next().is_some_and(kept));
+        self.few = self.few.min(self.inputs.len());
     }
 }
 
@@ -78,28 +98,60 @@ pub(super) fn scaled(input: &Observation, infos: &[TensorInfo], factor: f64) -> 
         .collect()
 }
 
-fn draw(infos: &[TensorInfo], observations: &[Observation], random: &mut StdRng) -> Observation {
-    const MANY: usize = 8;
-    let taken = random.gen_range(0..observations.len());
-    infos
-        .iter()
-        .enumerate()
-        .map(|(number, info)| {
-            if !is_float(info) {
-                return observations[taken][number].clone();
-            }
-            let whole = extent(observations.iter().flat_map(|one| one[number].iter().copied()));
-            (0..info.len())
-                .map(|element| {
-                    let (low, high) = match observations.len() {
-                        MANY.. => extent(observations.iter().map(|one| one[number][element])),
-                        _ => whole,
-                    };
-                    if low < high { random.gen_range(low..=high) } else { low }
-                })
-                .collect()
-        })
-        .collect()
+/// Where drawn inputs lie, for each tensor and element.
+struct Ranges(Vec<Vec<(f64, f64)>>);
+
+impl Ranges {
+    /// The range of the observations and of the corners, which say how far inputs go: element by element
+    /// where there are many, else tensor by tensor and with room, since the next input will lie beyond
+    /// what the few have shown.
+    fn of(infos: &[TensorInfo], observations: &[Observation], corners: &[Observation]) -> Self {
+        let all = || observations.iter().chain(corners);
+        let many = observations.len() >= MANY;
+        let tensor = |(number, info): (usize, &TensorInfo)| -> Vec<(f64, f64)> {
+            let whole = extent(all().flat_map(|one| one[number].iter().copied()));
+            let whole = if corners.is_empty() && !many { inferred(whole) } else { whole };
+            let element = |element: usize| match many {
+                true => extent(all().map(|one| one[number][element])),
+                false => whole,
+            };
+            (0..info.len()).map(element).collect()
+        };
+        Self(infos.iter().enumerate().map(tensor).collect())
+    }
+
+    fn draw(
+        &self,
+        infos: &[TensorInfo],
+        observations: &[Observation],
+        random: &mut StdRng,
+    ) -> Observation {
+        let taken = &observations[random.gen_range(0..observations.len())];
+        let mut one = |(low, high): (f64, f64)| {
+            if low < high { random.gen_range(low..=high) } else { low }
+        };
+        let tensors = infos.iter().zip(taken).zip(&self.0);
+        tensors
+            .map(|((info, taken), ranges)| match is_float(info) {
+                true => ranges.iter().map(|range| one(*range)).collect(),
+                false => taken.clone(),
+            })
+            .collect()
+    }
+}
+
+/// The range of inputs of which a few reach from `low` to `high`. Shares and pixels have their own;
+/// anything else may go twice as far, and below zero only where one did.
+fn inferred((low, high): (f64, f64)) -> (f64, f64) {
+    match low >= 0.0 {
+        true if high <= 1.0 => (0.0, 1.0),
+        true if high <= 255.0 && high > 127.0 => (0.0, 255.0),
+        true => (0.0, 2.0 * high),
+        false => {
+            let reach = 2.0 * high.abs().max(low.abs());
+            (-reach, reach)
+        }
+    }
 }
 
 fn extent(values: impl Iterator<Item = f64>) -> (f64, f64) {
@@ -119,12 +171,54 @@ mod tests {
         let infos = [info("f32", 2), info("i64", 1)];
         let observations: Vec<Observation> =
             (0..10).map(|n| vec![vec![f64::from(n), -1.0], vec![f64::from(n * 10)]]).collect();
+        let ranges = Ranges::of(&infos, &observations, &[]);
         let mut random = StdRng::seed_from_u64(1);
         for _ in 0..50 {
-            let drawn = draw(&infos, &observations, &mut random);
+            let drawn = ranges.draw(&infos, &observations, &mut random);
             assert!((0.0..=9.0).contains(&drawn[0][0]) && drawn[0][1] == -1.0);
             assert_eq!(drawn[1][0] % 10.0, 0.0);
         }
         assert_eq!(scaled(&observations[3], &infos, 2.0), [vec![6.0, -2.0], vec![30.0]]);
+    }
+
+    /// One observation says nothing of the next two hundred but its size.
+    #[test]
+    fn beside_few_observations_inputs_are_drawn_from_inferred_or_stated_bounds() {
+        let infos = [info("f32", 2)];
+        let reach = |observation: [f64; 2], corners: &[Observation]| {
+            let observations = [vec![observation.to_vec()]];
+            let ranges = Ranges::of(&infos, &observations, corners);
+            let mut random = StdRng::seed_from_u64(1);
+            let drawn = (0..200).map(|_| ranges.draw(&infos, &observations, &mut random));
+            extent(drawn.flatten().flatten().collect::<Vec<_>>().into_iter())
+        };
+        let near = |(low, high): (f64, f64), (a, b): (f64, f64)| {
+            let slack = (b - a) / 20.0;
+            (a..a + slack).contains(&low) && (b - slack..=b).contains(&high)
+        };
+        assert!(near(reach([0.2, 0.3], &[]), (0.0, 1.0)), "shares");
+        assert!(near(reach([0.0, 200.0], &[]), (0.0, 255.0)), "pixels");
+        assert!(near(reach([3.0, 5.0], &[]), (0.0, 10.0)));
+        assert!(near(reach([-3.0, 1.0], &[]), (-6.0, 6.0)));
+        let corners = [vec![vec![-8.0, 0.0]], vec![vec![0.0, 8.0]]];
+        assert!(
+            near(reach([0.2, 0.3], &corners), (-8.0, 8.0)),
+            "stated bounds are taken as they are"
+        );
+    }
+
+    #[test]
+    fn what_is_left_out_is_left_out_everywhere() {
+        let tensor = |value: f64| vec![vec![value]];
+        let mut sample = Sample {
+            inputs: vec![tensor(0.0), tensor(1.0), tensor(2.0)],
+            float: vec![tensor(0.5), tensor(1.5), tensor(2.5)],
+            corners: Vec::new(),
+            few: 3,
+            observations: 2,
+        };
+        sample.retain(&[false, true, true]);
+        assert_eq!((sample.inputs[0][0][0], sample.float[0][0][0]), (1.0, 1.5));
+        assert_eq!((sample.inputs.len(), sample.few, sample.observations), (2, 2, 1));
     }
 }

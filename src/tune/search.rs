@@ -5,7 +5,8 @@ use super::{
     Error, Progress,
     candidate::{Candidate, Errors},
     cost::CostModel,
-    lab::{Lab, WIDE_BASE},
+    deploy::{ChainLimits, Excess},
+    lab::{Lab, WIDE_BASE, WIDE_LEGS},
     sample::{Sample, scaled},
     shape::Shape,
 };
@@ -14,13 +15,23 @@ use crate::{
     artifacts::{run_args::RunArgs, settings::Settings},
     field::Scale,
 };
+use std::ops::RangeInclusive;
 
 /// Scales that are tried.
-const SCALES: std::ops::RangeInclusive<i32> = 4..=16;
+const SCALES: RangeInclusive<i32> = 4..=16;
 /// Multipliers at which intermediate values are brought back to the scale; 2 is best for most.
 const MULTIPLIERS: [u32; 3] = [2, 1, 3];
+/// Hardly ever brings one back: the most accurate, and the dearest.
+const LAST_MULTIPLIER: u32 = 10;
+/// Passes of a search through to its end, more or less. A circuit of which the budget does not
+/// allow so many gets the cheapest sound settings first.
+const PASSES: usize = 300;
+/// Scales that are tried for a circuit at once.
+const AT_ONCE: [i32; 3] = [7, 10, 13];
+/// The range of values for a circuit at once: more than ezkl's own 2^28.
+pub(super) const RANGE_AT_ONCE: f64 = (1_u64 << 30) as f64;
 /// Inner columns: 4 or more double the extended domain.
-const INNER_COLUMNS: std::ops::RangeInclusive<usize> = 1..=3;
+const INNER_COLUMNS: RangeInclusive<usize> = 1..=3;
 /// Rows of a column that a table can't use.
 const TABLE_RESERVED: u64 = 8;
 /// The tallest range check table.
@@ -40,6 +51,10 @@ pub(super) struct Limits {
     pub(super) min_scales: Option<(i32, i32)>,
     /// Bytes of memory.
     pub(super) max_memory: u64,
+    /// The range that values must have in any case: the caller's own decomposition.
+    pub(super) least_range: f64,
+    /// What a chain takes, unless the circuit need not be deployed.
+    pub(super) chain: Option<ChainLimits>,
 }
 
 /// What the search has found so far.
@@ -50,6 +65,8 @@ pub(super) struct Found {
     pub(super) closest: Option<(f64, RunArgs)>,
     /// The least memory that a circuit within the error bound takes.
     pub(super) least_memory: Option<u64>,
+    /// What speaks against deploying the circuit that is nearest to deployable.
+    pub(super) excess: Option<Excess>,
     /// What each accepted set of scales needs: see [`Need`].
     pub(super) needs: Vec<Need>,
     /// Whether the search ended by itself.
@@ -80,14 +97,25 @@ pub(super) struct Search<'a> {
     pub(super) base: &'a RunArgs,
     pub(super) limits: &'a Limits,
     pub(super) costs: &'a CostModel,
+    /// Cells that the model takes, more or less.
+    pub(super) cells: usize,
     pub(super) progress: &'a (dyn Fn(Progress) + Send + Sync),
 }
 
 impl Search<'_> {
     /// Fills `found`, as far as the time allows.
     pub(super) async fn run(&self, found: &mut Found) -> Result<(), Error> {
+        if !self.lab.budget.affords(PASSES, self.cells) {
+            self.at_once(found).await?;
+            if self.lab.is_over() {
+                return Ok(());
+            }
+        }
         let mut seen: Vec<(usize, i32, Vec<Scale>)> = Vec::new();
-        for multiplier in MULTIPLIERS {
+        for multiplier in MULTIPLIERS.into_iter().chain([LAST_MULTIPLIER]) {
+            if multiplier == LAST_MULTIPLIER && !found.candidates.is_empty() {
+                break;
+            }
             (self.progress)(Progress::Scales { multiplier });
             let Some(scale) = self.least_scale(multiplier, found).await? else {
                 if self.lab.is_over() {
@@ -124,6 +152,40 @@ impl Search<'_> {
         }
         found.complete = true;
         Ok(())
+    }
+
+    /// The cheapest circuit of a few scales, without a search for the range that it needs: two or three
+    /// passes for each scale.
+    async fn at_once(&self, found: &mut Found) -> Result<(), Error> {
+        (self.progress)(Progress::AtOnce);
+        for scale in AT_ONCE {
+            if self.allowed(scale, scale)
+                && let Some(point) = self.point(scale, scale, 1, true, found).await?
+                && let Some(range) = self.range_at_once(&point.args).await?
+            {
+                // The range has its margin in it.
+                let range = range / self.limits.range_margin;
+                self.circuits(&point, range, 1..=1, found).await?;
+                if !found.candidates.is_empty() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// [`RANGE_AT_ONCE`], or more where the inputs need it.
+    async fn range_at_once(&self, args: &RunArgs) -> Result<Option<f64>, Error> {
+        let inputs: Vec<_> =
+            self.sample.inputs.iter().chain(&self.sample.corners).cloned().collect();
+        let mut range = RANGE_AT_ONCE;
+        while range < (WIDE_BASE as f64).powi(WIDE_LEGS as i32) {
+            if self.lab.answers(&with_range(args, range), &inputs).await?.is_some() {
+                return Ok(Some(range));
+            }
+            range *= 1024.0;
+        }
+        Ok(None)
     }
 
     fn allowed(&self, input: i32, param: i32) -> bool {
@@ -250,10 +312,9 @@ impl Search<'_> {
     async fn range_needed(&self, args: &RunArgs) -> Result<Option<f64>, Error> {
         let few = &self.sample.inputs[..self.sample.few];
         let holds = async |range: f64, inputs: &[Observation]| -> Result<bool, Error> {
-            let args = RunArgs { decomp_base: range.ceil() as u64, ..args.clone() };
-            Ok(self.lab.answers(&args, inputs).await?.is_some())
+            Ok(self.lab.answers(&with_range(args, range), inputs).await?.is_some())
         };
-        let (mut low, mut high) = (1.0_f64, (WIDE_BASE as f64).log2());
+        let (mut low, mut high) = (1.0_f64, f64::from(WIDE_LEGS) * (WIDE_BASE as f64).log2());
         while high - low > 1.0 {
             if self.lab.is_over() {
                 return Ok(None);
@@ -279,14 +340,31 @@ impl Search<'_> {
         (self.progress)(Progress::Range { scales });
         let Some(range) = self.range_needed(args).await? else { return Ok(()) };
         found.needs.push(Need { scales, range });
+        self.circuits(point, range, INNER_COLUMNS, found).await
+    }
+
+    /// Adds every sensible circuit with a point's scales that holds values of a range.
+    async fn circuits(
+        &self,
+        point: &Point,
+        range: f64,
+        columns: RangeInclusive<usize>,
+        found: &mut Found,
+    ) -> Result<(), Error> {
+        let args = &point.args;
         // At most what a decomposition may hold, but never less than twice what is needed.
         let wanted = (range * self.limits.range_margin).min(MAX_RANGE / 2.0).max(range * 2.0);
+        let wanted = wanted.max(self.limits.least_range);
         let freivalds = point.settings.einsum_params.total_einsum_col_size > 0;
         for disable_freivalds in [false, true] {
             if disable_freivalds && !freivalds {
                 break;
             }
             for legs in 1..=8_u32 {
+                // Some operations need two; one input shows it.
+                if legs == 1 && !self.works_with_one_leg(args).await? {
+                    continue;
+                }
                 let leg = wanted.powf(1.0 / f64::from(legs)).ceil() as u64;
                 // With the smallest table there is, a leg fewer would do as well.
                 let fewer = (legs > 1)
@@ -295,7 +373,7 @@ impl Search<'_> {
                 if fewer.is_some() || leg > table(self.limits.max_logrows).min(MAX_BASE) {
                     continue;
                 }
-                for columns in INNER_COLUMNS {
+                for columns in columns.clone() {
                     if self.lab.is_over() {
                         return Ok(());
                     }
@@ -314,8 +392,18 @@ impl Search<'_> {
                 }
             }
         }
+        // Not before: the first circuits of a point are those of many rows.
+        if !found.candidates.is_empty() {
+            self.lab.budget.found_one();
+        }
         (self.progress)(Progress::Candidates { count: found.candidates.len() });
         Ok(())
+    }
+
+    async fn works_with_one_leg(&self, args: &RunArgs) -> Result<bool, Error> {
+        let base = WIDE_BASE.pow(WIDE_LEGS);
+        let args = RunArgs { decomp_base: base, decomp_legs: 1, ..args.clone() };
+        Ok(self.lab.answers(&args, &self.sample.inputs[..1]).await?.is_some())
     }
 
     /// Adds a circuit for each k. What gen-settings found does not depend on k but for the base,
@@ -343,6 +431,11 @@ impl Search<'_> {
                 continue;
             }
             let cost = self.costs.cost(&shape);
+            if let Some(excess) = self.limits.chain.and_then(|chain| chain.excess(&cost)) {
+                let least = found.excess.map_or(f64::INFINITY, |least| least.factor());
+                found.excess = if excess.factor() < least { Some(excess) } else { found.excess };
+                continue;
+            }
             found.least_memory =
                 Some(found.least_memory.map_or(cost.peak_bytes, |m| m.min(cost.peak_bytes)));
             if cost.peak_bytes <= self.limits.max_memory {
@@ -351,6 +444,12 @@ impl Search<'_> {
             }
         }
     }
+}
+
+/// The same with decompositions that hold a range, and hardly more.
+fn with_range(args: &RunArgs, range: f64) -> RunArgs {
+    let base = range.powf(1.0 / f64::from(WIDE_LEGS)).ceil().max(2.0) as u64;
+    RunArgs { decomp_base: base, decomp_legs: WIDE_LEGS, ..args.clone() }
 }
 
 /// The tallest table that fits into one column.

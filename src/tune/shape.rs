@@ -44,6 +44,10 @@ pub struct Shape {
     pub instances: usize,
     /// Cells that the model takes.
     pub cells: usize,
+    /// Blocks of the columns in which products of matrices are checked by Freivalds' algorithm.
+    pub freivalds: usize,
+    /// Whether something is hashed, which takes columns of its own.
+    pub hashes: bool,
     pub(super) inner_columns: usize,
 }
 
@@ -53,6 +57,17 @@ const MAX_COLUMNS: usize = 256;
 /// log2 of the largest multiplicative subgroup of the field that is a power of two, in which the
 /// extended domain must lie.
 const TWO_ADICITY: u32 = 28;
+
+/// What hashing adds, whatever is hashed. Found with ezkl 23.0.5: sizes of proofs and keys of five
+/// circuits, one with two hashes, are exactly those that follow.
+const POSEIDON_ADVICE: usize = 3;
+const POSEIDON_FIXED: usize = 6;
+const POSEIDON_ROTATIONS: usize = 4;
+const POSEIDON_DEGREE: usize = 6;
+/// What a block of Freivalds' checks adds beside its advice, and a column for each inner one. Exact for
+/// three circuits of four; the fourth has a block more than its cells fill.
+const FREIVALDS_FIXED: usize = 7;
+const FREIVALDS_ROTATIONS: usize = 2;
 
 /// The number of blocks for `cells` cells at `per` a block; each block has a row of slack. `None` for
 /// more than a circuit can have.
@@ -90,7 +105,17 @@ impl Shape {
         let dynamic_blocks = if dynamic || shuffle { blocks(table_cells, usable)? } else { 0 };
         let einsum = settings.einsum_params.total_einsum_col_size;
         let einsum_blocks = if einsum > 0 { blocks(einsum, per_block)? } else { 0 };
-        let advice = 3 * inputs + 3 * dynamic_blocks + 6 * few(einsum_blocks * inner)?;
+        // All hashes are made in the same columns, one after the other.
+        let poseidon = settings.module_sizes.poseidon.0;
+        let hashes = poseidon > 0;
+        if poseidon > usable {
+            return None;
+        }
+        let hashing = usize::from(hashes);
+        let advice = 3 * inputs
+            + 3 * dynamic_blocks
+            + 6 * few(einsum_blocks * inner)?
+            + POSEIDON_ADVICE * hashing;
         let constants = match settings.total_const_size {
             0 => 0,
             count => blocks(count, usable)?,
@@ -159,15 +184,17 @@ impl Shape {
             let own = group.table_degree + group.input_degree * together + 2;
             required = required.max(own.max(3 + together));
         }
-        let degree = 3.max(gate_degree).max(required);
+        let degree = 3.max(gate_degree).max(required).max(POSEIDON_DEGREE * hashing);
         let extension = (degree - 1).next_power_of_two();
         if args.logrows + extension.trailing_zeros() > TWO_ADICITY {
             return None;
         }
-        let permuted = advice + 1 + constants;
+        // Two of the hashes' three columns, and two of their constants'.
+        let permuted = advice + 1 + constants + hashing;
         let permutation_sets = permuted.div_ceil(degree - 2);
         let simple_selectors = compressed_selectors(model_blocks, inner, degree);
         let fixed = constants + tables + complex_selectors + simple_selectors;
+        let fixed = fixed + POSEIDON_FIXED * hashing + (FREIVALDS_FIXED + inner) * einsum_blocks;
         let commitments = advice + 2 * lookups + permutation_sets + degree + 2;
         Some(Self {
             logrows: args.logrows,
@@ -184,6 +211,8 @@ impl Shape {
             commitments,
             instances: settings.instance_layout().len,
             cells,
+            freivalds: einsum_blocks,
+            hashes,
             inner_columns: inner,
         })
     }
@@ -195,6 +224,9 @@ impl Shape {
     /// The length of a proof in bytes: 64 for each commitment and 32 for each evaluation.
     pub fn proof_bytes(&self) -> u64 {
         let evaluations = self.advice + self.blocks + self.fixed + self.permuted;
+        let evaluations = evaluations
+            + POSEIDON_ROTATIONS * usize::from(self.hashes)
+            + FREIVALDS_ROTATIONS * self.freivalds;
         let evaluations = evaluations + 3 * self.permutation_sets + 3 * self.lookups;
         (64 * self.commitments + 32 * evaluations) as u64
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// Changed whenever the search does.
-const GENERATION: u32 = 2;
+const GENERATION: u32 = 3;
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
@@ -37,6 +37,9 @@ pub(super) fn key(
         "seed": request.seed,
         "costs": request.costs,
         "prove": request.prove,
+        "decomposition": request.decomposition,
+        "chain": request.chain,
+        "srs": request.srs.as_ref().map(|(source, _)| source.to_string()),
     });
     Ok(format!("{:x}", files::sha256(parts.to_string().as_bytes())))
 }

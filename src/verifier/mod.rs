@@ -56,11 +56,15 @@ pub enum Error {
     Golden(#[from] golden::Error),
     /// No public chain takes the code.
     #[error(
-        "the verifier has {size} bytes of {what} code, but a chain takes {limit} ({eip}); use \
-         fewer columns (fewer inner columns, or lookups and range checks that share a table), \
-         the lean verifier, or allow it for a local chain without the limit"
+        "the {contract} has {size} bytes of {what} code, {} more than the {limit} that a chain takes ({eip}); use \
+         fewer columns (`objective = \"gas\"` in [calibration], or a larger `max_logrows`), a smaller \
+         model{}, or `allow_oversize = true` under [verifier] for a local chain without the limit",
+        size.saturating_sub(*limit),
+        if contract == guard::CONTRACT { ", the lean verifier (`kind = \"lean\"` under [verifier])" } else { "" }
     )]
     TooLarge {
+        /// The name of the contract.
+        contract: String,
         /// Which code is over the limit: `runtime` or `init`.
         what: &'static str,
         /// Bytes of that code.
@@ -289,7 +293,8 @@ pub async fn build_among(
             ("init", init_size, INIT_CODE_LIMIT, "EIP-3860"),
         ] {
             if size > limit {
-                return Err(Error::TooLarge { what, size, limit, eip });
+                let contract = source.contract;
+                return Err(Error::TooLarge { contract, what, size, limit, eip });
             }
         }
     }

@@ -184,7 +184,13 @@ impl BenchTune {
         })
         .await?;
         let ezkl = scratch.path().join("ezkl.json");
-        let args = report.baseline.run_args.to_engine();
+        let Some(baseline) = report.baseline.clone() else {
+            let why = report.without_baseline.as_deref().unwrap_or_default();
+            bail!(
+                "there is nothing to compare with, since ezkl's own calibration is left out: {why}"
+            );
+        };
+        let args = baseline.run_args.to_engine();
         engine.gen_settings(&model, &ezkl, &args).await?;
         let input: serde_json::Value = serde_json::from_slice(&files::read(&input)?)?;
         let mut circuits = Vec::new();
@@ -206,7 +212,7 @@ impl BenchTune {
             }
         }
         let mut both = Vec::new();
-        for ((trial, times), candidate) in circuits.iter().zip([&report.baseline, &report.choice]) {
+        for ((trial, times), candidate) in circuits.iter().zip([&baseline, &report.choice]) {
             both.push(measured(engine, trial, times, candidate).await?);
         }
         bar.finish_and_clear();
@@ -221,7 +227,7 @@ fn model_of(name: String, ezkl: Measured, tuned: Measured, report: &TuneReport) 
     Model {
         ratio: ezkl.prove_seconds / tuned.prove_seconds,
         cpu_ratio: cpu(&ezkl).zip(cpu(&tuned)).map(|(ezkl, tuned)| ezkl / tuned),
-        expected_ratio: report.speedup(),
+        expected_ratio: report.speedup().unwrap_or(1.0),
         name,
         ezkl,
         tuned,

@@ -1,0 +1,145 @@
+//! What a chain takes of a circuit's verifier, told before there is a key.
+
+use super::cost::Cost;
+use crate::evm::RUNTIME_CODE_LIMIT;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The gas of one transaction (EIP-7825).
+const GAS: u64 = 1 << 24;
+/// The longest transaction that nodes pass on, in bytes, with room for its other fields.
+const TRANSACTION: u64 = (128 << 10) - 512;
+/// Code and gas are estimates: a circuit must keep to a limit with so much room.
+const ROOM: f64 = 1.12;
+
+/// What a chain takes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChainLimits {
+    /// Bytes of runtime code; none for a verifier whose code is not known before.
+    pub code: Option<u64>,
+    /// Gas of a transaction.
+    pub gas: u64,
+    /// Bytes of calldata.
+    pub calldata: u64,
+}
+
+impl ChainLimits {
+    /// The limits of public chains for a lean verifier.
+    pub const LEAN: Self =
+        Self { code: Some(RUNTIME_CODE_LIMIT as u64), gas: GAS, calldata: TRANSACTION };
+    /// For ezkl's own verifier, whose code is known only once it is compiled.
+    pub const EZKL: Self = Self { code: None, ..Self::LEAN };
+
+    /// By what a circuit of this cost may exceed the limits most.
+    pub(super) fn excess(&self, cost: &Cost) -> Option<Excess> {
+        self.excess_at(cost, ROOM)
+    }
+
+    /// By what a circuit of this cost exceeds the limits most, however much the estimates are off.
+    pub fn sure_excess(&self, cost: &Cost) -> Option<Excess> {
+        self.excess_at(cost, 1.0 / ROOM)
+    }
+
+    fn excess_at(&self, cost: &Cost, factor: f64) -> Option<Excess> {
+        let times = |estimate: u64| (estimate as f64 * factor) as u64;
+        let lean = self.code.is_some();
+        let gas = if lean { cost.lean_gas } else { cost.verify_gas };
+        let all = [
+            (What::Code, times(cost.code_bytes), self.code.unwrap_or(u64::MAX)),
+            (What::Gas, times(gas), self.gas),
+            (What::Calldata, cost.calldata_bytes, self.calldata),
+        ];
+        let beyond = all.into_iter().map(|(what, needed, limit)| Excess { what, needed, limit });
+        beyond
+            .filter(|excess| excess.needed > excess.limit)
+            .max_by(|a, b| a.factor().total_cmp(&b.factor()))
+    }
+
+    /// Whether the lean verifier of many proofs has room, too.
+    pub(super) fn takes_batches(&self, cost: &Cost) -> bool {
+        self.code.is_none_or(|limit| cost.batch_code_bytes as f64 * ROOM <= limit as f64)
+    }
+}
+
+/// What speaks against deploying a circuit's verifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Excess {
+    /// Which limit.
+    pub what: What,
+    /// What the circuit is expected to need, with the uncertainty of an estimate added (or taken off, by
+    /// [`ChainLimits::sure_excess`]).
+    pub needed: u64,
+    /// What a chain takes.
+    pub limit: u64,
+}
+
+impl Excess {
+    pub(super) fn factor(&self) -> f64 {
+        self.needed as f64 / self.limit as f64
+    }
+}
+
+impl fmt::Display for Excess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, needed, limit } = self;
+        let (unit, help) = match what {
+            What::Code => (
+                "bytes of verifier code",
+                "fewer blocks of columns (a larger `max_logrows`), or a smaller model",
+            ),
+            What::Gas => (
+                "gas to verify",
+                "hashed inputs or outputs (`input_visibility = \"hashed\"`), fewer outputs, or a \
+                 smaller model",
+            ),
+            What::Calldata => (
+                "bytes of calldata",
+                "hashed inputs (`input_visibility = \"hashed\"`), fewer outputs, or a smaller model",
+            ),
+        };
+        write!(f, "about {needed} {unit}, and a chain takes {limit}; what helps: {help}")
+    }
+}
+
+/// A limit of a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Bytes of the verifier's runtime code (EIP-170).
+    Code,
+    /// Gas of a transaction (EIP-7825).
+    Gas,
+    /// Bytes of a transaction's calldata.
+    Calldata,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_that_is_exceeded_most_is_named_with_what_helps() {
+        let fits = Cost {
+            code_bytes: 20_000,
+            batch_code_bytes: 24_000,
+            lean_gas: 1_000_000,
+            calldata_bytes: 30_000,
+            ..Cost::default()
+        };
+        assert_eq!(ChainLimits::LEAN.excess(&fits), None);
+        assert!(!ChainLimits::LEAN.takes_batches(&fits) && ChainLimits::EZKL.takes_batches(&fits));
+        let large = Cost { code_bytes: 24_000, ..fits };
+        let excess = ChainLimits::LEAN.excess(&large).expect("the estimate may be 12 % too low");
+        assert_eq!(excess, Excess { what: What::Code, needed: 26_880, limit: 24_576 });
+        assert_eq!(ChainLimits::EZKL.excess(&large), None);
+        assert_eq!(ChainLimits::LEAN.sure_excess(&large), None);
+        let larger = Cost { code_bytes: 30_000, ..fits };
+        assert!(ChainLimits::LEAN.sure_excess(&larger).is_some_and(|it| it.needed > 26_000));
+        let long = Cost { calldata_bytes: 196 << 10, ..large };
+        let excess = ChainLimits::LEAN.excess(&long).expect("beyond");
+        assert_eq!(excess.what, What::Calldata);
+        let message = excess.to_string();
+        assert!(message.contains("200704 bytes") && message.contains("hashed inputs"), "{message}");
+        let dear = Cost { lean_gas: 60_000_000, ..long };
+        assert_eq!(ChainLimits::LEAN.excess(&dear).map(|excess| excess.what), Some(What::Gas));
+    }
+}
