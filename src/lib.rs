@@ -42,7 +42,7 @@ pub mod evm;
 pub mod field;
 pub mod files;
 pub mod model;
-pub mod onnx;
+mod onnx;
 pub mod points;
 pub mod project;
 pub mod reference;

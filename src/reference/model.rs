@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     files,
-    onnx::{GraphProto, ModelProto, dimension},
+    onnx::proto::{GraphProto, ModelProto, tensor_shape_proto::dimension},
     task::blocking,
 };
 use ort::{
@@ -78,9 +78,10 @@ impl FloatModel {
         variables: &[(String, usize)],
     ) -> Result<Self> {
         let not_onnx = |message: String| Error::NotOnnx { path: path.clone(), message };
-        let proto = ModelProto::from_bytes(&files::read(&path)?)
+        let proto = ModelProto::from_bytes(&files::read(&path)?[..])
             .map_err(|error| not_onnx(error.to_string()))?;
-        let shapes = input_shapes(&path, &proto.graph(), variables)?;
+        let graph = proto.graph.as_ref().ok_or_else(|| not_onnx("it has no graph".to_owned()))?;
+        let shapes = input_shapes(&path, graph, variables)?;
         let load = |message: &str| Error::Load { path: path.clone(), message: message.to_owned() };
         // From the file, so that weights in a file of their own are found beside it.
         let session =
@@ -246,7 +247,7 @@ fn input_shapes(
             let size = symbol.as_ref().and_then(|symbol| {
                 variables.iter().find(|(name, _)| name == symbol).map(|(_, size)| *size)
             });
-            let tensor = input.name().to_owned();
+            let tensor = input.name.clone();
             shape.push(size.ok_or(Error::UnboundAxis {
                 path: path.to_owned(),
                 tensor,
@@ -254,7 +255,7 @@ fn input_shapes(
                 symbol,
             })?);
         }
-        shapes.push((input.name().to_owned(), shape));
+        shapes.push((input.name.clone(), shape));
     }
     Ok(shapes)
 }

@@ -10,11 +10,14 @@ use crate::{
     engine::EnginePool,
     files,
     onnx::{
-        Dimension, ModelProto, NodeProto, TensorShapeProto, TypeProto, ValueInfoProto, dimension,
-        type_proto,
+        data_type,
+        proto::{
+            ModelProto, NodeProto, TensorShapeProto, TypeProto, ValueInfoProto,
+            tensor_shape_proto::{Dimension, dimension},
+            type_proto,
+        },
     },
 };
-use prost::Message as _;
 
 /// Beyond this many operators the search would take longer than it is worth.
 const MOST_NODES: usize = 4096;
@@ -30,9 +33,9 @@ pub(super) async fn find(
     settings: &Settings,
     input: &Observation,
 ) -> Option<String> {
-    let proto = ModelProto::from_bytes(&files::read(model.path()).ok()?).ok()?;
-    let nodes = proto.graph().node.clone();
-    if nodes.len() > MOST_NODES {
+    let proto = ModelProto::from_bytes(&files::read(model.path()).ok()?[..]).ok()?;
+    let nodes = proto.graph.as_ref()?.node.clone();
+    if nodes.is_empty() || nodes.len() > MOST_NODES {
         return None;
     }
     let search = Search { pool, proto, settings, input };
@@ -55,7 +58,7 @@ pub(super) async fn find(
         }
     }
     let node = &nodes[high];
-    let (kind, name) = (node.op_type(), node.name());
+    let (kind, name) = (&node.op_type, &node.name);
     Some(match name.is_empty() {
         true => format!("operator {kind} (number {high})"),
         false => format!("operator {kind} `{name}`"),
@@ -72,7 +75,7 @@ struct Search<'a> {
 impl Search<'_> {
     /// Whether circuit and model differ in a node's first result.
     async fn parts_at(&self, node: &NodeProto) -> Option<bool> {
-        if node.op_type() == "Constant" {
+        if node.op_type == "Constant" {
             return None;
         }
         let name = node.output.first()?.clone();
@@ -83,9 +86,9 @@ impl Search<'_> {
         let write = |output: ValueInfoProto| {
             let mut part = self.proto.clone();
             part.graph.as_mut()?.output = vec![output];
-            files::write_atomic(&path, &part.encode_to_vec()).ok()
+            files::write_atomic(&path, &part.to_bytes()).ok()
         };
-        write(ValueInfoProto { name: Some(name.clone()), r#type: None })?;
+        write(ValueInfoProto { name: name.clone(), r#type: None })?;
         let variables = &self.settings.run_args.variables;
         let reference = FloatModel::load(&path, variables).await.ok()?;
         let expected = reference.run(self.input).ok()?.remove(0);
@@ -116,12 +119,12 @@ impl Search<'_> {
 fn typed(name: String, shape: &[usize], element: &str) -> Option<ValueInfoProto> {
     let dim = |size: &usize| Dimension {
         value: Some(dimension::Value::DimValue(*size as i64)),
-        denotation: None,
+        denotation: String::new(),
     };
     let tensor = type_proto::Tensor {
-        elem_type: Some(crate::onnx::data_type::number(element)?),
+        elem_type: data_type(element)?,
         shape: Some(TensorShapeProto { dim: shape.iter().map(dim).collect() }),
     };
     let value = Some(type_proto::Value::TensorType(tensor));
-    Some(ValueInfoProto { name: Some(name), r#type: Some(TypeProto { value, denotation: None }) })
+    Some(ValueInfoProto { name, r#type: Some(TypeProto { value }) })
 }

@@ -5,9 +5,8 @@ use crate::{
     accuracy::FloatModel,
     artifacts::settings::Settings,
     files,
-    onnx::{GraphProto, ModelProto, ValueInfoProto},
+    onnx::proto::{GraphProto, ModelProto, ValueInfoProto},
 };
-use prost::Message as _;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 /// Elements that are moved one by one at most.
@@ -81,7 +80,7 @@ pub(super) struct Scores {
 impl Scores {
     /// `None` where no output is a choice, or its scores can't be had.
     pub(super) async fn load(model: &FloatModel, settings: &Settings) -> Option<Self> {
-        let mut proto = ModelProto::from_bytes(&files::read(model.path()).ok()?).ok()?;
+        let mut proto = ModelProto::from_bytes(&files::read(model.path()).ok()?[..]).ok()?;
         let graph = proto.graph.as_mut()?;
         let mut names: Vec<String> = Vec::new();
         let of = model
@@ -96,13 +95,11 @@ impl Scores {
         if names.is_empty() {
             return None;
         }
-        graph.output = names
-            .into_iter()
-            .map(|name| ValueInfoProto { name: Some(name), r#type: None })
-            .collect();
+        graph.output =
+            names.into_iter().map(|name| ValueInfoProto { name, r#type: None }).collect();
         let scratch = files::Scratch::new().ok()?;
         let path = scratch.path().join("scores.onnx");
-        files::write_atomic(&path, &proto.encode_to_vec()).ok()?;
+        files::write_atomic(&path, &proto.to_bytes()).ok()?;
         let model = FloatModel::load(&path, &settings.run_args.variables).await.ok()?;
         Some(Self { model, of })
     }
@@ -132,7 +129,7 @@ fn scores_of(graph: &GraphProto, output: &str) -> Option<String> {
     let mut name = output;
     for _ in 0..graph.node.len() {
         let node = graph.node.iter().find(|node| node.output.iter().any(|it| it == name))?;
-        match node.op_type() {
+        match node.op_type.as_str() {
             "ArgMax" | "ArgMin" => return node.input.first().cloned(),
             kind if SAME.contains(&kind) => name = node.input.first()?,
             _ => return None,
