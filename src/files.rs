@@ -59,6 +59,14 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(Error::at("read", path))
 }
 
+/// Says so where the bytes are not a file's own but what Git LFS leaves in its place until it is fetched.
+pub(crate) fn lfs_pointer(bytes: &[u8]) -> Option<&'static str> {
+    bytes.starts_with(b"version https://git-lfs.").then_some(
+        "this is a Git LFS pointer, which stands for the file; fetch the file itself with \
+         `git lfs pull`",
+    )
+}
+
 /// Reads a whole UTF-8 file.
 pub fn read_to_string(path: &Path) -> Result<String> {
     fs::read_to_string(path).map_err(Error::at("read", path))

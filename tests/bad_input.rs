@@ -63,6 +63,131 @@ fn inputs_that_do_not_fit() {
     sandbox.run(["prove", "nothing.json"]).failure(3, &["nothing.json"]);
 }
 
+/// A protobuf field with bytes, and one with a number.
+fn field(number: u8, content: &[u8]) -> Vec<u8> {
+    [&[number << 3 | 2, u8::try_from(content.len()).expect("short")], content].concat()
+}
+
+fn number(number: u8, value: u8) -> Vec<u8> {
+    vec![number << 3, value]
+}
+
+/// A folder with network.onnx, `out = operator(x, …)` of tensors with a first axis as told and three columns, and
+/// with data.json.
+fn sandbox_of(operator: &str, reads: &[&str], axes: &[(&str, Vec<u8>)], data: &str) -> Sandbox {
+    let info = |name: &str, axis: &[u8]| {
+        let shape = [field(1, axis), field(1, &number(1, 3))].concat();
+        let tensor = [number(1, 1), field(2, &shape)].concat();
+        [field(1, name.as_bytes()), field(2, &field(1, &tensor))].concat()
+    };
+    let mut node = [field(2, b"out"), field(4, operator.as_bytes())].concat();
+    node.extend(reads.iter().flat_map(|name| field(1, name.as_bytes())));
+    let mut graph = [field(1, &node), field(2, b"g"), field(12, &info("out", &[]))].concat();
+    graph.extend(axes.iter().flat_map(|(name, axis)| field(11, &info(name, axis))));
+    let model = [number(1, 8), field(7, &graph), field(8, &number(2, 17))].concat();
+    let sandbox = Sandbox::of("credit");
+    fs::write(sandbox.file("network.onnx"), model).expect("written");
+    fs::write(sandbox.file("few.json"), data).expect("written");
+    sandbox
+}
+
+const INIT: [&str; 6] = ["init", "network.onnx", "--data", "few.json", "--srs", "unsafe-dev"];
+
+/// Changes zkvouch.toml.
+fn configure(sandbox: &Sandbox, changes: &[(&str, &str)]) {
+    let path = sandbox.file("zkvouch.toml");
+    let mut text = fs::read_to_string(&path).expect("read");
+    for (from, to) in changes {
+        assert!(text.contains(from), "{from}: {text}");
+        text = text.replace(from, to);
+    }
+    fs::write(path, text).expect("written");
+}
+
+const QUICK: (&str, &str) = ("target = \"tune\"", "target = \"resources\"");
+
+#[test]
+fn axes_of_any_name_are_set_and_a_misspelt_one_is_told() {
+    let data = r#"{"input_data": [[1, 2, 3], [4, 5, 6]], "output_data": [[5, 7, 9]]}"#;
+    let axes = [("x", field(2, b"batch")), ("y", vec![])];
+    let sandbox = sandbox_of("Add", &["x", "y"], &axes, data);
+    sandbox.run(INIT).success();
+    let (right, wrong) = ("{ batch = 1, batch_size = 1 }", "{ bacth = 1, batch_size = 1 }");
+    configure(&sandbox, &[(right, wrong), QUICK]);
+    let expected = [
+        "axis 0 of input `x`",
+        "`bacth` names no axis",
+        "variables = { batch = 1, batch_size = 1 }",
+    ];
+    sandbox.run(["build"]).failure(3, &expected);
+    let again = [&INIT[..], &["--force", "--variable", "bacth=1"]].concat();
+    sandbox.run(again).failure(3, &["no axis is called `bacth`", "batch, batch_size"]);
+    configure(&sandbox, &[(wrong, right)]);
+    sandbox.run(["build"]).success();
+    assert!(sandbox.file("build/prepared.onnx").exists(), "the other axis had no name in the file");
+
+    fs::write(sandbox.file("rows.csv"), "1,2,3,4,5,6\n").expect("written");
+    sandbox.run(["prove", "rows.csv"]).success();
+    fs::write(sandbox.file("rows.csv"), "1,2,3,4,5,6\n1,2,3,4,5,6\n").expect("written");
+    sandbox.run(["prove", "rows.csv"]).failure(3, &["rows.csv holds 2 observations"]);
+    fs::write(sandbox.file("rows.csv"), "1e30,2,3,4,5,6\n").expect("written");
+    sandbox.run(["prove", "rows.csv"]).failure(3, &["rows.csv", "input_data[0][0]"]);
+    let kept = sandbox.run(["clean"]).success();
+    assert!(!sandbox.file("build").exists(), "{kept:?}");
+}
+
+#[test]
+fn what_a_proof_does_not_say_is_told_at_build_and_deploy() {
+    let axes = [("x", number(1, 1)), ("idle", number(1, 1))];
+    let data = r#"{"input_data": [[1, -2, 3], [4, 5, 6]]}"#;
+    let sandbox = sandbox_of("Relu", &["x"], &axes, data);
+    let said = |outcome: Value, expected: &[&str]| {
+        let warnings = outcome["warnings"].to_string();
+        for part in expected {
+            assert!(warnings.contains(part), "{part}: {outcome:#}");
+        }
+    };
+    let idle = "no output depends on the input `idle`";
+    said(sandbox.json(&INIT), &[idle]);
+    configure(
+        &sandbox,
+        &[QUICK, ("param_visibility = \"fixed\"", "param_visibility = \"private\"")],
+    );
+    let all = [idle, "fitted to one observation", "the parameters are not bound"];
+    said(sandbox.json(&["build"]), &all);
+    let node = Node::start(&[]);
+    said(sandbox.json(&["deploy", "--rpc-url", &node.url]), &all);
+
+    // With what was found wanting put right, nothing is said.
+    fs::write(sandbox.file("few.json"), r#"[[1, -2, 3, 4, 5, 6], [0, 2, -3, 4, 5, 6]]"#)
+        .expect("written");
+    configure(&sandbox, &[("param_visibility = \"private\"", "param_visibility = \"fixed\"")]);
+    let warnings = sandbox.json(&["build"])["warnings"].to_string();
+    assert!(!warnings.contains(all[1]) && !warnings.contains(all[2]), "{warnings}");
+}
+
+#[test]
+fn before_a_build_the_remedy_is_to_build() {
+    let sandbox = Sandbox::of("credit");
+    sandbox.run(["init", "model.onnx", "--data", "input.json"]).success();
+    for command in [
+        &["prove", "input.json"][..],
+        &["verify"],
+        &["accuracy", "--data", "input.json"],
+        &["witness"],
+        &["compile"],
+        &["calibrate"],
+        &["setup"],
+        &["deploy"],
+    ] {
+        sandbox.run(command.iter().copied()).failure(3, &["is not there", "zkvouch build"]);
+    }
+    fs::remove_file(sandbox.file("zkvouch.toml")).expect("removed");
+    for command in [&["prove", "input.json"][..], &["verify"], &["setup"]] {
+        sandbox.run(command.iter().copied()).failure(3, &["zkvouch build", "name the file with"]);
+    }
+}
+
 #[test]
 fn proofs_that_are_none() {
     let sandbox = Sandbox::built("credit");

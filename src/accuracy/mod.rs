@@ -13,7 +13,6 @@ pub(crate) mod forward;
 #[cfg(feature = "accuracy")]
 pub mod html;
 pub mod judge;
-mod npy;
 pub mod observations;
 #[cfg(feature = "accuracy")]
 pub mod plots;

@@ -7,7 +7,7 @@
 
 use super::{
     Error, Kind, Result, invalid,
-    layout::elements,
+    layout::{Slot, elements},
     run_args::Visibility,
     settings::{InputType, Settings},
 };
@@ -15,7 +15,10 @@ use crate::{
     field::{Felt, Scale},
     files,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, IntoDeserializer as _},
+};
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -53,6 +56,15 @@ impl Element {
     }
 }
 
+/// The same number as a 64-bit float, which is how ezkl reads it.
+pub(super) fn exact(integer: i128) -> Result<f64, String> {
+    let number = integer as f64;
+    if number as i128 == integer {
+        return Ok(number);
+    }
+    Err(format!("{integer} is beyond 2^53 and no 64-bit float, as which ezkl reads it"))
+}
+
 impl<'de> Deserialize<'de> for Element {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
@@ -72,11 +84,11 @@ impl<'de> Deserialize<'de> for Element {
             }
 
             fn visit_i64<E: de::Error>(self, number: i64) -> Result<Element, E> {
-                Ok(Element::Number(number as f64))
+                exact(number.into()).map(Element::Number).map_err(E::custom)
             }
 
             fn visit_u64<E: de::Error>(self, number: u64) -> Result<Element, E> {
-                Ok(Element::Number(number as f64))
+                exact(number.into()).map(Element::Number).map_err(E::custom)
             }
 
             fn visit_bool<E: de::Error>(self, bool: bool) -> Result<Element, E> {
@@ -111,13 +123,6 @@ impl<'de> Deserialize<'de> for Element {
                     .map(Element::Number)
                     .ok_or_else(|| de::Error::custom("number out of range"))
             }
-
-            fn visit_seq<A: de::SeqAccess<'de>>(self, _: A) -> Result<Element, A::Error> {
-                Err(de::Error::custom(
-                    "an array inside a tensor; ezkl takes each tensor flat, so flatten it in \
-                     row-major order",
-                ))
-            }
         }
         deserializer.deserialize_any(Visitor)
     }
@@ -133,8 +138,59 @@ impl Serialize for Element {
     }
 }
 
-/// A flat tensor, read with an error of its own where the tensor level is missing.
+/// A tensor, nested or not, read with an error of its own where the tensor level is missing.
 struct Tensor(Vec<Element>);
+
+/// What stands in a tensor: an element, or a row of them.
+struct Part<'a>(&'a mut Vec<Element>);
+
+impl<'de> de::DeserializeSeed<'de> for Part<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        struct Visitor<'a>(&'a mut Vec<Element>);
+        macro_rules! elements {
+            ($($visit:ident($value:ty)),*) => {
+                $(fn $visit<E: de::Error>(self, value: $value) -> Result<(), E> {
+                    self.0.push(Element::deserialize(value.into_deserializer())?);
+                    Ok(())
+                })*
+            };
+        }
+        impl<'de> de::Visitor<'de> for Visitor<'_> {
+            type Value = ();
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number")
+            }
+
+            elements!(
+                visit_f64(f64),
+                visit_i64(i64),
+                visit_u64(u64),
+                visit_bool(bool),
+                visit_str(&str)
+            );
+
+            fn visit_unit<E: de::Error>(self) -> Result<(), E> {
+                self.0.push(Element::deserialize(().into_deserializer())?);
+                Ok(())
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+                let number = de::value::MapAccessDeserializer::new(map);
+                self.0.push(Element::deserialize(number)?);
+                Ok(())
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+                while seq.next_element_seed(Part(&mut *self.0))?.is_some() {}
+                Ok(())
+            }
+        }
+        deserializer.deserialize_any(Visitor(self.0))
+    }
+}
 
 impl<'de> Deserialize<'de> for Tensor {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -148,9 +204,7 @@ impl<'de> Deserialize<'de> for Tensor {
 
             fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Tensor, A::Error> {
                 let mut elements = Vec::new();
-                while let Some(element) = seq.next_element()? {
-                    elements.push(element);
-                }
+                while seq.next_element_seed(Part(&mut elements))?.is_some() {}
                 Ok(Tensor(elements))
             }
         }
@@ -219,6 +273,43 @@ impl InputData {
         Ok(Self { tensors: tensors.iter().map(tensor).collect(), path })
     }
 
+    /// One observation that is finite, as its reader has seen to.
+    pub(super) fn of(tensors: &[Vec<f64>], path: &Path) -> Self {
+        let tensor = |values: &Vec<f64>| values.iter().copied().map(Element::Number).collect();
+        Self { tensors: tensors.iter().map(tensor).collect(), path: path.to_owned() }
+    }
+
+    /// The observations, which lie one after the other in each tensor.
+    ///
+    /// # Errors
+    /// Where the numbers of elements are no whole number of observations, the same in each tensor.
+    pub(super) fn split(self, inputs: &[Slot]) -> Result<Vec<Self>> {
+        self.check_tensor_count(inputs.len())?;
+        let mut count = None;
+        for (tensor, input) in inputs.iter().enumerate() {
+            let (found, length) = (self.tensors[tensor].len(), input.elements());
+            let whole = length > 0 && found > 0 && found.is_multiple_of(length);
+            if !whole || count.is_some_and(|count| count * length != found) {
+                let message = format!(
+                    "`{}` has {found} values; the model takes {length} (shape {:?}) or a multiple of that, the \
+                     same for each input",
+                    input.name, input.shape
+                );
+                return Err(invalid(&self.path, format!("input_data[{tensor}]"), message));
+            }
+            count = Some(found / length);
+        }
+        let one = |number: usize| {
+            let part = |(input, all): (&Slot, &Vec<Element>)| {
+                let length = input.elements();
+                all[number * length..][..length].to_vec()
+            };
+            let tensors = inputs.iter().zip(&self.tensors).map(part).collect();
+            Self { tensors, path: self.path.clone() }
+        };
+        Ok((0..count.unwrap_or(0)).map(one).collect())
+    }
+
     /// Several inputs one after the other, tensor by tensor: what calibration takes.
     ///
     /// # Errors
@@ -248,6 +339,22 @@ impl InputData {
     /// The file that the input came from.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// As ezkl reads it for a circuit: booleans where the model has them.
+    pub fn to_json_for(&self, settings: &Settings) -> serde_json::Value {
+        let types = settings.input_types.as_deref().unwrap_or_default();
+        let mut input = self.clone();
+        for (tensor, _) in
+            input.tensors.iter_mut().zip(types).filter(|(_, kind)| **kind == InputType::Bool)
+        {
+            for element in tensor {
+                if let Element::Number(number) = *element {
+                    *element = Element::Bool(number != 0.0);
+                }
+            }
+        }
+        input.to_json()
     }
 
     /// As ezkl reads it.

@@ -5,6 +5,8 @@
 
 pub mod input;
 pub mod layout;
+mod npy;
+pub mod observations;
 pub mod onnx;
 pub mod proof;
 pub mod run_args;
@@ -14,7 +16,7 @@ pub mod witness;
 
 pub use self::{
     input::InputData,
-    layout::{DecodedInstances, InstanceGroup, InstanceLayout},
+    layout::{DecodedInstances, InstanceGroup, InstanceLayout, Slot},
     onnx::OnnxFile,
     proof::ProofFile,
     run_args::{CheckMode, RunArgs, Visibility},
@@ -85,6 +87,9 @@ pub enum Error {
         /// What to do: how such a file is made again.
         remedy: &'static str,
     },
+    /// Observations could not be read.
+    #[error(transparent)]
+    Observations(#[from] observations::Error),
     /// A value that cannot be used, or that does not fit another file.
     #[error("{}: {}{message}", path.display(), at(field))]
     Invalid {
@@ -102,6 +107,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::File(inner) => inner.kind(),
+            Self::Observations(inner) => inner.kind(),
             Self::TooLarge { .. }
             | Self::Malformed { .. }
             | Self::Version { .. }
@@ -144,7 +150,10 @@ impl Kind {
         // A pipe has no length, and a file may grow, so the limit holds for what is read, too.
         let read = (&mut file).take(self.limit + 1).read_to_end(&mut bytes).map_err(error())?;
         check(read as u64)?;
-        Ok(bytes)
+        match files::lfs_pointer(&bytes) {
+            Some(message) => Err(invalid(path, "", message)),
+            None => Ok(bytes),
+        }
     }
 
     /// Parses JSON; an error has the path of the field in it.

@@ -1,29 +1,38 @@
-//! A look into an ONNX file: whether it is one, and what its inputs are.
-//!
-//! ONNX is a protobuf message. The few fields that matter here are read straight from the wire
-//! format (onnx.proto of ONNX 1.x, field numbers below); every length is checked against the bytes
-//! that there are, so a file that was cut short is noticed.
+//! A look into an ONNX file: what goes in and comes out, its axes, what binds its inputs.
 
-use super::{Kind, Result, invalid};
+use super::{Kind, Result, invalid, layout::Slot};
+use crate::{
+    files,
+    onnx::proto::{
+        GraphProto, ModelProto, NodeProto, TensorShapeProto, ValueInfoProto,
+        tensor_shape_proto::dimension, type_proto,
+    },
+};
+use prost::bytes::Bytes;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap, HashSet},
     path::{Path, PathBuf},
 };
 
 const KIND: Kind = Kind { what: "an ONNX model", remedy: "export the model again", limit: 2 << 30 };
+
+/// What a first axis without a name is called: that of the run arguments' default variable.
+const BATCH: &str = "batch_size";
 
 /// One axis of a tensor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Dim {
     /// A length that the model fixes.
     Fixed(usize),
-    /// Named, such as `batch_size`; a value for it goes into the run arguments' `variables`.
+    /// Named, such as `batch_size`; a value for it goes into the run arguments' `variables`. An input's
+    /// axis that has no name in the model has one here: `batch_size` if it is the first, else
+    /// `<input>_axis_<number>`.
     Symbol(String),
-    /// Neither a length nor a name, or a length of zero or less.
+    /// Neither a length nor a name, or a length of zero or less; of outputs only.
     Unknown,
 }
 
-/// An input of the model.
+/// An input or an output of the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OnnxTensor {
@@ -40,7 +49,7 @@ pub struct OnnxTensor {
 #[non_exhaustive]
 pub struct OnnxFile {
     /// The version of the format.
-    pub ir_version: u64,
+    pub ir_version: i64,
     /// The program that wrote it.
     pub producer: String,
     /// The inputs that a caller has to give (weights left out).
@@ -49,6 +58,10 @@ pub struct OnnxFile {
     pub outputs: Vec<OnnxTensor>,
     /// The operators in use.
     pub operators: BTreeSet<String>,
+    /// The inputs whose values no output depends on: a proof says nothing of them.
+    pub unbound: Vec<String>,
+    /// Whether an axis of an input has no name in the file.
+    unnamed: bool,
     path: PathBuf,
 }
 
@@ -59,37 +72,62 @@ impl OnnxFile {
     /// If the file is missing, cut short, no ONNX, has no operators, or keeps its weights in
     /// another file, which ezkl cannot read.
     pub fn read(path: &Path) -> Result<Self> {
-        Self::from_bytes(&KIND.read(path)?, path)
+        Self::of(parse(path)?, path)
     }
 
-    /// As [`read`](Self::read), from bytes; `path` is for errors.
-    pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self> {
+    fn of(model: ModelProto, path: &Path) -> Result<Self> {
         let fault = |message: &str| invalid(path, "", format!("{message}; {}", KIND.remedy));
-        if bytes.is_empty() {
-            return Err(fault("the file is empty"));
-        }
-        let model = model(bytes).map_err(|error| {
-            fault(&format!("{error}: the file is cut short or is no ONNX model"))
-        })?;
-        if model.ir_version == 0 || !model.has_graph {
-            return Err(fault("no ONNX model: it has no format version or no graph"));
-        }
-        if model.operators.is_empty() {
+        let graph = match model.graph {
+            Some(graph) if model.ir_version > 0 => graph,
+            _ => return Err(fault("no ONNX model: it has no format version or no graph")),
+        };
+        if graph.node.is_empty() {
             return Err(fault("the model has no operators"));
         }
-        if model.external_data {
-            let message = "the weights are in a file of their own, which ezkl cannot read; export \
-                           the model with the weights inside (onnx.save(model, path, \
-                           save_as_external_data=False))";
+        if let Some(tensor) = graph.initializer.iter().find(|it| it.data_location == Some(1)) {
+            let file = tensor.external_data.iter().find(|entry| entry.key == "location");
+            let message = format!(
+                "the weights are in a file of their own{}, which ezkl cannot read; export the model with the \
+                 weights inside (torch.onnx.export(…, external_data=False), or \
+                 onnx.save(onnx.load(path), path, save_as_external_data=False))",
+                file.map(|entry| format!(" ({})", entry.value)).unwrap_or_default()
+            );
             return Err(invalid(path, "graph.initializer", message));
         }
-        let Model { ir_version, producer, mut inputs, outputs, operators, initializers, .. } =
-            model;
-        inputs.retain(|input| !initializers.contains(&input.name));
+        if let Some((node, name)) = undefined(&graph) {
+            let message = format!(
+                "the {} that makes `{}` reads `{name}`, which is no input, no weight and no node's output; {}",
+                node.op_type,
+                node.output.first().map_or("nothing", String::as_str),
+                KIND.remedy
+            );
+            return Err(invalid(path, "graph.node", message));
+        }
+        let is_unnamed = |dim: &Dim| *dim == Dim::Unknown;
+        let mut inputs: Vec<_> = inputs(&graph).map(OnnxTensor::of).collect();
         if inputs.is_empty() {
             return Err(fault("the model has no inputs"));
         }
-        Ok(Self { ir_version, producer, inputs, outputs, operators, path: path.to_owned() })
+        let unnamed = inputs.iter().any(|input| input.dims.iter().flatten().any(is_unnamed));
+        for OnnxTensor { name, dims, .. } in &mut inputs {
+            for (axis, dim) in dims.iter_mut().flatten().enumerate() {
+                if is_unnamed(dim) {
+                    *dim = Dim::Symbol(axis_name(name, axis));
+                }
+            }
+        }
+        let read = bound(&graph);
+        let names = inputs.iter().map(|input| input.name.clone());
+        Ok(Self {
+            ir_version: model.ir_version,
+            producer: model.producer_name,
+            unbound: names.filter(|name| !read.contains(name.as_str())).collect(),
+            outputs: graph.output.iter().map(OnnxTensor::of).collect(),
+            operators: graph.node.iter().map(|node| node.op_type.clone()).collect(),
+            inputs,
+            unnamed,
+            path: path.to_owned(),
+        })
     }
 
     /// The path that the model was read from, for errors.
@@ -111,184 +149,218 @@ impl OnnxFile {
         symbols
     }
 
+    /// The inputs with their shapes, the axes' variables set.
+    ///
+    /// # Errors
+    /// An axis that no variable is for, with the line that sets it; an input whose shape the model
+    /// does not tell.
+    pub fn slots(&self, variables: &[(String, usize)]) -> Result<Vec<Slot>> {
+        self.inputs.iter().map(|input| self.slot(input, variables)).collect()
+    }
+
+    fn slot(&self, input: &OnnxTensor, variables: &[(String, usize)]) -> Result<Slot> {
+        let name = &input.name;
+        let Some(dims) = &input.dims else {
+            let message = format!(
+                "it does not tell the shape of its input `{name}`; export the model with the shapes of its inputs"
+            );
+            return Err(invalid(&self.path, "graph.input", message));
+        };
+        let size = |(axis, dim): (usize, &Dim)| match dim {
+            Dim::Fixed(length) => Ok(*length),
+            Dim::Symbol(symbol) => {
+                let value = variables.iter().find(|(variable, _)| variable == symbol);
+                value
+                    .map(|(_, value)| *value)
+                    .ok_or_else(|| self.unset(name, axis, symbol, variables))
+            }
+            // An input's axis has a name by now.
+            Dim::Unknown => Ok(1),
+        };
+        let shape = dims.iter().enumerate().map(size).collect::<Result<_>>()?;
+        Ok(Slot { name: name.clone(), shape })
+    }
+
+    /// An axis that no variable is for.
+    fn unset(
+        &self,
+        input: &str,
+        axis: usize,
+        symbol: &str,
+        variables: &[(String, usize)],
+    ) -> super::Error {
+        let symbols = self.symbols();
+        let (known, others): (Vec<_>, Vec<_>) =
+            variables.iter().partition(|(name, _)| symbols.contains(&name.as_str()));
+        let value =
+            |symbol: &str| known.iter().find(|(name, _)| name == symbol).map_or(1, |it| it.1);
+        let all: Vec<_> =
+            symbols.iter().map(|symbol| format!("{} = {}", key(symbol), value(symbol))).collect();
+        // The default is nobody's misspelling.
+        let others: Vec<_> = others
+            .iter()
+            .filter(|(name, _)| name != BATCH)
+            .map(|(name, _)| format!("`{name}`"))
+            .collect();
+        let others = match others.as_slice() {
+            [] => String::new(),
+            others => format!(" ({} names no axis of the model)", others.join(", ")),
+        };
+        let message = format!(
+            "axis {axis} of input `{input}` has no length; it is called `{symbol}`, and no variable is{others}. \
+             Set it in zkvouch.toml, [circuit]: variables = {{ {} }}",
+            all.join(", ")
+        );
+        invalid(&self.path, "graph.input", message)
+    }
+
     /// The shape of each input with values for its symbols; `None` if one is not to be known.
     pub fn input_shapes(&self, variables: &[(String, usize)]) -> Option<Vec<Vec<usize>>> {
-        let axis = |dim: &Dim| match dim {
-            Dim::Fixed(length) => Some(*length),
-            Dim::Symbol(name) => {
-                variables.iter().find(|(symbol, _)| symbol == name).map(|(_, value)| *value)
-            }
-            Dim::Unknown => None,
-        };
-        let shape = |input: &OnnxTensor| input.dims.as_ref()?.iter().map(axis).collect();
-        self.inputs.iter().map(shape).collect()
+        let slots = self.slots(variables).ok()?;
+        Some(slots.into_iter().map(|slot| slot.shape).collect())
     }
 }
 
-#[derive(Default)]
-struct Model {
-    ir_version: u64,
-    producer: String,
-    has_graph: bool,
-    inputs: Vec<OnnxTensor>,
-    outputs: Vec<OnnxTensor>,
-    operators: BTreeSet<String>,
-    initializers: BTreeSet<String>,
-    external_data: bool,
-}
-
-/// A field of a protobuf message.
-enum Value<'a> {
-    Varint(u64),
-    Bytes(&'a [u8]),
-    Other,
-}
-
-type Parsed<T> = Result<T, &'static str>;
-
-/// Calls `visit` with the number and value of each field.
-fn fields<'a>(
-    mut bytes: &'a [u8],
-    mut visit: impl FnMut(u64, Value<'a>) -> Parsed<()>,
-) -> Parsed<()> {
-    while !bytes.is_empty() {
-        let key = varint(&mut bytes)?;
-        let value = match key & 7 {
-            0 => Value::Varint(varint(&mut bytes)?),
-            1 => take(&mut bytes, 8).map(|_| Value::Other)?,
-            2 => {
-                let length = varint(&mut bytes)?;
-                Value::Bytes(take(&mut bytes, usize::try_from(length).unwrap_or(usize::MAX))?)
-            }
-            5 => take(&mut bytes, 4).map(|_| Value::Other)?,
-            _ => return Err("a field of unknown type"),
-        };
-        if key >> 3 == 0 {
-            return Err("a field with number zero");
-        }
-        visit(key >> 3, value)?;
+/// The model as ezkl can take it: the file itself, or, where an axis of an input has no name and so can't be
+/// given a length, a copy at `copy` in which it has the one that [`Dim::Symbol`] tells of.
+///
+/// # Errors
+/// As [`OnnxFile::read`], and where the copy can't be written.
+pub fn prepared(path: &Path, copy: &Path) -> Result<PathBuf> {
+    let mut model = parse(path)?;
+    if !OnnxFile::of(model.clone(), path)?.unnamed {
+        return Ok(path.to_owned());
     }
-    Ok(())
-}
-
-fn take<'a>(bytes: &mut &'a [u8], length: usize) -> Parsed<&'a [u8]> {
-    let (head, tail) = bytes.split_at_checked(length).ok_or("it ends inside a field")?;
-    *bytes = tail;
-    Ok(head)
-}
-
-fn varint(bytes: &mut &[u8]) -> Parsed<u64> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let byte = take(bytes, 1)?[0];
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Ok(value);
+    let graph = model.graph.get_or_insert_default();
+    let names: HashSet<_> = inputs(graph).map(|input| input.name.clone()).collect();
+    for input in graph.input.iter_mut().filter(|input| names.contains(&input.name)) {
+        let name = input.name.clone();
+        for (axis, dim) in shape_mut(input).into_iter().flat_map(|it| &mut it.dim).enumerate() {
+            if Dim::of(&dim.value) == Dim::Unknown {
+                dim.value = Some(dimension::Value::DimParam(axis_name(&name, axis)));
+            }
         }
     }
-    Err("a number of more than 64 bits")
+    let bytes = model.to_bytes();
+    // Left alone where it is there already, for a reader in another process.
+    if std::fs::read(copy).ok().as_deref() != Some(&bytes) {
+        files::write_atomic(copy, &bytes)?;
+    }
+    Ok(copy.to_owned())
 }
 
-fn text(value: &[u8]) -> String {
-    String::from_utf8_lossy(value).into_owned()
+fn parse(path: &Path) -> Result<ModelProto> {
+    from_bytes(KIND.read(path)?.into(), path)
 }
 
-/// ModelProto: 1 ir_version, 2 producer_name, 7 graph.
-fn model(bytes: &[u8]) -> Parsed<Model> {
-    let mut model = Model::default();
-    fields(bytes, |number, value| {
-        match (number, value) {
-            (1, Value::Varint(version)) => model.ir_version = version,
-            (2, Value::Bytes(name)) => model.producer = text(name),
-            (7, Value::Bytes(bytes)) => {
-                model.has_graph = true;
-                graph(bytes, &mut model)?;
-            }
-            (1 | 2 | 7, _) => return Err("a field of the wrong type"),
-            _ => {}
-        }
-        Ok(())
-    })?;
-    Ok(model)
-}
-
-/// GraphProto: 1 node, 5 initializer, 11 input, 12 output. NodeProto: 4 op_type. TensorProto:
-/// 8 name, 14 data_location (1 is external).
-fn graph(bytes: &[u8], model: &mut Model) -> Parsed<()> {
-    fields(bytes, |number, value| {
-        match (number, value) {
-            (1, Value::Bytes(node)) => fields(node, |number, value| {
-                if let (4, Value::Bytes(name)) = (number, value) {
-                    model.operators.insert(text(name));
-                }
-                Ok(())
-            })?,
-            (5, Value::Bytes(tensor)) => fields(tensor, |number, value| {
-                match (number, value) {
-                    (8, Value::Bytes(name)) => drop(model.initializers.insert(text(name))),
-                    (14, Value::Varint(1)) => model.external_data = true,
-                    _ => {}
-                }
-                Ok(())
-            })?,
-            (11, Value::Bytes(info)) => model.inputs.push(value_info(info)?),
-            (12, Value::Bytes(info)) => model.outputs.push(value_info(info)?),
-            _ => {}
-        }
-        Ok(())
+fn from_bytes(bytes: Bytes, path: &Path) -> Result<ModelProto> {
+    let fault = |message: &str| invalid(path, "", format!("{message}; {}", KIND.remedy));
+    if bytes.is_empty() {
+        return Err(fault("the file is empty"));
+    }
+    ModelProto::from_bytes(bytes).map_err(|error| {
+        let error = error.to_string();
+        let error = error.strip_prefix("failed to decode Protobuf message: ").unwrap_or(&error);
+        fault(&format!("{error}: the file is cut short or is no ONNX model"))
     })
 }
 
-/// ValueInfoProto: 1 name, 2 type. TypeProto: 1 tensor_type. TypeProto.Tensor: 1 elem_type, 2 shape.
-/// TensorShapeProto: 1 dim. Dimension: 1 dim_value, 2 dim_param.
-fn value_info(bytes: &[u8]) -> Parsed<OnnxTensor> {
-    let mut tensor = OnnxTensor { name: String::new(), elem_type: 0, dims: None };
-    fields(bytes, |number, value| {
-        match (number, value) {
-            (1, Value::Bytes(name)) => tensor.name = text(name),
-            (2, Value::Bytes(kind)) => fields(kind, |number, value| {
-                let (1, Value::Bytes(kind)) = (number, value) else { return Ok(()) };
-                fields(kind, |number, value| {
-                    match (number, value) {
-                        (1, Value::Varint(kind)) => {
-                            tensor.elem_type = i32::try_from(kind).unwrap_or(0);
-                        }
-                        (2, Value::Bytes(shape)) => tensor.dims = Some(dims(shape)?),
-                        _ => {}
-                    }
-                    Ok(())
-                })
-            })?,
-            _ => {}
-        }
-        Ok(())
-    })?;
-    Ok(tensor)
+/// The inputs that a caller has to give: older files list weights among them, too.
+fn inputs(graph: &GraphProto) -> impl Iterator<Item = &ValueInfoProto> {
+    let sparse = graph.sparse_initializer.iter().filter_map(|tensor| tensor.values.as_ref());
+    let weights: HashSet<_> =
+        graph.initializer.iter().chain(sparse).map(|tensor| tensor.name.as_str()).collect();
+    graph.input.iter().filter(move |input| !weights.contains(input.name.as_str()))
 }
 
-fn dims(bytes: &[u8]) -> Parsed<Vec<Dim>> {
-    let mut dims = Vec::new();
-    fields(bytes, |number, value| {
-        let (1, Value::Bytes(dim)) = (number, value) else { return Ok(()) };
-        let mut axis = Dim::Unknown;
-        fields(dim, |number, value| {
-            match (number, value) {
-                // Exporters write an unknown length as 0 or -1, too.
-                (1, Value::Varint(length)) => {
-                    axis = match i64::try_from(length) {
-                        Ok(length @ 1..) => Dim::Fixed(length as usize),
-                        _ => Dim::Unknown,
-                    }
-                }
-                (2, Value::Bytes(name)) => axis = Dim::Symbol(text(name)),
-                _ => {}
+/// The first value that a node reads although there is none, as in a model that was cut apart by hand.
+fn undefined(graph: &GraphProto) -> Option<(&NodeProto, &str)> {
+    let sparse = graph.sparse_initializer.iter().filter_map(|tensor| tensor.values.as_ref());
+    let weights = graph.initializer.iter().chain(sparse).map(|tensor| tensor.name.as_str());
+    let inputs = graph.input.iter().map(|input| input.name.as_str());
+    let made = graph.node.iter().flat_map(|node| node.output.iter().map(String::as_str));
+    let there: HashSet<_> = weights.chain(inputs).chain(made).collect();
+    // An optional input that is left out has an empty name.
+    let missing = |name: &&String| !name.is_empty() && !there.contains(name.as_str());
+    graph.node.iter().find_map(|node| Some((node, node.input.iter().find(missing)?.as_str())))
+}
+
+/// The values that some output depends on; a shape alone doesn't depend on values.
+fn bound(graph: &GraphProto) -> HashSet<&str> {
+    let makers: HashMap<&str, &NodeProto> = graph
+        .node
+        .iter()
+        .flat_map(|node| node.output.iter().map(move |output| (output.as_str(), node)))
+        .collect();
+    let mut open: Vec<&str> = graph.output.iter().map(|output| output.name.as_str()).collect();
+    let mut read = HashSet::new();
+    while let Some(name) = open.pop() {
+        if read.insert(name)
+            && let Some(node) = makers.get(name)
+            && !["Shape", "Size"].contains(&node.op_type.as_str())
+        {
+            values(node, &mut open);
+        }
+    }
+    read
+}
+
+/// The values that a node reads, those in the bodies of loops and branches with them.
+fn values<'a>(node: &'a NodeProto, into: &mut Vec<&'a str>) {
+    into.extend(node.input.iter().map(String::as_str));
+    for attribute in &node.attribute {
+        for body in attribute.g.iter().chain(&attribute.graphs) {
+            into.extend(body.output.iter().map(|output| output.name.as_str()));
+            body.node.iter().for_each(|node| values(node, into));
+        }
+    }
+}
+
+fn axis_name(input: &str, axis: usize) -> String {
+    if axis == 0 { BATCH.to_owned() } else { format!("{input}_axis_{axis}") }
+}
+
+/// A name as a key in TOML.
+pub(crate) fn key(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    match !name.is_empty() && name.chars().all(plain) {
+        true => name.to_owned(),
+        false => toml::Value::from(name).to_string(),
+    }
+}
+
+impl OnnxTensor {
+    fn of(info: &ValueInfoProto) -> Self {
+        let value = info.r#type.as_ref().and_then(|kind| kind.value.as_ref());
+        let (elem_type, shape) = match value {
+            Some(type_proto::Value::TensorType(tensor)) => {
+                (tensor.elem_type, tensor.shape.as_ref())
             }
-            Ok(())
-        })?;
-        dims.push(axis);
-        Ok(())
-    })?;
-    Ok(dims)
+            _ => (0, None),
+        };
+        let dims = shape.map(|shape| shape.dim.iter().map(|dim| Dim::of(&dim.value)).collect());
+        Self { name: info.name.clone(), elem_type, dims }
+    }
+}
+
+impl Dim {
+    fn of(value: &Option<dimension::Value>) -> Self {
+        match value {
+            // Exporters write an unknown length as 0 or -1, too.
+            Some(dimension::Value::DimValue(length @ 1..)) => Self::Fixed(*length as usize),
+            Some(dimension::Value::DimParam(name)) if !name.is_empty() => {
+                Self::Symbol(name.clone())
+            }
+            _ => Self::Unknown,
+        }
+    }
+}
+
+fn shape_mut(info: &mut ValueInfoProto) -> Option<&mut TensorShapeProto> {
+    match info.r#type.as_mut()?.value.as_mut()? {
+        type_proto::Value::TensorType(tensor) => tensor.shape.as_mut(),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -328,7 +400,8 @@ mod tests {
     }
 
     fn read(bytes: &[u8]) -> Result<OnnxFile> {
-        OnnxFile::from_bytes(bytes, Path::new("m.onnx"))
+        let path = Path::new("m.onnx");
+        OnnxFile::of(from_bytes(Bytes::copy_from_slice(bytes), path)?, path)
     }
 
     #[test]
@@ -343,6 +416,109 @@ mod tests {
         let shapes = file.input_shapes(&[("batch_size".to_owned(), 2)]);
         assert_eq!(shapes, Some(vec![vec![2, 3]]));
         assert_eq!(file.input_shapes(&[]), None);
+    }
+
+    /// As protobuf messages, of values that it takes in and gives.
+    fn graph_of(
+        inputs: &[(&str, &[Option<&str>])],
+        nodes: &[(&str, &[&str], &str)],
+        output: &str,
+    ) -> ModelProto {
+        use crate::onnx::proto::{TypeProto, tensor_shape_proto::Dimension};
+        let info = |(name, dims): &(&str, &[Option<&str>])| {
+            let dim = |dim: &Option<&str>| Dimension {
+                value: match dim.map(|dim| (dim.parse(), dim)) {
+                    Some((Ok(length), _)) => Some(dimension::Value::DimValue(length)),
+                    Some((Err(_), name)) => Some(dimension::Value::DimParam(name.to_owned())),
+                    None => None,
+                },
+                ..Dimension::default()
+            };
+            let shape = TensorShapeProto { dim: dims.iter().map(dim).collect() };
+            let tensor = type_proto::Tensor { elem_type: 1, shape: Some(shape) };
+            let value = Some(type_proto::Value::TensorType(tensor));
+            ValueInfoProto { name: (*name).to_owned(), r#type: Some(TypeProto { value }) }
+        };
+        let node = |(kind, inputs, output): &(&str, &[&str], &str)| NodeProto {
+            op_type: (*kind).to_owned(),
+            input: inputs.iter().map(|name| (*name).to_owned()).collect(),
+            output: vec![(*output).to_owned()],
+            ..NodeProto::default()
+        };
+        let graph = GraphProto {
+            node: nodes.iter().map(node).collect(),
+            input: inputs.iter().map(info).collect(),
+            output: vec![info(&(output, &[]))],
+            ..GraphProto::default()
+        };
+        ModelProto { ir_version: 9, graph: Some(graph), ..ModelProto::default() }
+    }
+
+    fn file_of(model: ModelProto) -> Result<OnnxFile> {
+        OnnxFile::of(model, Path::new("m.onnx"))
+    }
+
+    #[test]
+    fn an_axis_without_a_name_gets_one_and_one_without_a_variable_is_told() {
+        let inputs: [(&str, &[_]); 2] =
+            [("x", &[None, Some("4")]), ("mask", &[Some("batch"), None, Some("0")])];
+        let model = graph_of(&inputs, &[("Add", &["x", "mask"], "y")], "y");
+        let file = file_of(model.clone()).expect("a model");
+        assert_eq!(file.symbols(), ["batch_size", "batch", "mask_axis_1", "mask_axis_2"]);
+        let set = |names: &[(&str, usize)]| -> Vec<_> {
+            names.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect()
+        };
+        let all = set(&[("batch_size", 1), ("batch", 2), ("mask_axis_1", 3), ("mask_axis_2", 5)]);
+        let slots = file.slots(&all).expect("all set");
+        assert_eq!(slots[1], Slot { name: "mask".to_owned(), shape: vec![2, 3, 5] });
+        let error = file.slots(&set(&[("batch_size", 1), ("bacth", 7)])).expect_err("misspelt");
+        let error = error.to_string();
+        for part in [
+            "axis 0 of input `mask`",
+            "`batch`",
+            "`bacth` names no axis",
+            "variables = { batch_size = 1, batch = 1, mask_axis_1 = 1, mask_axis_2 = 1 }",
+        ] {
+            assert!(error.contains(part), "{error}");
+        }
+
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, copy) = (folder.path().join("m.onnx"), folder.path().join("copy.onnx"));
+        files::write_atomic(&path, &model.to_bytes()).expect("written");
+        assert_eq!(prepared(&path, &copy).expect("prepared"), copy);
+        let named = OnnxFile::read(&copy).expect("a model");
+        assert!(!named.unnamed && named.inputs == file.inputs);
+        // What has its names already is taken as it is.
+        assert_eq!(prepared(&copy, &path).expect("prepared"), copy);
+    }
+
+    #[test]
+    fn an_input_that_no_output_depends_on_is_found() {
+        let inputs: [(&str, &[_]); 4] =
+            [("x", &[Some("4")]), ("like", &[Some("4")]), ("dead", &[Some("4")]), ("idle", &[])];
+        let nodes: [(&str, &[&str], &str); 4] = [
+            ("Shape", &["like"], "shape"),
+            ("Reshape", &["x", "shape"], "y"),
+            ("Relu", &["dead"], "unread"),
+            ("Neg", &["y"], "z"),
+        ];
+        let file = file_of(graph_of(&inputs, &nodes, "z")).expect("a model");
+        assert_eq!(file.unbound, ["like", "dead", "idle"]);
+        // The body of a branch reads from around it.
+        let mut model = graph_of(&inputs, &nodes, "z");
+        let graph = model.graph.as_mut().expect("a graph");
+        let body = graph_of(&[], &[("Neg", &["dead"], "inner")], "inner").graph;
+        graph.node[3]
+            .attribute
+            .push(crate::onnx::proto::AttributeProto { g: body, ..Default::default() });
+        assert_eq!(file_of(model).expect("a model").unbound, ["like", "idle"]);
+    }
+
+    #[test]
+    fn a_value_that_nothing_makes_is_named() {
+        let model = graph_of(&[("x", &[Some("4")])], &[("Add", &["x", "", "z"], "y")], "y");
+        let error = file_of(model).expect_err("no z").to_string();
+        assert!(error.contains("the Add that makes `y` reads `z`"), "{error}");
     }
 
     #[test]

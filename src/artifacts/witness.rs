@@ -119,6 +119,12 @@ impl Witness {
         })
     }
 
+    /// The same, with messages about the file that it was made from; it may be a temporary one itself.
+    #[must_use]
+    pub fn made_from(self, path: &Path) -> Self {
+        Self { path: path.to_owned(), ..self }
+    }
+
     /// The file that the witness came from.
     pub fn path(&self) -> &Path {
         &self.path

@@ -51,10 +51,10 @@ impl Accuracy {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         let places = Places::new(context)?;
         let _built = places.built(context, &[&self.model, &self.settings]).await?;
-        let model = places.model(&self.model);
         let pool = pool(context, places.project())?;
         let scratch = files::Scratch::new()?;
-        let settings = places.settings(&self.settings);
+        let model = places.prepared(&self.model, scratch.path())?;
+        let settings = places.made_settings(&self.settings)?;
         let mut circuits = vec![(label(&settings, "circuit"), settings)];
         if let Some(against) = &self.against {
             circuits.push((label(against, "against"), against.clone()));

@@ -53,6 +53,9 @@ pub(super) fn warn_about(context: &Context, report: &BuildReport) {
              refused off a local chain",
         );
     }
+    for caveat in &report.caveats {
+        context.ui.warn(caveat);
+    }
     if report.srs == Provenance::Unrecognized {
         context.ui.warn(
             "the SRS belongs to no ceremony that zkvouch knows: whoever made it may forge proofs, so \

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     accuracy::FloatModel,
-    artifacts::{input::InputData, proof::ProofFile, settings::Settings},
+    artifacts::{proof::ProofFile, settings::Settings},
     chain::{
         ChainClass, Mode,
         account::{SignerOptions, terminal_prompt},
@@ -127,7 +127,11 @@ async fn float_answer(
     settings: &Settings,
     input: &Path,
 ) -> Result<Vec<Vec<f64>>> {
-    let model = FloatModel::load(&project.model(), &settings.run_args.variables).await?;
-    let inputs = InputData::read(input)?.numbers(&settings.model_input_scales)?;
+    let model = FloatModel::load(&project.prepared_model()?, &settings.run_args.variables).await?;
+    let input = match *input == project.sample() {
+        true => project.read_sample(settings)?,
+        false => project.read_input(input, settings)?,
+    };
+    let inputs = input.numbers(&settings.model_input_scales)?;
     Ok(model.run(&inputs)?)
 }

@@ -64,6 +64,9 @@ impl Deploy {
         let built = project.built(&context.ui.observer()).await?;
         let rpc = self.network.connect(&project).await?;
         let class = self.network.class(&rpc);
+        for caveat in built.caveats() {
+            context.ui.warn(caveat);
+        }
         if class != ChainClass::Local && *built.provenance() == Provenance::Unrecognized {
             context
                 .ui

@@ -2,9 +2,15 @@
 
 use super::{Context, exit::Coded};
 use crate::{
-    artifacts::{input::InputData, onnx::OnnxFile},
+    artifacts::{
+        observations,
+        onnx::{Dim, OnnxFile},
+    },
     files,
-    project::config::{self, CircuitConfig},
+    project::{
+        Caveat,
+        config::{self, CircuitConfig},
+    },
     srs,
 };
 use clap::Args;
@@ -17,7 +23,7 @@ use std::path::{Path, PathBuf};
 pub(super) struct Init {
     /// The ONNX model.
     model: PathBuf,
-    /// Input files in ezkl's form; the first is the sample.
+    /// Inputs: .json, .jsonl, .csv, .npy or .npz; the first of all is the sample.
     #[arg(short, long, num_args = 1.., required = true)]
     data: Vec<PathBuf>,
     /// The folder for the project file.
@@ -35,9 +41,16 @@ pub(super) struct Init {
 
 impl Init {
     pub(super) fn run(self, context: &Context) -> Result<()> {
-        OnnxFile::read(&self.model)?;
+        let onnx = OnnxFile::read(&self.model)?;
+        let mut circuit = self.circuit;
+        circuit.variables = variables(&onnx, &circuit.variables, &self.data[0])?;
+        circuit.run_args().validate().map_err(|error| Coded::bad_input(error.to_string()))?;
+        let slots = onnx.slots(&circuit.variables)?;
         for path in &self.data {
-            InputData::read(path)?;
+            observations::read_inputs(path, &slots)?;
+        }
+        for name in &onnx.unbound {
+            context.ui.warn(Caveat::UnboundInput(name.clone()));
         }
         let file = self.dir.join(config::FILE_NAME);
         if file.exists() && !self.force {
@@ -48,13 +61,61 @@ impl Init {
         let model = relative(&self.model, &self.dir)?;
         let data =
             self.data.iter().map(|path| relative(path, &self.dir)).collect::<Result<Vec<_>>>()?;
-        let text = config::template(&model, &data, &self.circuit, &self.srs);
+        let text = config::template(&model, &data, &circuit, &self.srs);
         files::write_atomic(&file, text.as_bytes())?;
         context.ui.result(
             format_args!("{}\nnext: zkvouch build", file.display()),
             &json!({ "project": file }),
         )
     }
+}
+
+/// A value for each axis without a length: the one given, else 1, except that a tensor's own data tells the length
+/// of its one open axis that is not the first (where observations lie one after the other).
+fn variables(
+    onnx: &OnnxFile,
+    given: &[(String, usize)],
+    sample: &Path,
+) -> Result<Vec<(String, usize)>> {
+    let symbols = onnx.symbols();
+    if let Some((name, _)) = given.iter().find(|(name, _)| !symbols.contains(&name.as_str())) {
+        let axes = match symbols.as_slice() {
+            [] => "none of its inputs' axes has a name".to_owned(),
+            symbols => format!("its axes are {}", symbols.join(", ")),
+        };
+        let message = format!("{}: no axis is called `{name}`; {axes}", onnx.path().display());
+        return Err(Coded::bad_input(message).into());
+    }
+    let lengths = observations::lengths(sample);
+    let mut values: Vec<(String, usize)> = given.to_vec();
+    for (number, input) in onnx.inputs.iter().enumerate() {
+        let dims = input.dims.as_deref().unwrap_or_default();
+        let length = lengths.as_ref().and_then(|lengths| lengths.get(number).copied());
+        for (axis, dim) in dims.iter().enumerate() {
+            let Dim::Symbol(symbol) = dim else { continue };
+            if values.iter().any(|(name, _)| name == symbol) {
+                continue;
+            }
+            let others = dims.iter().enumerate().filter(|(other, _)| *other != axis);
+            let rest: Option<usize> = others
+                .map(|(other, dim)| match dim {
+                    Dim::Fixed(length) => Some(*length),
+                    Dim::Symbol(name) => match values.iter().find(|(known, _)| known == name) {
+                        Some((_, value)) => Some(*value),
+                        None => (other == 0).then_some(1),
+                    },
+                    Dim::Unknown => None,
+                })
+                .product();
+            let whole = |length: usize, rest: usize| {
+                (axis > 0 && length > 0 && length.is_multiple_of(rest)).then(|| length / rest)
+            };
+            let told = length.zip(rest.filter(|rest| *rest > 0));
+            let value = told.and_then(|(length, rest)| whole(length, rest)).unwrap_or(1);
+            values.push((symbol.clone(), value));
+        }
+    }
+    Ok(values)
 }
 
 /// `path` as seen from `folder` where it lies below it, else absolute.

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 /// zkvouch prove
 #[derive(Args, Debug)]
 pub(super) struct Prove {
-    /// The input file, `{"input_data": [[…]]}`.
+    /// The input, one observation: .json, .jsonl, .csv, .npy or .npz.
     #[arg(required_unless_present = "witness")]
     input: Option<PathBuf>,
     /// A witness to prove instead of an input.
@@ -54,7 +54,7 @@ impl Prove {
         let Keys { settings, vk_path, srs_path } = &self.keys;
         let named = [settings, vk_path, srs_path, &self.compiled_circuit, &self.pk_path];
         let _built = places.built(context, &named).await?;
-        let settings_path = places.settings(settings);
+        let settings_path = places.made_settings(settings)?;
         let settings = Settings::read(&settings_path)?;
         let files = ProvingFiles {
             settings: settings.clone(),
@@ -67,19 +67,17 @@ impl Prove {
         let engine = places.engine(context)?;
         let spinner = context.ui.spinner("prove");
         let scratch = files::Scratch::new()?;
-        let witness = match (&self.witness, &self.input) {
-            (Some(witness), _) => witness.clone(),
+        let (witness, input) = match (&self.witness, &self.input) {
+            (Some(witness), _) => (witness.clone(), witness.clone()),
             (None, input) => {
                 let witness = scratch.path().join("witness.json");
                 let input = input.clone().unwrap_or_default();
-                if let Some(project) = places.project() {
-                    project.check_input(&input, &settings)?;
-                }
-                make_witness(&engine, &files, &input, &witness).await?;
-                witness
+                let data = places.read_input(&input, &settings)?;
+                make_witness(&engine, &files, &data, &witness).await?;
+                (witness, input)
             }
         };
-        let proof = prove_witness(&engine, &files, &witness, &self.output).await?;
+        let proof = prove_witness(&engine, &files, (&witness, &input), &self.output).await?;
         engine.shutdown().await;
         spinner.finish_and_clear();
         let decoded = proof.decode(&settings.instance_layout())?;

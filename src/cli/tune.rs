@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     accuracy::ErrorBound,
-    artifacts::run_args::RunArgs,
+    artifacts::{observations, onnx::OnnxFile, run_args::RunArgs},
     engine::EnginePool,
     files,
     project::{
@@ -179,9 +179,16 @@ impl Tune {
         let engine = context.engine(places.project())?;
         // Settings that are not kept must not take the place of those that are built.
         let scratch = files::Scratch::new()?;
+        let model = places.prepared(&self.model, scratch.path())?;
+        let data = places.data(&self.data);
+        // What does not fit is told before ezkl looks at a model that may be large.
+        let slots = OnnxFile::read(&places.model(&self.model))?.slots(&run_args.variables)?;
+        for path in data.iter().chain(&self.options.corners) {
+            observations::read_inputs(path, &slots)?;
+        }
         let mut request = self.options.request(
-            places.model(&self.model),
-            places.data(&self.data),
+            model,
+            data,
             run_args,
             scratch.path().join("settings.json"),
             self.options.costs(context, engine.version())?,

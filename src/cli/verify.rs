@@ -34,7 +34,7 @@ impl Verify {
         // With all keys named, --evm alone may still mean the project's verifier.
         let named: &[_] = if self.evm { &[&keys[..], &[&self.verifier]].concat() } else { &keys };
         let _built = places.built(context, named).await?;
-        let settings_path = places.settings(settings);
+        let settings_path = places.made_settings(settings)?;
         let settings = Settings::read(&settings_path)?;
         let proof = ProofFile::read(&self.proof)?;
         proof.check(&settings)?;

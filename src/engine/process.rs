@@ -209,6 +209,7 @@ impl Worker {
         if stdin.write_all(&line).await.is_err() || stdin.flush().await.is_err() {
             return Ok(None);
         }
+        let mut reasons = Reasons::default();
         let mut looks = tokio::time::interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -227,13 +228,14 @@ impl Worker {
                 None => return Ok(None),
                 Some(Err(message)) => return Err(Error::Protocol { operation, message }),
                 Some(Ok(Message::Log { level, target, message })) => {
+                    reasons.note(level, &message);
                     report(call, level, target, message);
                 }
                 Some(Ok(Message::Done(done))) if done.id == self.requests => {
                     return Ok(Some(done));
                 }
                 Some(Ok(Message::Error(failure))) if failure.id == self.requests => {
-                    return Err(self.failed(operation, failure).await);
+                    return Err(self.failed(operation, failure, &reasons).await);
                 }
                 Some(Ok(other)) => {
                     let message = format!("unexpected {other:?}");
@@ -244,10 +246,13 @@ impl Worker {
     }
 
     /// What ezkl refused or stumbled over.
-    async fn failed(&self, operation: &'static str, failure: Failure) -> Error {
+    async fn failed(&self, operation: &'static str, failure: Failure, reasons: &Reasons) -> Error {
         let Failure { kind, r#type: class, message, .. } = failure;
         match kind {
-            Kind::Python => Error::Python { operation, class, message },
+            Kind::Python => {
+                let message = reasons.append_to(message);
+                Error::Python { operation, class, message }
+            }
             Kind::Panic => {
                 // The report on stderr may come later than the answer.
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -307,6 +312,36 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// The last warnings and errors that ezkl logged in a request. An exception often says less than they do: which
+/// operator is missing, which value is too large.
+#[derive(Debug, Default)]
+struct Reasons(VecDeque<String>);
+
+impl Reasons {
+    const MOST: usize = 2;
+
+    /// `level` is Python's: 30 is a warning.
+    fn note(&mut self, level: u32, message: &str) {
+        let line = message.trim().lines().next().unwrap_or_default();
+        // Calibration says with which scales first.
+        let text = line.rsplit_once("reason: ").map_or(line, |(_, reason)| reason);
+        if level < 30 || text.is_empty() || text.ends_with(':') {
+            return;
+        }
+        self.0.retain(|known| known != text);
+        self.0.push_back(text.to_owned());
+        if self.0.len() > Self::MOST {
+            self.0.pop_front();
+        }
+    }
+
+    fn append_to(&self, message: String) -> String {
+        let new: Vec<_> =
+            self.0.iter().map(String::as_str).filter(|text| !message.contains(text)).collect();
+        if new.is_empty() { message } else { format!("{message}; before that: {}", new.join("; ")) }
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::{
     Artifacts, Built, Event, Observer, Project, Result,
+    caveat::{CalibrationNotes, ModelNotes},
     config::{CalibrationConfig, Target},
     graph::Graph,
-    plan,
+    names, plan,
     report::{BatchReport, BuildReport, Comparison, PartReport},
     step::Step,
     steps::{
@@ -18,18 +19,20 @@ use crate::{
         judge::{self, JudgeRequest, Judgement},
     },
     artifacts::{
+        observations,
         onnx::OnnxFile,
         proof::ProofFile,
         run_args::{MAX_LOGROWS, RunArgs},
         settings::Settings,
     },
     engine::{self, EnginePool, PooledEngine, SetupRequest},
-    srs, toolchain,
+    files, srs, toolchain,
     tune::{self, CostModel, TuneRequest, machine::Work},
     verifier::{GasReport, batch},
 };
 use serde::{Deserialize, Serialize};
 use std::{
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
@@ -63,6 +66,7 @@ impl Project {
             num_instances: built.layout().len,
             srs: built.provenance().clone(),
             judgement,
+            caveats: built.caveats().to_vec(),
             verifier,
             comparison,
             batch,
@@ -100,7 +104,17 @@ impl Project {
             }
         });
         let BuildOptions { max_error, budget, .. } = options;
-        Ok(Build { project: self, artifacts, graph, engines, observer, max_error, budget })
+        let prepared = self.prepared_model()?;
+        Ok(Build {
+            project: self,
+            prepared,
+            artifacts,
+            graph,
+            engines,
+            observer,
+            max_error,
+            budget,
+        })
     }
 }
 
@@ -150,6 +164,8 @@ struct VerifierNotes {
 
 struct Build<'a> {
     project: &'a Project,
+    /// The model as ezkl takes it.
+    prepared: PathBuf,
     artifacts: Artifacts,
     graph: Graph,
     engines: EnginePool,
@@ -251,17 +267,30 @@ impl Build<'_> {
     }
 
     async fn settings(&self) -> Result<()> {
-        let model = self.project.model();
         let args = self.project.config().circuit.run_args().to_engine();
         self.graph
             .step(self.project.settings_step(), || async {
-                OnnxFile::read(&model)?;
+                // Data that does not fit is told before ezkl looks at a model that may be large.
+                self.observations()?;
+                let model = OnnxFile::read(&self.prepared)?;
                 let engine = self.engine().await;
-                engine.gen_settings(&model, &self.artifacts.raw_settings, &args).await?;
+                engine.gen_settings(&self.prepared, &self.artifacts.raw_settings, &args).await?;
                 Settings::read(&self.artifacts.raw_settings)?;
-                Ok(())
+                Ok(ModelNotes { unbound: model.unbound })
             })
-            .await
+            .await?;
+        Ok(())
+    }
+
+    /// The number of observations in the project's data, all of which fit the model's shapes.
+    fn observations(&self) -> Result<usize> {
+        let variables = self.project.config().circuit.run_args().variables;
+        let slots = OnnxFile::read(&self.project.model())?.slots(&variables)?;
+        let mut count = 0;
+        for path in self.project.data() {
+            count += observations::read_inputs(&path, &slots)?.len();
+        }
+        Ok(count)
     }
 
     async fn calibrate(&self) -> Result<()> {
@@ -269,18 +298,24 @@ impl Build<'_> {
         let again = self.budget.is_some() && options.target == Target::Tune;
         self.graph
             .step_anew(again, self.project.calibrate_step(), || async {
+                let observations = match options.target {
+                    Target::Manual => None,
+                    _ => Some(self.observations()?),
+                };
                 if options.target == Target::Tune {
-                    return self.tune(options).await;
+                    let how = self.tune(options).await?;
+                    return Ok(CalibrationNotes { observations, how });
                 }
                 let report = calibrate(
                     &*self.engine().await,
-                    &self.project.model(),
+                    &self.prepared,
                     &self.project.data(),
                     (&self.artifacts.raw_settings, &self.artifacts.settings),
                     options,
                 )
                 .await?;
-                Ok(Calibrated::Calibrated { report })
+                let how = Calibrated::Calibrated { report };
+                Ok(CalibrationNotes { observations, how })
             })
             .await?;
         Ok(())
@@ -290,7 +325,7 @@ impl Build<'_> {
     async fn tune(&self, options: &CalibrationConfig) -> Result<Calibrated> {
         let project = self.project;
         let mut request =
-            TuneRequest::new(project.model(), project.data(), project.artifacts().settings);
+            TuneRequest::new(self.prepared.clone(), project.data(), project.artifacts().settings);
         request.run_args = project.config().circuit.run_args();
         request.objective = options.objective;
         request.max_error = options.max_error;
@@ -321,11 +356,11 @@ impl Build<'_> {
     }
 
     async fn compile(&self) -> Result<()> {
-        let (model, artifacts) = (self.project.model(), &self.artifacts);
+        let (model, artifacts) = (&self.prepared, &self.artifacts);
         self.graph
             .step(self.project.compile_step(), || async {
                 let engine = self.engine().await;
-                engine.compile_circuit(&model, &artifacts.settings, &artifacts.compiled).await?;
+                engine.compile_circuit(model, &artifacts.settings, &artifacts.compiled).await?;
                 Ok(())
             })
             .await
@@ -375,12 +410,14 @@ impl Build<'_> {
     }
 
     async fn witness(&self, settings: &Settings) -> Result<()> {
-        let sample = self.project.sample();
+        let copy = self.artifacts.folder.join(names::INPUT);
         self.graph
             .step(self.project.witness_step(settings), || async {
-                self.project.check_input(&sample, settings)?;
+                let input = self.project.read_sample(settings)?;
+                let json = input.to_json_for(settings).to_string();
+                files::write_private(&copy, json.as_bytes())?;
                 let files = self.artifacts.proving_files(settings);
-                make_witness(&*self.engine().await, &files, &sample, &self.artifacts.witness).await
+                make_witness(&*self.engine().await, &files, &input, &self.artifacts.witness).await
             })
             .await
     }
@@ -391,7 +428,7 @@ impl Build<'_> {
                 self.announce(settings, Work::Proof).await?;
                 let files = self.artifacts.proving_files(settings);
                 let Artifacts { witness, proof, .. } = &self.artifacts;
-                prove_witness(&*self.engine().await, &files, witness, proof).await?;
+                prove_witness(&*self.engine().await, &files, (witness, witness), proof).await?;
                 Ok(())
             })
             .await

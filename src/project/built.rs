@@ -2,7 +2,7 @@
 //! in a report comes from.
 
 use super::{
-    Artifacts, Error, Observer, Project, Result,
+    Artifacts, Caveat, Error, Observer, Project, Result, caveat,
     graph::{self, Manifest, Step},
     names, plan,
     steps::{ProvingFiles, make_witness, prove_witness},
@@ -39,6 +39,7 @@ pub struct Built {
     batch_verifier: Option<VerifierArtifact>,
     golden: Proof,
     provenance: Provenance,
+    caveats: Vec<Caveat>,
     artifacts: Artifacts,
     model: PathBuf,
     deployments: PathBuf,
@@ -125,6 +126,7 @@ impl Built {
             name: project.name(),
             identity,
             made_from,
+            caveats: caveat::of(&settings, &manifest),
             settings,
             layout,
             provenance: ceremony::provenance(ceremony::by_neg_s_g2(srs.neg_tau_g2_words())),
@@ -194,6 +196,11 @@ impl Built {
         &self.provenance
     }
 
+    /// What its owner must know of it before others rely on it.
+    pub fn caveats(&self) -> &[Caveat] {
+        &self.caveats
+    }
+
     /// Where the files of this snapshot lie.
     pub fn artifacts(&self) -> &Artifacts {
         &self.artifacts
@@ -218,12 +225,12 @@ impl Built {
     /// Proves the prediction on `input`, and writes the proof to `output`. The input is checked
     /// against the circuit before ezkl sees it, and the proof is verified before it is written.
     pub async fn prove(&self, engine: &Engine, input: &Path, output: &Path) -> Result<ProofFile> {
-        super::check_input(&self.model, input, &self.settings)?;
+        let data = super::read_input(&self.model, input, &self.settings)?;
         // A witness holds the inputs, which may be nobody's business.
         let scratch = files::Scratch::new()?;
         let witness = scratch.path().join("witness.json");
         let files = self.proving_files();
-        make_witness(engine, &files, input, &witness).await?;
-        prove_witness(engine, &files, &witness, output).await
+        make_witness(engine, &files, &data, &witness).await?;
+        prove_witness(engine, &files, (&witness, input), output).await
     }
 }

@@ -82,9 +82,15 @@ fn is_made(path: &Path) -> bool {
     let made = [raw_settings, settings, compiled, srs, vk, pk, witness, proof];
     let Some(name) = path.file_name().map(Path::new) else { return false };
     let ours = made.iter().any(|made| made == name)
-        || [graph::MANIFEST_FILE, graph::LOCK_FILE, "demo.proof.json"]
-            .map(Path::new)
-            .contains(&name);
+        || [
+            graph::MANIFEST_FILE,
+            graph::LOCK_FILE,
+            names::PREPARED,
+            names::INPUT,
+            "demo.proof.json",
+        ]
+        .map(Path::new)
+        .contains(&name);
     (ours && path.is_file()) || files::is_temporary(path)
 }
 

@@ -3,7 +3,10 @@
 use super::{Error, Result};
 use crate::{
     accuracy::ErrorBound,
-    artifacts::run_args::{RunArgs, Visibility},
+    artifacts::{
+        onnx,
+        run_args::{MAX_LOGROWS, RunArgs, Visibility},
+    },
     evm::Hardfork,
     field::Scale,
     files, srs,
@@ -65,9 +68,8 @@ pub struct ModelConfig {
     pub path: PathBuf,
     /// The name used in reports and deployments; the project folder's name if absent.
     pub name: Option<String>,
-    /// Input files in ezkl's form (`{"input_data": [[…], …]}`), one inner array an input tensor.
-    /// Calibration uses all of them, one after another; the first is also the sample that the gas
-    /// report proves.
+    /// Inputs in any form that [`observations`](crate::artifacts::observations) reads. Calibration uses all
+    /// of them; the first observation is also the sample that the gas report proves.
     pub data: Vec<PathBuf>,
 }
 
@@ -101,7 +103,7 @@ pub struct CircuitConfig {
     #[cfg_attr(feature = "cli", arg(long))]
     pub scale_rebase_multiplier: Option<u32>,
     /// The circuit has 2^logrows rows.
-    #[cfg_attr(feature = "cli", arg(long))]
+    #[cfg_attr(feature = "cli", arg(long, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_LOGROWS))))]
     pub logrows: Option<u32>,
     /// Columns per block of advice.
     #[cfg_attr(feature = "cli", arg(long))]
@@ -192,7 +194,7 @@ pub struct CalibrationConfig {
     pub scale_rebase_multipliers: Option<Vec<u32>>,
     /// The largest circuit to consider, as log2 of its rows: 26 by default with `target = "tune"`, else
     /// 14.
-    #[cfg_attr(feature = "cli", arg(long))]
+    #[cfg_attr(feature = "cli", arg(long, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_LOGROWS))))]
     pub max_logrows: Option<u32>,
     /// With `target = "tune"`: what to minimise.
     #[cfg_attr(feature = "cli", arg(skip))]
@@ -327,6 +329,12 @@ impl Config {
                 "verifier.compiler and verifier.matrix exclude each other; leave one out".into()
             );
         }
+        config.circuit.run_args().validate().map_err(|error| format!("circuit.{error}"))?;
+        if let Some(k) = config.calibration.max_logrows.filter(|k| !(1..=MAX_LOGROWS).contains(k)) {
+            return Err(format!(
+                "calibration.max_logrows is {k}, but must lie in 1..={MAX_LOGROWS}"
+            ));
+        }
         if config.calibration.lookup_safety_margin < 1.0 {
             return Err("calibration.lookup_safety_margin is below 1".into());
         }
@@ -348,7 +356,7 @@ pub fn template(
     let variables = args
         .variables
         .iter()
-        .map(|(name, value)| format!("{} = {value}", string(name)))
+        .map(|(name, value)| format!("{} = {value}", onnx::key(name)))
         .collect::<Vec<_>>()
         .join(", ");
     format!(
@@ -359,8 +367,8 @@ build_dir = "build"
 
 [model]
 path = {model}
-# Inputs in ezkl's form, {{"input_data": [[…]]}}: representative ones, for calibration. The first
-# is also the sample that the gas report proves.
+# Inputs, representative ones, for calibration: .json (also ezkl's, {{"input_data": [[…]]}}), .jsonl,
+# .csv, .npy or .npz. The first observation is also the sample that the gas report proves.
 data = [{list}]
 
 [circuit]
@@ -370,7 +378,7 @@ input_visibility = "{input}"
 output_visibility = "{output}"
 # Anything but fixed (or hashed) parameters leaves a proof unbound to the model's weights.
 param_visibility = "{param}"
-# Symbolic axes of the model.
+# Axes of the inputs that the model gives no length.
 variables = {{ {variables} }}
 # Leave these out unless you know better; calibration chooses the scales.
 {shape}
@@ -583,6 +591,9 @@ mod tests {
             ("[srs]\nsource = 1", "source"),
             ("[calibration]\nlookup_safety_margin = 0.5", "lookup_safety_margin"),
             ("[calibration]\ntarget = \"speed\"", "speed"),
+            ("[calibration]\nmax_logrows = 27", "calibration.max_logrows is 27"),
+            ("[circuit]\nlogrows = 27", "circuit.logrows: must lie in 1..=26"),
+            ("[circuit]\nparam_visibility = \"public\"", "circuit.param_visibility"),
             ("[verifier.matrix]\nevm_version = [\"atlantis\"]", "atlantis"),
             ("[verifier.compiler]\nruns = 1\n[verifier.matrix]\nruns = [1]", "exclude each other"),
         ] {

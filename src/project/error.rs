@@ -37,6 +37,17 @@ pub enum Error {
     /// An artefact that a build makes is not there.
     #[error("{} is not there; run `zkvouch build` to make it", .0.display())]
     NotBuilt(PathBuf),
+    /// More than one observation where there must be one.
+    #[error(
+        "{} holds {count} observations, and a proof is of one; put the one to prove into a file of its own",
+        path.display()
+    )]
+    SeveralInputs {
+        /// The file.
+        path: PathBuf,
+        /// How many it holds.
+        count: usize,
+    },
     /// A folder that no build made is not removed.
     #[error("{} is left alone: {why}; remove it by hand, or correct build_dir in zkvouch.toml", folder.display())]
     NotOurs {
@@ -133,6 +144,7 @@ impl Error {
             | Self::Config { .. }
             | Self::Manifest { .. }
             | Self::NotBuilt(..)
+            | Self::SeveralInputs { .. }
             | Self::NotOurs { .. }
             | Self::OutOfDate { .. }
             | Self::OtherSetup { .. }

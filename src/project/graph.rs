@@ -18,7 +18,7 @@ use std::{
 };
 
 /// The version of [`Manifest`]'s layout. What an older zkvouch built is built again.
-pub const MANIFEST_VERSION: u32 = 2;
+pub const MANIFEST_VERSION: u32 = 3;
 
 /// The manifest's name in the build folder.
 pub const MANIFEST_FILE: &str = "manifest.json";

@@ -15,6 +15,7 @@ pub mod steps;
 
 mod build;
 mod built;
+mod caveat;
 mod clean;
 mod error;
 mod event;
@@ -25,6 +26,7 @@ mod step;
 
 pub use build::BuildOptions;
 pub use built::Built;
+pub use caveat::Caveat;
 pub use clean::Cleaned;
 pub use error::{Error, Result};
 pub use event::{Event, Observer};
@@ -32,7 +34,11 @@ pub use report::{BatchReport, BuildReport, Comparison, PartReport};
 pub use step::Step;
 
 use crate::{
-    artifacts::{input::InputData, onnx::OnnxFile, settings::Settings},
+    artifacts::{
+        input::InputData,
+        onnx::{self, OnnxFile},
+        settings::Settings,
+    },
     engine::{EngineConfig, EnginePool},
     files,
 };
@@ -54,6 +60,10 @@ pub(crate) mod names {
     pub(crate) const WITNESS: &str = "sample.witness.json";
     pub(crate) const PROOF: &str = "sample.proof.json";
     pub(crate) const VERIFIER: &str = "verifier";
+    /// The model with names for axes that have none in the user's file.
+    pub(crate) const PREPARED: &str = "prepared.onnx";
+    /// The sample as ezkl was given it.
+    pub(crate) const INPUT: &str = "sample.input.json";
 }
 
 /// A project folder with its `zkvouch.toml`.
@@ -162,6 +172,13 @@ impl Project {
         self.root.join(&self.config.model.path)
     }
 
+    /// The ONNX file as ezkl takes it: the user's, or where an axis of an input has no name, a copy in the build
+    /// folder in which it has one.
+    pub fn prepared_model(&self) -> Result<PathBuf> {
+        let copy = self.root.join(&self.config.build_dir).join(names::PREPARED);
+        Ok(onnx::prepared(&self.model(), &copy)?)
+    }
+
     /// The calibration inputs; the first is the sample.
     pub fn data(&self) -> Vec<PathBuf> {
         self.config.model.data.iter().map(|path| self.root.join(path)).collect()
@@ -196,15 +213,20 @@ impl Project {
         Ok(EnginePool::new(config, 2))
     }
 
-    /// Checks an input's shape against the model's. The settings know it only of public inputs.
-    pub fn check_input(&self, input: &Path, settings: &Settings) -> Result<()> {
-        check_input(&self.model(), input, settings)
+    /// The sample: the first observation of the project's data.
+    pub fn read_sample(&self, settings: &Settings) -> Result<InputData> {
+        let slots = OnnxFile::read(&self.model())?.slots(&settings.run_args.variables)?;
+        Ok(steps::read_inputs(&self.sample(), Some(slots), settings)?.swap_remove(0))
+    }
+
+    /// The one observation in a file, in any form that [`observations`](crate::artifacts::observations) reads,
+    /// checked against the model's shapes.
+    pub fn read_input(&self, path: &Path, settings: &Settings) -> Result<InputData> {
+        read_input(&self.model(), path, settings)
     }
 }
 
-fn check_input(model: &Path, input: &Path, settings: &Settings) -> Result<()> {
-    if let Some(shapes) = OnnxFile::read(model)?.input_shapes(&settings.run_args.variables) {
-        InputData::read(input)?.check_shapes(&shapes)?;
-    }
-    Ok(())
+fn read_input(model: &Path, path: &Path, settings: &Settings) -> Result<InputData> {
+    let slots = OnnxFile::read(model)?.slots(&settings.run_args.variables)?;
+    steps::read_input(path, Some(slots), settings)
 }

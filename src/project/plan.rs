@@ -141,7 +141,11 @@ impl Project {
         if needs_keys(settings) {
             inputs.push(Input::File("verifying key", artifacts.vk));
         }
-        Spec { step: Step::Witness, inputs, outputs: vec![names::WITNESS.into()] }
+        Spec {
+            step: Step::Witness,
+            inputs,
+            outputs: vec![names::WITNESS.into(), names::INPUT.into()],
+        }
     }
 
     pub(super) fn proof_step(&self) -> Spec {

@@ -1,6 +1,6 @@
 //! What a build has to say when it is done.
 
-use super::{Artifacts, step::Step};
+use super::{Artifacts, Caveat, step::Step};
 use crate::{
     accuracy::judge::Judgement,
     model::{
@@ -33,6 +33,8 @@ pub struct BuildReport {
     pub srs: Provenance,
     /// How far the circuit's answers are from the model's.
     pub judgement: Judgement,
+    /// What a proof does not say, although one might think so.
+    pub caveats: Vec<Caveat>,
     /// Sizes and gas of the verifier.
     pub verifier: GasReport,
     /// The lean verifier beside ezkl's.

@@ -8,6 +8,9 @@ use super::{
 use crate::{
     artifacts::{
         input::InputData,
+        layout::Slot,
+        observations,
+        onnx::OnnxFile,
         proof::ProofFile,
         run_args::{DEFAULT_MAX_LOGROWS, Visibility},
         settings::Settings,
@@ -54,18 +57,50 @@ pub(crate) fn needs_keys(settings: &Settings) -> bool {
         .contains(&&Visibility::KzgCommit)
 }
 
-/// Checks an input file against the settings and makes its witness.
+/// The observations in a file. `slots` are the model's inputs; without them, only what the settings tell of the
+/// shapes is known, and where that is nothing, only ezkl's own form is read.
+pub fn read_inputs(
+    path: &Path,
+    slots: Option<Vec<Slot>>,
+    settings: &Settings,
+) -> Result<Vec<InputData>> {
+    let numbered = |shapes: &[Vec<usize>]| {
+        let slot = |(number, shape): (usize, &Vec<usize>)| Slot {
+            name: format!("input {number}"),
+            shape: shape.clone(),
+        };
+        shapes.iter().enumerate().map(slot).collect()
+    };
+    match slots.or_else(|| settings.input_shapes().map(numbered)) {
+        Some(slots) => Ok(observations::read_inputs(path, &slots)?),
+        None => Ok(vec![InputData::read(path)?]),
+    }
+}
+
+/// The one observation in a file.
+///
+/// # Errors
+/// As [`read_inputs`], and where there are several: a proof is of one.
+pub fn read_input(path: &Path, slots: Option<Vec<Slot>>, settings: &Settings) -> Result<InputData> {
+    let mut inputs = read_inputs(path, slots, settings)?;
+    if inputs.len() > 1 {
+        return Err(Error::SeveralInputs { path: path.to_owned(), count: inputs.len() });
+    }
+    Ok(inputs.remove(0))
+}
+
+/// Checks an input against the settings and makes its witness.
 pub async fn make_witness(
     engine: &Engine,
     files: &ProvingFiles,
-    input: &Path,
+    input: &InputData,
     witness: &Path,
 ) -> Result<()> {
-    InputData::read(input)?.check(&files.settings)?;
+    input.check(&files.settings)?;
     let keys = needs_keys(&files.settings);
     engine
         .gen_witness(
-            input,
+            &input.to_json_for(&files.settings),
             &files.compiled,
             witness,
             keys.then_some(&*files.vk),
@@ -78,11 +113,12 @@ pub async fn make_witness(
 /// Proves a witness and verifies the proof before it is written to `output`.
 ///
 /// ezkl proves whatever it is given without complaint and hangs on values outside its lookup tables,
-/// hence a check of the ranges before and a verification after.
+/// hence a check of the ranges before and a verification after. `input` is what messages name: the witness
+/// itself, or what it was made from.
 pub async fn prove_witness(
     engine: &Engine,
     files: &ProvingFiles,
-    witness: &Path,
+    (witness, input): (&Path, &Path),
     output: &Path,
 ) -> Result<ProofFile> {
     for path in [&files.compiled, &files.srs, &files.vk, &files.pk] {
@@ -90,14 +126,14 @@ pub async fn prove_witness(
             return Err(Error::NotBuilt(path.clone()));
         }
     }
-    Witness::read(witness)?.check_ranges(&files.settings)?;
+    Witness::read(witness)?.made_from(input).check_ranges(&files.settings)?;
     expected(&files.settings, Work::Proof, engine.version())?;
     let pending = files::Pending::new(output)?;
     engine.prove(witness, &files.compiled, &files.pk, &files.srs, pending.path()).await?;
     let proof = ProofFile::read(pending.path())?;
     proof.check(&files.settings)?;
     if !engine.verify(pending.path(), &files.settings_path, &files.vk, &files.srs).await? {
-        return Err(Error::ProofRejected(witness.to_owned()));
+        return Err(Error::ProofRejected(input.to_owned()));
     }
     pending.commit()?;
     Ok(proof)
@@ -139,13 +175,18 @@ pub async fn calibrate(
         }
     };
     let settings = Settings::read(settings_in)?;
-    let inputs = data.iter().map(|path| InputData::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let slots = OnnxFile::read(model)?.slots(&settings.run_args.variables)?;
+    let mut inputs = Vec::new();
+    for path in data {
+        inputs.extend(read_inputs(path, Some(slots.clone()), &settings)?);
+    }
     for input in &inputs {
         input.check_observations(&settings)?;
     }
     let scratch = files::Scratch::new()?;
     let together = scratch.path().join("data.json");
-    InputData::concat(&inputs)?.write(&together)?;
+    let all = InputData::concat(&inputs)?.to_json_for(&settings);
+    files::write_private(&together, all.to_string().as_bytes())?;
     let mut request = CalibrateRequest::new(&together, model, settings_in);
     request.settings_out = settings_out.to_owned();
     request.target = target;

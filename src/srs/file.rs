@@ -62,6 +62,9 @@ impl SrsFile {
             return fault(format!("{len} bytes are too few"));
         };
         let k = u32::from_le_bytes(*k);
+        if let Some(message) = files::lfs_pointer(&head) {
+            return fault(message.to_owned());
+        }
         if head.starts_with(b"ptau") {
             return fault("a .ptau file of snarkjs; convert it to halo2's raw ParamsKZG".into());
         }

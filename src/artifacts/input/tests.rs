@@ -23,6 +23,7 @@ fn what_ezkl_takes_is_taken() {
         r#" {"input_shapes":[[1,3]],"input_data":[[1,-2,3]],"output_data":[[0]]}"#.to_owned(),
         format!(r#"{{"input_data":[["{felt}",1,2.5]]}}"#),
         r#"{"input_data":[[262143.98,-262143.98,0]]}"#.to_owned(),
+        r#"{"input_data":[[[1,2],[9007199254740992e-50]]]}"#.to_owned(),
     ] {
         let input = read(&text).expect(&text);
         input.check(&settings).expect(&text);
@@ -43,7 +44,12 @@ fn each_fault_is_named_with_its_place() {
         (r#"{"input_data":[[1,null,3]]}"#, "`input_data[0][1]`: null is not a number"),
         (r#"{"input_data":[["1",2,3]]}"#, "`input_data[0][0]`: \"1\" is a string"),
         (r#"{"input_data":[["NaN",2,3]]}"#, "\"NaN\" is a string"),
-        (r#"{"input_data":[[[1,2,3]]]}"#, "`input_data[0][0]`: an array inside a tensor"),
+        (r#"{"input_data":[[[1],[2,null]]]}"#, "`input_data[0][1][1]`: null is not a number"),
+        (
+            r#"{"input_data":[[1,9007199254740993,3]]}"#,
+            "`input_data[0][1]`: 9007199254740993 is beyond 2^53",
+        ),
+        (r#"{"input_data":[[1,2,-9223372036854775807]]}"#, "`input_data[0][2]`: -92233720368"),
         (r#"{"input_data":[1,2,3]}"#, "expected an array of numbers for each input tensor"),
         (r#"[[1,2,3]]"#, "a bare array"),
         (r#"{}"#, "missing field `input_data`"),

@@ -2,7 +2,8 @@
 
 use super::Places;
 use crate::{
-    artifacts::settings::Settings, cli::Context, project::config::CalibrationConfig, project::steps,
+    artifacts::settings::Settings, cli::Context, files, project::config::CalibrationConfig,
+    project::steps,
 };
 use clap::Args;
 use eyre::Result;
@@ -28,10 +29,11 @@ pub(in crate::cli) struct Calibrate {
 impl Calibrate {
     pub(in crate::cli) async fn run(self, context: &Context) -> Result<()> {
         let places = Places::new(context)?;
-        let settings = places.settings(&self.settings);
+        let settings = places.made_settings(&self.settings)?;
+        let scratch = files::Scratch::new()?;
         let report = steps::calibrate(
             &places.engine(context)?,
-            &places.model(&self.model),
+            &places.prepared(&self.model, scratch.path())?,
             &places.data(&self.data),
             (&settings, &settings),
             &self.options,

@@ -1,7 +1,7 @@
 //! zkvouch compile
 
 use super::{Places, wrote};
-use crate::{artifacts::settings::Settings, cli::Context};
+use crate::{artifacts::settings::Settings, cli::Context, files};
 use clap::Args;
 use eyre::Result;
 use std::path::PathBuf;
@@ -23,12 +23,13 @@ pub(in crate::cli) struct Compile {
 impl Compile {
     pub(in crate::cli) async fn run(self, context: &Context) -> Result<()> {
         let places = Places::new(context)?;
-        let settings = places.settings(&self.settings);
+        let settings = places.made_settings(&self.settings)?;
+        let scratch = files::Scratch::new()?;
         Settings::read(&settings)?;
         let compiled = places.compiled(&self.compiled_circuit);
         places
             .engine(context)?
-            .compile_circuit(&places.model(&self.model), &settings, &compiled)
+            .compile_circuit(&places.prepared(&self.model, scratch.path())?, &settings, &compiled)
             .await?;
         wrote(context, "circuit", &[("compiled_circuit", &compiled)])
     }

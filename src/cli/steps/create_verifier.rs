@@ -51,7 +51,7 @@ impl CreateVerifier {
     pub(in crate::cli) async fn run(self, context: &Context) -> Result<()> {
         let places = Places::new(context)?;
         let (vk, srs) = (places.vk(&self.vk_path), places.srs(&self.srs_path));
-        let settings_path = places.settings(&self.settings);
+        let settings_path = places.made_settings(&self.settings)?;
         let settings = Settings::read(&settings_path)?;
         let proof = self.proof.as_deref().map(ProofFile::read).transpose()?;
         if let Some(proof) = &proof {

@@ -2,8 +2,8 @@
 
 use super::{Places, wrote};
 use crate::{
-    artifacts::onnx::OnnxFile, artifacts::settings::Settings, cli::Context,
-    project::config::CircuitConfig,
+    artifacts::onnx::OnnxFile, artifacts::settings::Settings, cli::Context, cli::exit::Coded,
+    files, project::config::CircuitConfig,
 };
 use clap::Args;
 use eyre::Result;
@@ -25,14 +25,16 @@ pub(in crate::cli) struct GenSettings {
 impl GenSettings {
     pub(in crate::cli) async fn run(self, context: &Context) -> Result<()> {
         let places = Places::new(context)?;
-        let model = places.model(&self.model);
+        let scratch = files::Scratch::new()?;
+        let model = places.prepared(&self.model, scratch.path())?;
         let settings = places.settings(&self.settings);
         let mut args = match &places.project {
             Some(project) => project.config().circuit.run_args(),
             None => Default::default(),
         };
         self.circuit.apply(&mut args);
-        OnnxFile::read(&model)?;
+        args.validate().map_err(|error| Coded::bad_input(error.to_string()))?;
+        OnnxFile::read(&model)?.slots(&args.variables)?;
         places.engine(context)?.gen_settings(&model, &settings, &args.to_engine()).await?;
         Settings::read(&settings)?;
         wrote(context, "settings", &[("settings", &settings)])

@@ -29,7 +29,7 @@ impl GetSrs {
         let places = Places::new(context)?;
         let k = match self.logrows {
             Some(k) => k,
-            None => Settings::read(&places.settings(&self.settings))?.run_args.logrows,
+            None => Settings::read(&places.made_settings(&self.settings)?)?.run_args.logrows,
         };
         let source = match (self.srs, &places.project) {
             (Some(source), _) => source,

@@ -22,8 +22,10 @@ impl Mock {
     pub(in crate::cli) async fn run(self, context: &Context) -> Result<()> {
         let places = Places::new(context)?;
         let witness = places.witness(&self.witness);
+        let compiled = places.compiled(&self.compiled_circuit);
+        let compiled = places.made(&self.compiled_circuit, compiled, "compiled-circuit")?;
         let engine = places.engine(context)?;
-        match engine.mock(&witness, &places.compiled(&self.compiled_circuit)).await {
+        match engine.mock(&witness, &compiled).await {
             Ok(()) => {}
             Err(engine::Error::Python { message, .. }) => {
                 let message = format!("the witness does not satisfy the circuit: {message}");

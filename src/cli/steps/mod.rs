@@ -15,10 +15,11 @@ pub(super) use self::{
     gen_settings::GenSettings, get_srs::GetSrs, mock::Mock, setup::Setup, witness::Witness,
 };
 
-use super::Context;
+use super::{Context, exit::Coded};
 use crate::{
+    artifacts::{input::InputData, onnx, settings::Settings},
     engine::Engine,
-    project::{Built, Project},
+    project::{self, Built, Project, steps},
 };
 use eyre::Result;
 use serde_json::json;
@@ -70,6 +71,43 @@ impl Places {
             Some(project) => project.data(),
             None => vec!["input.json".into()],
         }
+    }
+
+    /// The settings to go by, which are there.
+    pub(super) fn made_settings(&self, given: &Option<PathBuf>) -> Result<PathBuf> {
+        self.made(given, self.settings(given), "settings-path")
+    }
+
+    /// A file that is there: one that was named, or one that an earlier step made.
+    fn made(&self, given: &Option<PathBuf>, path: PathBuf, flag: &str) -> Result<PathBuf> {
+        match (&self.project, given) {
+            (_, Some(_)) => Ok(path),
+            _ if path.exists() => Ok(path),
+            (Some(_), None) => Err(project::Error::NotBuilt(path).into()),
+            (None, None) => Err(Coded::bad_input(format!(
+                "{} is not here, nor is a project's zkvouch.toml; run `zkvouch build` in a project, or name the \
+                 file with --{flag}",
+                path.display()
+            ))
+            .into()),
+        }
+    }
+
+    /// The model as ezkl takes it. A copy with names for its axes goes to the project's build folder, of a model
+    /// named on the command line to `scratch`.
+    pub(super) fn prepared(&self, given: &Option<PathBuf>, scratch: &Path) -> Result<PathBuf> {
+        Ok(match (&self.project, given) {
+            (Some(project), None) => project.prepared_model()?,
+            _ => onnx::prepared(&self.model(given), &scratch.join("prepared.onnx"))?,
+        })
+    }
+
+    /// The one observation in a file.
+    pub(super) fn read_input(&self, path: &Path, settings: &Settings) -> Result<InputData> {
+        Ok(match &self.project {
+            Some(project) => project.read_input(path, settings)?,
+            None => steps::read_input(path, None, settings)?,
+        })
     }
 
     fn witness(&self, given: &Option<PathBuf>) -> PathBuf {

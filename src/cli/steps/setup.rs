@@ -33,7 +33,7 @@ impl Setup {
     pub(in crate::cli) async fn run(self, context: &Context) -> Result<()> {
         let places = Places::new(context)?;
         let (vk, pk) = (places.vk(&self.vk_path), places.pk(&self.pk_path));
-        let srs = places.srs(&self.srs_path);
+        let srs = places.made(&self.srs_path, places.srs(&self.srs_path), "srs-path")?;
         srs::SrsFile::open(&srs)?;
         let request = SetupRequest {
             compiled: &places.compiled(&self.compiled_circuit),

@@ -1,13 +1,10 @@
 //! zkvouch witness
 
 use super::{Places, wrote};
-use crate::{
-    artifacts::input::InputData, artifacts::settings::Settings, artifacts::witness, cli::Context,
-    project::steps,
-};
+use crate::{artifacts::settings::Settings, artifacts::witness, cli::Context, project::steps};
 use clap::Args;
 use eyre::Result;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// zkvouch witness
 #[derive(Args, Debug)]
@@ -35,16 +32,20 @@ pub(in crate::cli) struct Witness {
 impl Witness {
     pub(in crate::cli) async fn run(self, context: &Context) -> Result<()> {
         let places = Places::new(context)?;
-        let settings = Settings::read(&places.settings(&self.settings))?;
-        let data = self.data.clone().unwrap_or_else(|| places.data(&[])[0].clone());
-        InputData::read(&data)?.check(&settings)?;
+        let settings = Settings::read(&places.made_settings(&self.settings)?)?;
+        let input = match (&self.data, &places.project) {
+            (None, Some(project)) => project.read_sample(&settings)?,
+            (None, None) => places.read_input(Path::new("input.json"), &settings)?,
+            (Some(data), _) => places.read_input(data, &settings)?,
+        };
+        input.check(&settings)?;
         let output = places.witness(&self.output);
         let keys = steps::needs_keys(&settings);
         let (vk, srs) = (places.vk(&self.vk_path), places.srs(&self.srs_path));
         places
             .engine(context)?
             .gen_witness(
-                &data,
+                &input.to_json_for(&settings),
                 &places.compiled(&self.compiled_circuit),
                 &output,
                 keys.then_some(&vk),

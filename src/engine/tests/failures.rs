@@ -1,6 +1,10 @@
 //! What must fail, and how.
 
 use super::*;
+use crate::onnx::proto::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
+    TensorShapeProto, TypeProto, ValueInfoProto, tensor_shape_proto, type_proto,
+};
 use std::future::Future;
 
 fn python_message(result: Result<()>) -> String {
@@ -38,6 +42,157 @@ async fn a_model_that_is_none_is_refused_in_ezkls_words() {
     let error = settings(folder.path().to_owned()).await.expect_err("a folder");
     assert!(matches!(error, Error::File(_)), "{error}");
     assert!(!at("settings.json").exists());
+}
+
+/// A model of one node. Tensors are float unless their name begins with `i` (int64) or `s` (string).
+fn model_of(
+    operator: &str,
+    domain: &str,
+    inputs: &[(&str, &[i64])],
+    weights: &[(&str, &[i64])],
+    outputs: &[&str],
+    attribute: Option<AttributeProto>,
+) -> ModelProto {
+    let kind = |name: &str| match name.chars().next() {
+        Some('i') => 7,
+        Some('s') => 8,
+        _ => 1,
+    };
+    let info = |name: &str, dims: Option<&[i64]>| {
+        let dim = |length: &i64| tensor_shape_proto::Dimension {
+            value: Some(tensor_shape_proto::dimension::Value::DimValue(*length)),
+            ..Default::default()
+        };
+        let shape = dims.map(|dims| TensorShapeProto { dim: dims.iter().map(dim).collect() });
+        let tensor = type_proto::Tensor { elem_type: kind(name), shape };
+        let value = Some(type_proto::Value::TensorType(tensor));
+        ValueInfoProto { name: name.to_owned(), r#type: Some(TypeProto { value }) }
+    };
+    let weight = |(name, dims): &(&str, &[i64])| {
+        let count = dims.iter().product::<i64>() as usize;
+        let mut tensor = TensorProto {
+            name: (*name).to_owned(),
+            dims: dims.to_vec(),
+            data_type: kind(name),
+            ..Default::default()
+        };
+        match kind(name) {
+            7 => tensor.int64_data = vec![2; count],
+            _ => tensor.float_data = vec![3.0; count],
+        }
+        tensor
+    };
+    let names = inputs.iter().chain(weights).map(|(name, _)| (*name).to_owned());
+    let node = NodeProto {
+        op_type: operator.to_owned(),
+        domain: domain.to_owned(),
+        input: names.collect(),
+        output: outputs.iter().map(|name| (*name).to_owned()).collect(),
+        attribute: attribute.into_iter().collect(),
+        name: "it".to_owned(),
+        ..Default::default()
+    };
+    let graph = GraphProto {
+        name: "g".to_owned(),
+        node: vec![node],
+        initializer: weights.iter().map(weight).collect(),
+        input: inputs.iter().map(|(name, dims)| info(name, Some(dims))).collect(),
+        output: outputs.iter().map(|name| info(name, None)).collect(),
+        ..Default::default()
+    };
+    let opset = |domain: &str, version| OperatorSetIdProto { domain: domain.to_owned(), version };
+    ModelProto {
+        ir_version: 8,
+        graph: Some(graph),
+        opset_import: vec![opset("", 17), opset("ai.onnx.ml", 3)],
+        ..Default::default()
+    }
+}
+
+fn ints(name: &str, ints: &[i64]) -> Option<AttributeProto> {
+    Some(AttributeProto {
+        name: name.to_owned(),
+        ints: ints.to_vec(),
+        r#type: 7,
+        ..Default::default()
+    })
+}
+
+fn int(name: &str, i: i64) -> Option<AttributeProto> {
+    Some(AttributeProto { name: name.to_owned(), i: Some(i), r#type: 2, ..Default::default() })
+}
+
+#[tokio::test]
+async fn why_ezkl_refuses_a_model_is_told() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let engine = Engine::new(config());
+    let x: &[(&str, &[i64])] = &[("x", &[1, 4])];
+    let ml = "ai.onnx.ml";
+    let cases = [
+        (
+            model_of("Mod", "", x, &[("w", &[1])], &["y"], int("fmod", 1)),
+            ["Unknown op: Rem", "no form in ezkl's circuits"],
+        ),
+        (model_of("NonZero", "", x, &[], &["i"], None), ["NonZero", "no form in ezkl's circuits"]),
+        (
+            model_of("MatMul", "", x, &[("w", &[3, 2])], &["y"], None),
+            ["\"it\" MatMul", "don't fit each other"],
+        ),
+        (
+            model_of("Identity", "", &[("s", &[1])], &[], &["s2"], None),
+            ["String", "no other types"],
+        ),
+        (
+            model_of("TopK", "", x, &[("ik", &[1])], &["y", "i"], None),
+            ["missing in the graph: 1", "first output"],
+        ),
+        (
+            model_of(
+                "AveragePool",
+                "",
+                &[("x", &[1, 1, 4, 4])],
+                &[],
+                &["y"],
+                ints("kernel_shape", &[2, 2]),
+            ),
+            ["stride", "written out"],
+        ),
+        (model_of("Scaler", ml, x, &[], &["y"], None), ["Unimplemented(Scaler)", "hummingbird-ml"]),
+        (model_of("Foo", "mine", x, &[], &["y"], None), ["Unimplemented(Foo)", "which ezkl lacks"]),
+    ];
+    for (number, (model, expected)) in cases.into_iter().enumerate() {
+        let path = folder.path().join(format!("{number}.onnx"));
+        crate::files::write_atomic(&path, &model.to_bytes()).expect("written");
+        let out = folder.path().join("settings.json");
+        let error = engine.gen_settings(&path, &out, &run_args()).await.expect_err(expected[0]);
+        let error = error.to_string();
+        assert!(expected.iter().all(|part| error.contains(part)), "{expected:?}: {error}");
+        assert!(!error.contains("larger base") && !error.contains("crashed"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_outside_its_table_is_no_crash() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let at = |name: &str| folder.path().join(name);
+    let engine = Engine::new(config());
+    let mut model = model_of("Gather", "", &[("i", &[1, 3])], &[("w", &[5, 2])], &["y"], None);
+    let node = &mut model.graph.as_mut().expect("a graph").node[0];
+    node.input.swap(0, 1);
+    crate::files::write_atomic(&at("m.onnx"), &model.to_bytes()).expect("written");
+    engine.gen_settings(&at("m.onnx"), &at("settings.json"), &run_args()).await.expect("settings");
+    write(&at("far.json"), &json!({"input_data": [[1, 9, 2]]}));
+    let request = CalibrateRequest::new(&at("far.json"), &at("m.onnx"), &at("settings.json"));
+    let error = engine.calibrate(&request).await.expect_err("no row 9").to_string();
+    assert!(error.contains("an index outside of its table"), "{error}");
+    engine
+        .compile_circuit(&at("m.onnx"), &at("settings.json"), &at("m.ezkl"))
+        .await
+        .expect("a circuit");
+    let (data, out) = (at("far.json"), at("witness.json"));
+    let error = engine.gen_witness(&data, &at("m.ezkl"), &out, None, None).await;
+    let error = error.expect_err("no row 9").to_string();
+    assert!(error.contains("beyond the vocabulary") && !error.contains("crashed"), "{error}");
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! NumPy's .npy format, versions 1 to 3: a magic string, the length of a header, the header (a
 //! Python dictionary with `descr`, `fortran_order` and `shape`), the elements.
 
+use super::input::exact;
+
 /// An array with its elements in row-major order.
 #[derive(Debug)]
 pub(super) struct Array {
@@ -50,24 +52,31 @@ fn decode(kind: &str, bytes: &[u8]) -> Result<Vec<f64>, String> {
         _ => (false, kind),
     };
     macro_rules! numbers {
-        ($element:ty) => {{
+        ($element:ty) => {
+            numbers!($element, |value: $element| Ok(value as f64))
+        };
+        ($element:ty, $number:expr) => {{
             let (chunks, rest) = bytes.as_chunks::<{ size_of::<$element>() }>();
             if !rest.is_empty() {
                 return Err("not NumPy: the last element is cut short".to_owned());
             }
             let from =
                 if big_endian { <$element>::from_be_bytes } else { <$element>::from_le_bytes };
-            chunks.iter().map(|chunk| from(*chunk) as f64).collect()
+            let numbers = chunks.iter().map(|chunk| $number(from(*chunk))).enumerate();
+            let named = |(index, number): (usize, Result<f64, String>)| {
+                number.map_err(|message| format!("element {index}: {message}"))
+            };
+            numbers.map(named).collect::<Result<_, _>>()?
         }};
     }
     Ok(match kind {
         "f8" => numbers!(f64),
         "f4" => numbers!(f32),
-        "i8" => numbers!(i64),
+        "i8" => numbers!(i64, |value| exact(i128::from(value))),
         "i4" => numbers!(i32),
         "i2" => numbers!(i16),
         "i1" => numbers!(i8),
-        "u8" => numbers!(u64),
+        "u8" => numbers!(u64, |value| exact(i128::from(value))),
         "u4" => numbers!(u32),
         "u2" => numbers!(u16),
         "u1" | "b1" => numbers!(u8),

@@ -1,0 +1,74 @@
+//! What a build's owner must know before others rely on its proofs.
+
+use super::graph::{Manifest, Step};
+use crate::artifacts::{run_args::Visibility, settings::Settings};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
+use std::fmt;
+
+/// Something that a proof does not say, although one might think so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Caveat {
+    /// A proof is of any weights.
+    UnboundParameters,
+    /// No output depends on this input.
+    UnboundInput(String),
+    /// The circuit's scales and ranges come from one observation.
+    OneObservation,
+}
+
+impl fmt::Display for Caveat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnboundParameters => f.write_str(
+                "the parameters are not bound: a proof does not show which weights were used, so whoever proves \
+                 may have others; param_visibility = \"fixed\" binds them",
+            ),
+            Self::UnboundInput(name) => write!(
+                f,
+                "no output depends on the input `{name}`: a proof says nothing of its values, so leave it out of \
+                 the model"
+            ),
+            Self::OneObservation => f.write_str(
+                "the circuit was fitted to one observation: others may lie outside its ranges, or come out \
+                 less accurate; name more in zkvouch.toml, [model] data",
+            ),
+        }
+    }
+}
+
+/// What the step before calibration leaves in the manifest.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ModelNotes {
+    /// Inputs that no output depends on.
+    pub(super) unbound: Vec<String>,
+}
+
+/// What every calibration leaves in the manifest.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct CalibrationNotes<T> {
+    /// Observations that it was given; none where it took none.
+    pub(super) observations: Option<usize>,
+    /// Which calibration, and what it has to say.
+    pub(super) how: T,
+}
+
+/// The caveats of what is built.
+pub(super) fn of(settings: &Settings, manifest: &Manifest) -> Vec<Caveat> {
+    fn notes<'m, T: Deserialize<'m>>(manifest: &'m Manifest, step: Step) -> Option<T> {
+        T::deserialize(&manifest.steps.get(&step)?.notes).ok()
+    }
+    let mut caveats = Vec::new();
+    let bound = [Visibility::Fixed, Visibility::hashed()];
+    if !bound.contains(&settings.run_args.param_visibility) {
+        caveats.push(Caveat::UnboundParameters);
+    }
+    let model: Option<ModelNotes> = notes(manifest, Step::Settings);
+    caveats.extend(model.into_iter().flat_map(|it| it.unbound).map(Caveat::UnboundInput));
+    let calibrated: Option<CalibrationNotes<IgnoredAny>> = notes(manifest, Step::Calibrate);
+    if calibrated.and_then(|it| it.observations) == Some(1) {
+        caveats.push(Caveat::OneObservation);
+    }
+    caveats
+}
