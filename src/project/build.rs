@@ -371,7 +371,7 @@ impl Build<'_> {
         self.graph
             .step(self.project.judge_step(self.max_error), || async {
                 let request = JudgeRequest {
-                    model: &self.project.model(),
+                    model: &self.prepared,
                     data: &self.project.data(),
                     compiled: &self.artifacts.compiled,
                     settings,
