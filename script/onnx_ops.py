@@ -79,7 +79,7 @@ def compare(answers, expected):
 
 def attempt(case, binary, toml):
     with tempfile.TemporaryDirectory(prefix="zkvouch-ops-") as folder:
-        for name in ("network.onnx", "input.json"):
+        for name in [path.name for path in case.iterdir() if path.name != "expected.json"]:
             (pathlib.Path(folder) / name).write_bytes((case / name).read_bytes())
         code, _, err = run([binary, "init", "network.onnx", "--data", "input.json"], folder)
         verdict = judge(code, err, "init")
@@ -92,7 +92,7 @@ def attempt(case, binary, toml):
         verdict = judge(code, err, "build")
         if verdict:
             return verdict
-        witness = json.loads((pathlib.Path(folder) / "build/witness.json").read_text())
+        witness = json.loads((pathlib.Path(folder) / "build/sample.witness.json").read_text())
         answers = witness["pretty_elements"]["rescaled_outputs"]
         difference = compare(answers, json.loads((case / "expected.json").read_text()))
         return ("wrong", difference) if difference else ("right", "")
