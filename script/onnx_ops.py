@@ -119,11 +119,11 @@ def main():
             outcome, why = future.result()
             operator = json.loads((case / "expected.json").read_text())["operator"]
             results[case.name] = {"operator": operator, "outcome": outcome, "why": why}
+            if options.results:
+                options.results.write_text(json.dumps(dict(sorted(results.items())), indent=1) + "\n")
             if outcome in ("wrong", "died"):
                 print(f"{outcome}: {case.name}: {why}", file=sys.stderr, flush=True)
     counts = collections.Counter(result["outcome"] for result in results.values())
-    if options.results:
-        options.results.write_text(json.dumps(dict(sorted(results.items())), indent=1) + "\n")
     if options.table:
         options.table.write_text(table(results))
     print(json.dumps({name: counts[name] for name in ("right", "refused", "wrong", "died")}))
