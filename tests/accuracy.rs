@@ -1,9 +1,13 @@
 //! The accuracy report with real circuits, a second float runtime and a real browser.
 
+mod support;
+
+use serde_json::json;
 use std::{
     path::{Path, PathBuf},
     process::Command,
 };
+use support::{Outcome, zkvouch};
 use zkvouch::{
     accuracy::{self, AccuracyRequest, Circuit, FloatModel, observations},
     artifacts::{run_args::RunArgs, settings::Settings},
@@ -282,4 +286,44 @@ async fn a_circuit_of_another_model_is_told_apart() {
     let report = accuracy::run(&request, &pool, |_| {}).await.expect("compared");
     assert_eq!(report.circuits[0].refused.len(), 0);
     pool.shutdown().await;
+}
+
+/// The circuit rounds a near tie away and says another class: one of four observations, not an error of one.
+#[tokio::test]
+async fn another_class_is_counted_and_bounded_as_such() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/argmax_tie/network.onnx");
+    let pool = EnginePool::new(EngineConfig::from_env().expect("the environment"), 1);
+    let variables = vec![("batch".to_owned(), 1)];
+    let args = RunArgs { variables, logrows: 12, decomp_legs: 4, ..RunArgs::default() };
+    let engine = pool.get().await;
+    engine.gen_settings(&model, &at("s.json"), &args.to_engine()).await.expect("settings");
+    drop(engine);
+    pool.shutdown().await;
+    let rows = "1,0,0,0\n0,1,0,0\n0,0,0,1\n0.25,0.5,0.50001,0.5\n";
+    std::fs::write(at("rows.csv"), rows).expect("written");
+    std::fs::write(at("same.csv"), "1,0,0,0\n".repeat(3)).expect("written");
+    let accuracy = |data: &str, more: &[&str]| {
+        let mut command = zkvouch();
+        command.args(["accuracy", "--json", "--settings", "s.json", "--data", data, "--model"]);
+        Outcome::of(command.arg(&model).args(more).current_dir(folder.path()))
+    };
+    let strict = accuracy("rows.csv", &["--fail-above", "100", "--html", "report.html"]);
+    assert_eq!(strict.0.status.code(), Some(4), "{}", strict.stderr());
+    let data = &strict.envelope()["data"];
+    let why = data["violation"].as_str().expect("a violation");
+    assert!(why.contains("has another label for 1 of 4 (25.00 %)"), "{why}");
+    assert_eq!(data["report"]["notes"], json!([]));
+    let output = &data["report"]["circuits"][0]["outputs"][0];
+    assert_eq!(output["label_flips"], json!({ "count": 1, "observations": 4, "share": 0.25 }));
+    assert_eq!((&output["element"], &output["absolute"]), (&json!("i64"), &json!(null)));
+    assert_eq!(data["report"]["circuits"][0]["worst"][0]["observation"], 3);
+    let page = std::fs::read_to_string(at("report.html")).expect("a page");
+    assert!(page.contains("<td class=bad>1 of 4 (25.00 %)") && page.contains("another label"));
+
+    accuracy("rows.csv", &["--fail-above", "mean:25%"]).success();
+    let same = accuracy("same.csv", &["--fail-above", "0"]).success().envelope();
+    let note = same["data"]["report"]["notes"][0].as_str().expect("a note");
+    assert!(note.contains("all 3 observations are the same input"), "{note}");
 }

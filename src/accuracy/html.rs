@@ -19,6 +19,7 @@ th,td{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:right;f
 th{font-weight:600;color:var(--muted)}
 .l{text-align:left}.w{white-space:normal;word-break:break-word;max-width:26rem;font-size:.8rem}
 .bad{color:var(--bad);font-weight:600}
+.note{color:var(--bad)}
 figure{margin:1rem 0 2rem}svg{width:100%;height:auto;display:block}
 ";
 
@@ -46,6 +47,9 @@ fn write(page: &mut String, report: &AccuracyReport, plots: &[Plot]) -> std::fmt
         dark_plots(),
         report.observations
     )?;
+    for note in &report.notes {
+        writeln!(page, "<p class=note>Note: {}.</p>", escape(note))?;
+    }
     circuits(page, report)?;
     outputs(page, report)?;
     for plot in plots {
@@ -78,19 +82,23 @@ fn dark_plots() -> String {
 fn circuits(page: &mut String, report: &AccuracyReport) -> std::fmt::Result {
     page.push_str(
         "<h2>Circuits</h2>\n<div class=scroll><table><tr><th class=l>circuit<th>k<th>scales<th>\
-         largest error<th>mean<th>largest percent<th>answer flips<th>refused<th>lookups used<th>time</tr>\n",
+         largest error<th>mean<th>largest percent<th>answer flips<th>label flips<th>\
+         refused<th>lookups used<th>time</tr>\n",
     );
     for c in &report.circuits {
         let number =
             |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.3e}"));
         let percent = c.percent.map_or("–".to_owned(), |summary| format!("{:.4} %", summary.max));
         let (rows, flips) = c.argmax();
+        let label_flips = || c.outputs.iter().filter_map(|output| output.label_flips);
+        let (labelled, labels) =
+            (label_flips().count() > 0, label_flips().map(|it| it.count).sum());
         let lookups =
             c.lookups.map_or("–".to_owned(), |u| format!("{:.0} %", 100.0 * u.fraction()));
         let bad = |count: usize| if count > 0 { " class=bad" } else { "" };
         writeln!(
             page,
-            "<tr><td class=l>{}<td>{}<td>{}/{}×{}<td>{}<td>{}<td>{percent}<td{}>{}<td{}>{}<td>\
+            "<tr><td class=l>{}<td>{}<td>{}/{}×{}<td>{}<td>{}<td>{percent}<td{}>{}<td{}>{}<td{}>{}<td>\
              {lookups}<td>{:.1} s</tr>",
             escape(&c.label),
             c.logrows,
@@ -101,6 +109,8 @@ fn circuits(page: &mut String, report: &AccuracyReport) -> std::fmt::Result {
             number(c.absolute.map(|s| s.mean)),
             bad(flips),
             if rows == 0 { "–".to_owned() } else { format!("{flips} of {rows}") },
+            bad(labels),
+            if labelled { labels.to_string() } else { "–".to_owned() },
             bad(c.refused.len()),
             c.refused.len(),
             c.seconds
@@ -113,16 +123,28 @@ fn circuits(page: &mut String, report: &AccuracyReport) -> std::fmt::Result {
 fn outputs(page: &mut String, report: &AccuracyReport) -> std::fmt::Result {
     page.push_str(
         "<h2>Outputs</h2>\n<p>A percent error is undefined where the float model's value is nearer to \
-         0 than one step of the output's fixed-point grid; such values are counted, not divided by.\
+         0 than one step of the output's fixed-point grid; such values are counted, not divided by. Of an \
+         output of integers or booleans, which are labels, observations that have another one are counted.\
          </p>\n<div class=scroll><table><tr><th class=l>output<th class=l>circuit<th class=l>error<th>\
-         min<th>median<th>mean<th>p95<th>p99<th>max<th>undefined<th>sign flips</tr>\n",
+         min<th>median<th>mean<th>p95<th>p99<th>max<th>undefined<th>sign flips<th>class flips</tr>\n",
     );
     for number in 0..report.float.outputs.len() {
         for circuit in &report.circuits {
             let Some(output) = circuit.outputs.get(number) else { continue };
-            row(page, circuit, output, "absolute", output.absolute.as_ref(), None)?;
-            let left_out = Some(output.percent_undefined);
-            row(page, circuit, output, "percent", output.percent.as_ref(), left_out)?;
+            if let Some(flips) = output.label_flips {
+                let bad = if flips.count > 0 { " class=bad" } else { "" };
+                row(page, circuit, output, "label", None)?;
+                writeln!(page, "<td><td><td{bad}>{flips}</tr>")?;
+                continue;
+            }
+            row(page, circuit, output, "absolute", output.absolute.as_ref())?;
+            let class = match output.argmax_rows {
+                0 => "–".to_owned(),
+                rows => format!("{} of {rows}", output.argmax_flips),
+            };
+            writeln!(page, "<td><td>{}<td>{class}</tr>", output.sign_flips)?;
+            row(page, circuit, output, "percent", output.percent.as_ref())?;
+            writeln!(page, "<td>{}<td><td></tr>", output.percent_undefined)?;
         }
     }
     page.push_str("</table></div>\n");
@@ -135,7 +157,6 @@ fn row(
     output: &OutputReport,
     kind: &str,
     summary: Option<&Summary>,
-    undefined: Option<usize>,
 ) -> std::fmt::Result {
     let (name, label) = (escape(&output.name), escape(&circuit.label));
     write!(page, "<tr><td class=l>{name} {:?}<td class=l>{label}<td class=l>{kind}", output.shape)?;
@@ -147,10 +168,7 @@ fn row(
         }
         None => page.push_str("<td>–<td>–<td>–<td>–<td>–<td>–"),
     }
-    match undefined {
-        Some(count) => writeln!(page, "<td>{count}<td></tr>"),
-        None => writeln!(page, "<td><td>{}</tr>", output.sign_flips),
-    }
+    Ok(())
 }
 
 fn worst(page: &mut String, circuit: &CircuitReport) -> std::fmt::Result {
@@ -165,16 +183,20 @@ fn worst(page: &mut String, circuit: &CircuitReport) -> std::fmt::Result {
     )?;
     for case in &circuit.worst {
         let percent = case.percent.map_or("undefined".to_owned(), |p| format!("{p:.3} %"));
+        let (error, percent) = match case.absolute {
+            Some(error) => (format!("{error:.3e}"), percent),
+            None if case.float == case.circuit => ("same label".to_owned(), "–".to_owned()),
+            None => ("another label".to_owned(), "–".to_owned()),
+        };
         writeln!(
             page,
-            "<tr><td>{}<td class=l>{}[{}]<td>{:.6}<td>{:.6}<td>{:.3e}<td>{percent}<td class=\"l w\">{}\
+            "<tr><td>{}<td class=l>{}[{}]<td>{:.6}<td>{:.6}<td>{error}<td>{percent}<td class=\"l w\">{}\
              </tr>",
             case.observation,
             escape(&case.output),
             case.element,
             case.float,
             case.circuit,
-            case.absolute,
             inputs(&case.inputs)
         )?;
     }
@@ -227,6 +249,7 @@ mod tests {
         report.circuits[0].label = "<b>tuned</b>".to_owned();
         let page = html(&report).expect("written");
         assert_eq!(page.matches("<svg").count(), 3);
+        assert!(page.contains("<p class=note>Note: `logits` &lt;says&gt; little.</p>"));
         assert!(page.contains("&lt;b&gt;tuned") && !page.contains("<b>tuned"));
         assert!(page.contains("prefers-color-scheme:dark") && page.contains("refused"));
         for outside in ["src=", "href=", "url(", "<script", "@import"] {

@@ -13,6 +13,8 @@ pub(crate) mod forward;
 #[cfg(feature = "accuracy")]
 pub mod html;
 pub mod judge;
+#[cfg(feature = "accuracy")]
+mod notes;
 pub mod observations;
 #[cfg(feature = "accuracy")]
 pub mod plots;

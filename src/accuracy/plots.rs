@@ -68,8 +68,8 @@ pub fn plots(report: &AccuracyReport) -> Result<Vec<Plot>, String> {
     Ok(vec![
         plot(
             "How often which error occurs",
-            "Absolute error of every output value. Bars to the right of the rest are outliers: look \
-             at the worst observations.",
+            "Absolute error of every output value that is no label. Bars to the right of the rest are \
+             outliers: look at the worst observations.",
             histogram,
         )?,
         plot(
@@ -87,6 +87,7 @@ pub fn plots(report: &AccuracyReport) -> Result<Vec<Plot>, String> {
     ])
 }
 
+/// Of the outputs that are quantities: the float model's value and the circuit's.
 fn pairs<'a>(
     report: &'a AccuracyReport,
     circuit: &'a CircuitReport,
@@ -97,9 +98,9 @@ fn pairs<'a>(
         .iter()
         .zip(&circuit.values)
         .filter_map(|(float, found)| Some((float, found.as_ref()?)))
-        .flat_map(|(float, found)| {
-            float.iter().flatten().copied().zip(found.iter().flatten().copied())
-        })
+        .flat_map(|(float, found)| report.float.outputs.iter().zip(float.iter().zip(found)))
+        .filter(|(info, _)| !info.is_label())
+        .flat_map(|(_, (float, found))| float.iter().copied().zip(found.iter().copied()))
 }
 
 fn absolute_errors(report: &AccuracyReport, circuit: &CircuitReport) -> Vec<f64> {

@@ -2,7 +2,7 @@
 
 use super::{
     float_model::TensorInfo,
-    stats::{self, ErrorBound, Summary},
+    stats::{self, ErrorBound, Flips, Summary},
 };
 use crate::field::Scale;
 use serde::Serialize;
@@ -15,6 +15,8 @@ pub struct AccuracyReport {
     pub model: PathBuf,
     /// How many observations there were.
     pub observations: usize,
+    /// Why an error that was measured here says little, in words.
+    pub notes: Vec<String>,
     /// The circuit in question first, then the one that it is compared with.
     pub circuits: Vec<CircuitReport>,
     /// The float model's outputs and inputs, for plots; not part of the JSON.
@@ -42,9 +44,10 @@ pub struct CircuitReport {
     pub scales: (i32, i32, u32),
     /// Each output tensor.
     pub outputs: Vec<OutputReport>,
-    /// The absolute error over all outputs; absent when every observation was refused.
+    /// The absolute error over all float outputs; absent where there is none or every observation was
+    /// refused.
     pub absolute: Option<Summary>,
-    /// The percent error over all outputs, where it is defined.
+    /// The percent error over all float outputs, where it is defined.
     pub percent: Option<Summary>,
     /// Output values whose percent error is undefined.
     pub percent_undefined: usize,
@@ -69,6 +72,11 @@ pub struct OutputReport {
     pub name: String,
     /// The shape.
     pub shape: Vec<usize>,
+    /// The type of its elements in the ONNX file, such as `f32` or `i64`.
+    pub element: String,
+    /// Observations that have another label, where the elements are integers or booleans and an observation
+    /// was answered. Nothing else is told of labels: their difference is no quantity.
+    pub label_flips: Option<Flips>,
     /// The step of the output's fixed-point grid, 2^−scale.
     pub step: f64,
     /// The absolute error.
@@ -79,7 +87,7 @@ pub struct OutputReport {
     pub percent_undefined: usize,
     /// Values whose sign differs.
     pub sign_flips: usize,
-    /// Rows along the last axis, where it has at least two elements.
+    /// Rows along the last axis of more than one element, for the class is the largest of them.
     pub argmax_rows: usize,
     /// Rows whose largest element is another one.
     pub argmax_flips: usize,
@@ -103,8 +111,8 @@ pub struct WorstCase {
     pub float: f64,
     /// The circuit's.
     pub circuit: f64,
-    /// |circuit − float|.
-    pub absolute: f64,
+    /// |circuit − float|; absent for a label.
+    pub absolute: Option<f64>,
     /// The percent error, where it is defined.
     pub percent: Option<f64>,
     /// The observation's inputs.
@@ -183,7 +191,7 @@ impl CircuitReport {
                 worst_case(observation, found, float, &outputs, inputs)
             })
             .collect();
-        cases.sort_by(|a, b| b.absolute.total_cmp(&a.absolute));
+        cases.sort_by(|a, b| b.size().total_cmp(&a.size()));
         cases.truncate(worst);
         let refused = run
             .outcomes
@@ -216,12 +224,8 @@ impl CircuitReport {
         (sum(|output| output.argmax_rows), sum(|output| output.argmax_flips))
     }
 
-    /// The error that `bound` is about, over all outputs. `None` where it is undefined.
-    pub fn measure(&self, bound: &ErrorBound) -> Option<f64> {
-        bound.measure(self.absolute.as_ref()?, self.percent.as_ref())
-    }
-
-    /// Why the circuit does not keep to the bound; `None` when it does.
+    /// Why the circuit does not keep to the bound, which is one on each output; `None` when it does. Of an
+    /// output of labels, [`ErrorBound::flips`] may be others.
     pub fn violation(&self, bound: &ErrorBound) -> Option<String> {
         if let Some(first) = self.refused.first() {
             return Some(format!(
@@ -232,19 +236,53 @@ impl CircuitReport {
                 first.message
             ));
         }
+        for output in &self.outputs {
+            let flips = output.label_flips.filter(|flips| flips.share > bound.flips());
+            if let Some(flips) = flips {
+                return Some(format!(
+                    "output `{}` has another label for {flips} observations, above {bound}",
+                    output.name
+                ));
+            }
+        }
         let unit = if bound.percent { "%" } else { "" };
-        match self.measure(bound) {
-            None => Some(
+        let errors: Vec<_> =
+            self.outputs.iter().filter_map(|it| Some((it, it.measure(bound)?))).collect();
+        if errors.is_empty() && self.absolute.is_some() {
+            return Some(
                 "the percent error is undefined: every output is next to 0; bound the absolute \
                  error instead"
                     .to_owned(),
-            ),
-            Some(error) if error > bound.value => {
-                Some(format!("the error is {error:.6}{unit}, above {bound}"))
-            }
-            Some(_) => None,
+            );
+        }
+        let (output, error) = errors.into_iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
+        (error > bound.value).then(|| {
+            format!("the error of output `{}` is {error:.6}{unit}, above {bound}", output.name)
+        })
+    }
+}
+
+impl OutputReport {
+    /// The error that `bound` is about. `None` where it is undefined, and for labels.
+    fn measure(&self, bound: &ErrorBound) -> Option<f64> {
+        bound.measure(self.absolute.as_ref()?, self.percent.as_ref())
+    }
+}
+
+impl WorstCase {
+    /// How bad it is, for comparison: another label is worse than any error.
+    fn size(&self) -> f64 {
+        match self.absolute {
+            Some(error) => error,
+            None if self.float != self.circuit => f64::INFINITY,
+            None => 0.0,
         }
     }
+}
+
+/// The number of elements among which the largest says the class; 1 where there is none.
+pub(super) fn row_of(shape: &[usize]) -> usize {
+    shape.iter().rev().copied().find(|axis| *axis > 1).unwrap_or(1)
 }
 
 #[derive(Default)]
@@ -265,13 +303,18 @@ fn compare(
     let mut errors = Errors::default();
     let mut elements = vec![Vec::new(); info.len().min(MAX_ELEMENTS)];
     let (mut flips, mut rows, mut row_flips) = (0, 0, 0);
-    let row = info.shape.last().copied().unwrap_or(1);
+    let mut labels = Vec::new();
+    let row = row_of(&info.shape);
     for (expected, outcome) in float.values.iter().zip(outcomes) {
         let (Some(expected), Ok(Some(found))) =
             (expected.get(number), outcome.as_ref().map(|outputs| outputs.get(number)))
         else {
             continue;
         };
+        if info.is_label() {
+            labels.push(expected != found);
+            continue;
+        }
         for (index, (float, circuit)) in expected.iter().zip(found).enumerate() {
             let absolute = stats::absolute_error(*float, *circuit);
             errors.absolute.push(absolute);
@@ -297,6 +340,8 @@ fn compare(
     OutputReport {
         name: info.name.clone(),
         shape: info.shape.clone(),
+        element: info.element.clone(),
+        label_flips: Flips::of(&labels),
         step,
         absolute: Summary::of(errors.absolute),
         percent: Summary::of(errors.percent),
@@ -318,19 +363,20 @@ fn worst_case(
     let expected = float.values.get(observation)?;
     let mut worst: Option<WorstCase> = None;
     for ((output, expected), found) in outputs.iter().zip(expected).zip(found) {
+        let is_label = output.label_flips.is_some();
         for (element, (float, circuit)) in expected.iter().zip(found).enumerate() {
-            let absolute = stats::absolute_error(*float, *circuit);
-            if worst.as_ref().is_none_or(|worst| absolute > worst.absolute) {
-                worst = Some(WorstCase {
-                    observation,
-                    output: output.name.clone(),
-                    element,
-                    float: *float,
-                    circuit: *circuit,
-                    absolute,
-                    percent: stats::percent_error(*float, *circuit, output.step),
-                    inputs: Vec::new(),
-                });
+            let case = WorstCase {
+                observation,
+                output: output.name.clone(),
+                element,
+                float: *float,
+                circuit: *circuit,
+                absolute: (!is_label).then(|| stats::absolute_error(*float, *circuit)),
+                percent: stats::percent_error(*float, *circuit, output.step).filter(|_| !is_label),
+                inputs: Vec::new(),
+            };
+            if worst.as_ref().is_none_or(|worst| case.size() > worst.size()) {
+                worst = Some(case);
             }
         }
     }
@@ -341,110 +387,4 @@ fn worst_case(
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-
-    /// Two circuits of a model with two outputs on four observations, one of which the second
-    /// circuit refuses.
-    pub(crate) fn sample() -> AccuracyReport {
-        let info = |name: &str, shape: &[usize]| TensorInfo {
-            name: name.to_owned(),
-            shape: shape.to_vec(),
-            element: "f32".to_owned(),
-        };
-        let float = FloatRun {
-            outputs: vec![info("logits", &[1, 2]), info("score", &[1])],
-            values: (0..4)
-                .map(|n| {
-                    let n = f64::from(n);
-                    vec![vec![n - 1.5, 0.25], vec![n / 4.0]]
-                })
-                .collect(),
-        };
-        let inputs: Vec<_> = (0..4).map(|n| vec![vec![f64::from(n), 7.0]]).collect();
-        let circuit = |label: &'static str, shift: f64, refuse: Option<usize>| {
-            let outcomes = float.values.iter().enumerate().map(|(number, values)| {
-                if refuse == Some(number) {
-                    return Err("a value is beyond the circuit's range".to_owned());
-                }
-                let moved = |tensor: &Vec<f64>| tensor.iter().map(|v| v + shift).collect();
-                Ok(values.iter().map(moved).collect())
-            });
-            let run = CircuitRun {
-                label,
-                logrows: 8,
-                scales: (7, 7, 1),
-                output_scales: &[Scale(7), Scale(7)],
-                outcomes: outcomes.collect(),
-                lookups: Some(LookupUse { min: -3, max: 50, low: -100, high: 100 }),
-            };
-            CircuitReport::new(run, &float, &inputs, 2)
-        };
-        AccuracyReport {
-            model: PathBuf::from("model.onnx"),
-            observations: 4,
-            circuits: vec![circuit("tuned", 0.25, None), circuit("ezkl", -0.5, Some(3))],
-            float,
-        }
-    }
-
-    #[test]
-    fn errors_flips_and_refusals_are_counted() {
-        let report = sample();
-        let [tuned, ezkl] = &report.circuits[..] else { panic!("two circuits") };
-        let absolute = tuned.absolute.expect("errors");
-        // 0.3 + 0.25 is not exact.
-        let quarter = |value: f64| (value - 0.25).abs() < 1e-12;
-        assert_eq!(absolute.count, 12);
-        assert!(quarter(absolute.min) && quarter(absolute.max), "{absolute:?}");
-        // Only the score of observation 0 is 0.
-        assert_eq!((tuned.percent_undefined, tuned.outputs[1].percent_undefined), (1, 1));
-        // −1.5, −0.5, 0.5, 1.5: none crosses 0 by +0.25; the 0.25 beside them does by −0.5.
-        assert_eq!(tuned.outputs[0].sign_flips, 0);
-        assert_eq!(ezkl.outputs[0].sign_flips, 3);
-        assert_eq!((tuned.argmax(), ezkl.argmax()), ((4, 0), (3, 0)));
-        assert_eq!(tuned.worst.len(), 2);
-        assert_eq!(tuned.worst[0].inputs[0].len(), 2);
-        assert_eq!(ezkl.refused.len(), 1);
-        assert_eq!(ezkl.refused[0].observation, 3);
-        assert_eq!(ezkl.values[3], None);
-        assert_eq!(tuned.outputs[0].elements.len(), 2);
-    }
-
-    #[test]
-    fn bounds_hold_or_say_why_not() {
-        let report = sample();
-        let [tuned, ezkl] = &report.circuits[..] else { panic!("two circuits") };
-        let bound = |text: &str| text.parse::<ErrorBound>().expect(text);
-        assert_eq!(tuned.violation(&bound("0.25")), None);
-        assert!(tuned.violation(&bound("0.2")).is_some_and(|why| why.contains("above 0.2")));
-        assert!(tuned.violation(&bound("mean:0.2")).is_some());
-        assert!(tuned.violation(&bound("1%")).is_some_and(|why| why.contains('%')));
-        assert!(ezkl.violation(&bound("9")).is_some_and(|why| why.contains("refused 1 of 4")));
-    }
-
-    #[test]
-    fn lookup_use_is_a_part_of_the_nearer_limit() {
-        let part = |min, max, low, high| LookupUse { min, max, low, high }.fraction();
-        assert_eq!(part(-3, 50, -100, 100), 0.5);
-        assert_eq!(part(-90, 50, -100, 100), 0.9);
-        assert_eq!(part(-5, 0, -10, 0), 0.5);
-        assert_eq!(part(0, 1, -10, 0), f64::INFINITY);
-        assert_eq!(part(0, 0, 0, 0), 0.0);
-    }
-
-    #[test]
-    fn the_table_and_the_csv_hold_every_value() {
-        let report = sample();
-        let table = report.table();
-        assert!(table.contains("logits") && table.contains("undefined"), "{table}");
-        let csv = report.csv();
-        assert_eq!(csv.lines().count(), 1 + 2 * 4 * 3);
-        assert!(csv.contains("tuned,0,logits,0,-1.5,-1.25,0.25,16.66"), "{csv}");
-        assert!(csv.contains("ezkl,3,score,0,0.75,,,"), "{csv}");
-        let json = serde_json::to_value(&report).expect("JSON");
-        let max = json["circuits"][0]["absolute"]["max"].as_f64().expect("a number");
-        assert!((max - 0.25).abs() < 1e-12, "{max}");
-        assert!(json["circuits"][0].get("values").is_none());
-    }
-}
+pub(super) mod tests;

@@ -4,7 +4,7 @@ use super::{
     FloatModel, Observation,
     answers::{Circuit, Run},
     error::Error,
-    html, observations, png,
+    html, notes, observations, png,
     report::{AccuracyReport, FloatRun},
 };
 use crate::{
@@ -97,6 +97,7 @@ pub async fn run(
     Ok(AccuracyReport {
         model: request.model.clone(),
         observations: all.len(),
+        notes: notes::notes(&float, &all),
         circuits: reports,
         float,
     })

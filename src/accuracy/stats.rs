@@ -51,6 +51,36 @@ impl Summary {
     }
 }
 
+/// How many of the observations have another label.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Flips {
+    /// Observations whose label differs, in any element.
+    pub count: usize,
+    /// Of so many that have an answer.
+    pub observations: usize,
+    /// `count` / `observations`.
+    pub share: f64,
+}
+
+impl Flips {
+    /// Counts those that differ; `None` when there is no observation.
+    pub fn of(differ: &[bool]) -> Option<Self> {
+        let (count, observations) =
+            (differ.iter().filter(|differs| **differs).count(), differ.len());
+        (observations > 0).then(|| Self {
+            count,
+            observations,
+            share: count as f64 / observations as f64,
+        })
+    }
+}
+
+impl fmt::Display for Flips {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} ({:.2} %)", self.count, self.observations, 100.0 * self.share)
+    }
+}
+
 /// |circuit − float|.
 pub fn absolute_error(float: f64, circuit: f64) -> f64 {
     (circuit - float).abs()
@@ -124,6 +154,18 @@ impl ErrorBound {
     /// A bound on the largest absolute error.
     pub fn absolute(value: f64) -> Self {
         Self { value, percent: false, statistic: Statistic::Max }
+    }
+
+    /// The share of observations that may have another label. A bound on the largest error allows none, one on
+    /// the mean a share: `mean:0.01` and `mean:1%` one in a hundred. A number from 1 up is no share but
+    /// about quantities, and allows none.
+    pub fn flips(&self) -> f64 {
+        match self.statistic {
+            Statistic::Max => 0.0,
+            Statistic::Mean if self.percent => self.value / 100.0,
+            Statistic::Mean if self.value < 1.0 => self.value,
+            Statistic::Mean => 0.0,
+        }
     }
 
     /// The error that the bound is about; `None` where it is undefined (a percentage of outputs
@@ -233,6 +275,16 @@ mod tests {
         for text in ["", "%", "p99:1", "-1", "nan", "inf%"] {
             assert!(text.parse::<ErrorBound>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn only_a_share_lets_labels_differ() {
+        let allowed = |text: &str| text.parse::<ErrorBound>().expect(text).flips();
+        assert_eq!((allowed("mean:0.25"), allowed("mean:25%")), (0.25, 0.25));
+        assert_eq!((allowed("5"), allowed("50%"), allowed("mean:5")), (0.0, 0.0, 0.0));
+        let flips = Flips::of(&[true, false, true]).expect("observations");
+        assert_eq!(flips.to_string(), "2 of 3 (66.67 %)");
+        assert_eq!(Flips::of(&[]), None);
     }
 
     proptest! {

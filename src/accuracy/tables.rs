@@ -6,7 +6,8 @@ use super::{
 };
 
 impl AccuracyReport {
-    /// The statistics as a table for a terminal, and below it how far lookup tables were used.
+    /// The statistics as a table for a terminal, and below it how far lookup tables were used and what
+    /// makes the error say little.
     pub fn table(&self) -> String {
         let mut table = comfy_table::Table::new();
         table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
@@ -22,7 +23,7 @@ impl AccuracyReport {
             "max",
             "undefined",
             "sign flips",
-            "argmax flips",
+            "class flips",
         ]);
         let number = |value: f64| format!("{value:.3e}");
         let row = |summary: &Summary| {
@@ -41,6 +42,10 @@ impl AccuracyReport {
                     cells.extend(rest);
                     table.add_row(cells);
                 };
+                if let Some(flips) = output.label_flips {
+                    add("label", &None, [String::new(), String::new(), flips.to_string()]);
+                    continue;
+                }
                 let argmax = match output.argmax_rows {
                     0 => "–".to_owned(),
                     rows => format!("{} of {rows}", output.argmax_flips),
@@ -65,12 +70,15 @@ impl AccuracyReport {
                 ));
             }
         }
+        for note in &self.notes {
+            text.push_str(&format!("\nnote         {note}"));
+        }
         text
     }
 
     /// Every output value of every observation, a line each:
     /// `circuit,observation,output,element,float,circuit_value,absolute,percent`, where `percent` is
-    /// empty when undefined and the values are empty for a refused observation.
+    /// empty when undefined, `absolute` too for a label, and the values are empty for a refused observation.
     pub fn csv(&self) -> String {
         let mut writer = csv::Writer::from_writer(Vec::new());
         let header = [
@@ -97,6 +105,7 @@ impl AccuracyReport {
                         let cell = |value: Option<f64>| {
                             value.map(|value| value.to_string()).unwrap_or_default()
                         };
+                        let quantity = found.filter(|_| output.label_flips.is_none());
                         write(&[
                             circuit.label.clone(),
                             observation.to_string(),
@@ -104,8 +113,8 @@ impl AccuracyReport {
                             element.to_string(),
                             float.to_string(),
                             cell(found.copied()),
-                            cell(found.map(|found| stats::absolute_error(*float, *found))),
-                            cell(found.and_then(|found| {
+                            cell(quantity.map(|found| stats::absolute_error(*float, *found))),
+                            cell(quantity.and_then(|found| {
                                 stats::percent_error(*float, *found, output.step)
                             })),
                         ]);

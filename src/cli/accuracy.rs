@@ -30,7 +30,11 @@ pub(super) struct Accuracy {
     /// Settings of another circuit of the same model to set beside it.
     #[arg(long, value_name = "SETTINGS")]
     against: Option<PathBuf>,
-    /// Fail when the error is above 0.01, 0.5%, mean:0.01 or mean:0.5%, or an observation is refused.
+    /// Fail when an output's error is above 0.01, 0.5%, mean:0.01 or mean:0.5%, or an observation is refused.
+    ///
+    /// An output of integers or booleans is a label, and labels are compared, not subtracted. With mean:0.01 or
+    /// mean:1%, one observation in 100 may have another label; every other bound, and a mean: number of 1 or
+    /// more without %, allows none.
     #[arg(long, value_name = "ERROR")]
     fail_above: Option<ErrorBound>,
     /// How many of the worst observations to show.

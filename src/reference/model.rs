@@ -35,6 +35,11 @@ impl TensorInfo {
         self.shape.iter().product()
     }
 
+    /// Whether the elements are labels (integers or booleans) rather than quantities.
+    pub fn is_label(&self) -> bool {
+        !matches!(self.element.as_str(), "f16" | "f32" | "f64" | "bf16")
+    }
+
     /// Whether an axis has size 0.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
