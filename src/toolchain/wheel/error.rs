@@ -50,7 +50,7 @@ pub enum Error {
         /// Its version.
         version: &'static str,
         /// What it is to run on.
-        platform: Platform,
+        platform: Box<Platform>,
         /// What there are wheels for.
         available: String,
         /// What to do.

@@ -83,7 +83,7 @@ impl Release {
         self.wheels.iter().find(fits).ok_or_else(|| Error::Platform {
             package: self.package,
             version: self.version,
-            platform: platform.clone(),
+            platform: Box::new(platform.clone()),
             available: self.platforms(),
             remedy,
         })
