@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     accuracy::{
-        FloatModel,
+        FloatModel, TensorInfo,
         forward::{Forward, input_json},
     },
     artifacts::settings::Settings,
@@ -175,7 +175,7 @@ impl Choice<'_> {
     /// The largest factor by which the first inputs can be multiplied and still be proved.
     async fn headroom(&self, settings: &Settings) -> Result<Option<f64>, Error> {
         let (sample, infos) = (self.sample, self.model.inputs());
-        if !infos.iter().any(sample::is_float) {
+        if infos.iter().all(TensorInfo::is_label) {
             return Ok(None);
         }
         let mut reached = 1.0;

@@ -44,7 +44,7 @@ pub use shape::Shape;
 pub use trial::Trial;
 
 use crate::{
-    accuracy::{ErrorBound, FloatModel, Observation, observations},
+    accuracy::{ErrorBound, FloatModel, Observation, TensorInfo, observations},
     artifacts::run_args::RunArgs,
     engine::EnginePool,
     srs,
@@ -292,7 +292,7 @@ fn decides(model: &FloatModel) -> bool {
         "HardMax",
     ];
     model.operators().iter().any(|operator| STEPS.contains(&operator.as_str()))
-        || model.outputs().iter().all(|output| !sample::is_float(output))
+        || model.outputs().iter().all(TensorInfo::is_label)
 }
 
 fn need_of<'a>(needs: &'a [Need], args: &RunArgs) -> Option<&'a Need> {

@@ -44,7 +44,7 @@ impl Sample {
         }
         let taken = inputs.len();
         let mut random = StdRng::seed_from_u64(seed);
-        if model.inputs().iter().any(is_float) {
+        if model.inputs().iter().any(|input| !input.is_label()) {
             let ranges = Ranges::of(model.inputs(), observations, &corners);
             let count = if observations.len() < MANY { DRAWN_BESIDE_FEW } else { DRAWN };
             for _ in 0..count {
@@ -81,19 +81,14 @@ impl Sample {
     }
 }
 
-/// Whether a tensor holds quantities rather than indices or flags.
-pub(super) fn is_float(info: &TensorInfo) -> bool {
-    matches!(info.element.as_str(), "f16" | "f32" | "f64" | "bf16")
-}
-
 /// Multiplies the quantities of an observation.
 pub(super) fn scaled(input: &Observation, infos: &[TensorInfo], factor: f64) -> Observation {
     input
         .iter()
         .zip(infos)
-        .map(|(tensor, info)| match is_float(info) {
-            true => tensor.iter().map(|value| value * factor).collect(),
-            false => tensor.clone(),
+        .map(|(tensor, info)| match info.is_label() {
+            true => tensor.clone(),
+            false => tensor.iter().map(|value| value * factor).collect(),
         })
         .collect()
 }
@@ -132,9 +127,9 @@ impl Ranges {
         };
         let tensors = infos.iter().zip(taken).zip(&self.0);
         tensors
-            .map(|((info, taken), ranges)| match is_float(info) {
-                true => ranges.iter().map(|range| one(*range)).collect(),
-                false => taken.clone(),
+            .map(|((info, taken), ranges)| match info.is_label() {
+                true => taken.clone(),
+                false => ranges.iter().map(|range| one(*range)).collect(),
             })
             .collect()
     }

@@ -1,6 +1,6 @@
 //! What the circuit and the model are asked.
 
-use super::{Error, Observation, Result, is_float};
+use super::{Error, Observation, Result};
 use crate::accuracy::{FloatModel, TensorInfo};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
@@ -71,7 +71,7 @@ pub(super) fn ask(model: &FloatModel, data: &[Observation]) -> Result<Vec<Asked>
         let base = &data[number % data.len().max(1)];
         let moved =
             base.iter().zip(model.inputs()).zip(&extents).map(|((tensor, info), extents)| {
-                if !is_float(&info.element) {
+                if info.is_label() {
                     return tensor.clone();
                 }
                 let by = |(value, (low, high)): (&f64, &(f64, f64))| {
@@ -85,10 +85,10 @@ pub(super) fn ask(model: &FloatModel, data: &[Observation]) -> Result<Vec<Asked>
     }
     for number in 0..DRAWN.min(most) {
         let drawn = model.inputs().iter().zip(&extents).map(|(info, extents)| {
-            let draw = |(low, high): &(f64, f64)| match is_float(&info.element) {
+            let draw = |(low, high): &(f64, f64)| match info.is_label() {
                 _ if low >= high => *low,
-                true => random.gen_range(*low..=*high),
-                false => random.gen_range(*low as i64..=*high as i64) as f64,
+                true => random.gen_range(*low as i64..=*high as i64) as f64,
+                false => random.gen_range(*low..=*high),
             };
             extents.iter().map(draw).collect()
         });

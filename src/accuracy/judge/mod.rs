@@ -375,11 +375,6 @@ impl Court<'_> {
         }
     }
 
-    fn is_integer(&self, output: usize) -> bool {
-        let element = self.model.outputs()[output].element.as_str();
-        !matches!(element, "f16" | "f32" | "f64" | "bf16")
-    }
-
     fn step(&self, output: usize) -> f64 {
         let scale = self.request.settings.model_output_scales.get(output);
         scale.map_or(1.0, |scale| f64::from(-scale.0).exp2())
@@ -390,7 +385,7 @@ impl Court<'_> {
         let error = (expected - found).abs();
         let (low, high) = self.ranges[output];
         let size = if high > low { high - low } else { low.abs() };
-        let default = match self.is_integer(output) {
+        let default = match self.model.outputs()[output].is_label() {
             true => 0.0,
             false if size > 0.0 => DEFAULT_SHARE * size,
             // Nothing but zeros, which the circuit has exactly or within its rounding.
@@ -448,10 +443,11 @@ impl Court<'_> {
 
     fn wrong(&self, one: &Asked, output: usize, element: usize, found: f64) -> Error {
         let expected = one.expected[output][element];
-        let cause = (self.is_integer(output) && expected.abs() > EXACT_INTEGERS).then(|| {
-            "ezkl reads integers as 32-bit floats, which leave some out beyond 2^24 = 16777216"
-                .to_owned()
-        });
+        let cause = (self.model.outputs()[output].is_label() && expected.abs() > EXACT_INTEGERS)
+            .then(|| {
+                "ezkl reads integers as 32-bit floats, which leave some out beyond 2^24 = 16777216"
+                    .to_owned()
+            });
         Error::Wrong(Box::new(Disagreement {
             model: self.request.model.to_owned(),
             output: self.model.outputs()[output].name.clone(),
@@ -476,10 +472,6 @@ impl fmt::Display for Asked {
             }
         }
     }
-}
-
-fn is_float(element: &str) -> bool {
-    matches!(element, "f16" | "f32" | "f64" | "bf16")
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Each operator's result is made the output of a model that ends there, and that model's circuit is asked
 //! like the whole one. Since what went wrong once stays wrong, the first is found by bisection.
 
-use super::{Observation, is_float};
+use super::Observation;
 use crate::{
     accuracy::{FloatModel, forward::forward_all},
     artifacts::{run_args::RunArgs, settings::Settings},
@@ -107,9 +107,9 @@ impl Search<'_> {
         let found = answers.into_iter().next()?.ok()?.outputs.into_iter().next()?;
         let largest = expected.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
         let step = f64::from(-settings.model_output_scales.first()?.0).exp2();
-        let allowed = match is_float(&info.element) {
-            true => SHARE * largest + 2.0 * step,
-            false => 0.0,
+        let allowed = match info.is_label() {
+            true => 0.0,
+            false => SHARE * largest + 2.0 * step,
         };
         let differ = |(a, b): (&f64, &f64)| (a - b).abs() > allowed;
         Some(found.len() != expected.len() || expected.iter().zip(&found).any(differ))

@@ -1,6 +1,6 @@
 //! Inputs so near to a tie or a threshold that the circuit's rounding decides.
 
-use super::{DEFAULT_SHARE, Observation, is_float};
+use super::{DEFAULT_SHARE, Observation};
 use crate::{
     accuracy::FloatModel,
     artifacts::settings::Settings,
@@ -23,10 +23,10 @@ pub(super) fn neighbours<'a>(
     let steps: Vec<f64> = (0..input.len())
         .map(|number| {
             let scale = settings.model_input_scales.get(number).map_or(param, |scale| scale.0);
-            match is_float(&model.inputs()[number].element) {
+            match model.inputs()[number].is_label() {
+                true => 0.0,
                 // A constant that the input is compared with is rounded, too.
-                true => f64::from(-scale.min(param)).exp2(),
-                false => 0.0,
+                false => f64::from(-scale.min(param)).exp2(),
             }
         })
         .collect();

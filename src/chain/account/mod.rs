@@ -108,15 +108,6 @@ pub enum Error {
         /// What it said; for a Ledger also what to do.
         message: String,
     },
-    /// Nothing to sign with.
-    #[error(
-        "no account to send from on chain {chain_id}; give --account <keystore> (recommended), \
-         --ledger, --interactive or --private-key"
-    )]
-    None {
-        /// The id of the chain to send on.
-        chain_id: u64,
-    },
 }
 
 impl Error {
@@ -132,8 +123,7 @@ impl Error {
             | Self::PasswordFile { .. }
             | Self::Prompt { .. }
             | Self::NotBuilt { .. }
-            | Self::Device { .. }
-            | Self::None { .. } => ErrorKind::BadInput,
+            | Self::Device { .. } => ErrorKind::BadInput,
         }
     }
 }
