@@ -44,6 +44,7 @@ pub mod files;
 pub mod model;
 mod onnx;
 pub mod points;
+pub mod prepare;
 pub mod project;
 pub mod reference;
 pub mod srs;

@@ -7,8 +7,8 @@ use super::{
     forward::{Forward, forward_all},
     report::{CircuitReport, CircuitRun, FloatRun, LookupUse},
 };
-use crate::{artifacts::settings::Settings, engine::EnginePool, files};
-use std::path::{Path, PathBuf};
+use crate::{artifacts::settings::Settings, engine::EnginePool, files, prepare::Original};
+use std::path::PathBuf;
 
 /// A compiled circuit and its settings.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ const SPOT_CHECK: usize = 64;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run<'a> {
     pub(super) pool: &'a EnginePool,
-    pub(super) model: &'a Path,
+    pub(super) original: &'a Original,
     pub(super) circuit: &'a Circuit,
     pub(super) settings: &'a Settings,
     pub(super) all: &'a [Observation],
@@ -48,7 +48,8 @@ impl Run<'_> {
     pub(super) async fn answers(&self, mut done: impl FnMut(usize)) -> Result<Answers, Error> {
         let folder = files::Scratch::new()?;
         let (pool, settings) = (self.pool, self.settings);
-        let batch = Batch::new(pool, self.model, settings, self.all.len(), folder.path()).await?;
+        let batch =
+            Batch::new(pool, self.original, settings, self.all.len(), folder.path()).await?;
         let Some(batch) = batch else { return self.one_by_one(done).await };
         let (head, tail) = self.all.split_at(batch.size);
         let mut all = self.singly(head.iter(), &mut done).await?;

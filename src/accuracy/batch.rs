@@ -15,6 +15,7 @@ use crate::{
         settings::Settings,
     },
     engine::{self, EnginePool},
+    prepare::{self, Original},
 };
 use std::path::{Path, PathBuf};
 
@@ -42,7 +43,7 @@ impl Batch {
     /// no batch axis or ezkl won't make it.
     pub(super) async fn new(
         pool: &EnginePool,
-        model: &Path,
+        original: &Original,
         settings: &Settings,
         observations: usize,
         folder: &Path,
@@ -51,11 +52,17 @@ impl Batch {
         let by_count = observations / (FOR_EACH_WORKER * pool.workers());
         let size = LARGEST.min(by_cells).min(by_count);
         let variables = &settings.run_args.variables;
-        let axis = OnnxFile::read(model).ok().and_then(|file| axis(&file, variables));
+        let axis = axis(original.file(), variables);
         let Some(axis) = axis.filter(|_| size >= SMALLEST) else { return Ok(None) };
         let mut args = RunArgs { logrows: LOGROWS, ..settings.run_args.clone() };
         args.variables[axis].1 = size;
         let (path, compiled) = (folder.join("batch.json"), folder.join("batch.ezkl"));
+        let model = folder.join("batch.onnx");
+        // A model that takes no batch has its observations run one by one.
+        if prepare::to_file(original, &args.variables, None, &model).await.is_err() {
+            return Ok(None);
+        }
+        let model = &model;
         let engine = pool.get().await;
         let made = async {
             engine.gen_settings(model, &path, &args.to_engine()).await?;

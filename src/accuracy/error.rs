@@ -1,7 +1,7 @@
 //! What can go wrong when answers are compared.
 
 use super::{float_model, observations};
-use crate::{artifacts, engine, error::ErrorKind, files};
+use crate::{artifacts, engine, error::ErrorKind, files, prepare};
 use std::path::PathBuf;
 
 /// The comparison could not be made.
@@ -11,6 +11,9 @@ pub enum Error {
     /// The float model.
     #[error(transparent)]
     Model(#[from] float_model::Error),
+    /// The original's inputs.
+    #[error(transparent)]
+    Original(#[from] prepare::Error),
     /// The observations.
     #[error(transparent)]
     Observations(#[from] observations::Error),
@@ -52,6 +55,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Model(inner) => inner.kind(),
+            Self::Original(inner) => inner.kind(),
             Self::Observations(inner) => inner.kind(),
             Self::Artifact(inner) => inner.kind(),
             Self::Engine(inner) => inner.kind(),

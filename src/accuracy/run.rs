@@ -10,6 +10,7 @@ use super::{
 use crate::{
     artifacts::{self, settings::Settings},
     engine::EnginePool,
+    prepare::Original,
     task::blocking,
 };
 use std::{path::PathBuf, sync::Arc, time::Instant};
@@ -18,7 +19,7 @@ use std::{path::PathBuf, sync::Arc, time::Instant};
 #[derive(Clone, Debug)]
 pub struct AccuracyRequest {
     /// The ONNX model.
-    pub model: PathBuf,
+    pub original: Original,
     /// One file of observations or several.
     pub data: Vec<PathBuf>,
     /// The circuit, and those to set beside it.
@@ -57,7 +58,7 @@ pub async fn run(
         .first()
         .map(|(_, settings)| settings.run_args.variables.clone())
         .unwrap_or_default();
-    let model = FloatModel::load(&request.model, &variables).await?;
+    let model = request.original.float_model(&variables).await?;
     let mut all: Vec<Observation> = Vec::new();
     for path in &request.data {
         all.extend(observations::read(path, model.inputs())?);
@@ -73,7 +74,7 @@ pub async fn run(
             let started = Instant::now();
             let done = |done| progress(Progress { what: &circuit.label, done, total });
             done(0);
-            let run = Run { pool, model: &request.model, circuit, settings, all: &all };
+            let run = Run { pool, original: &request.original, circuit, settings, all: &all };
             answers.push((run.answers(done).await?, started.elapsed()));
         }
         Ok::<_, Error>(answers)
@@ -82,7 +83,7 @@ pub async fn run(
     let mut reports = Vec::new();
     for ((circuit, settings), (mut answers, mut elapsed)) in circuits.iter().zip(answers) {
         let started = Instant::now();
-        let run = Run { pool, model: &request.model, circuit, settings, all: &all };
+        let run = Run { pool, original: &request.original, circuit, settings, all: &all };
         let mut report = run.report(&answers, &float, request.worst);
         check_outputs(&circuit.settings, &model, &report.values)?;
         if answers.batched && !run.holds(&report).await? {
@@ -95,7 +96,7 @@ pub async fn run(
         reports.push(report);
     }
     Ok(AccuracyReport {
-        model: request.model.clone(),
+        model: request.original.path().to_owned(),
         observations: all.len(),
         notes: notes::notes(&float, &all),
         circuits: reports,

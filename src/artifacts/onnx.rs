@@ -1,12 +1,8 @@
 //! A look into an ONNX file: what goes in and comes out, its axes, what binds its inputs.
 
 use super::{Kind, Result, invalid, layout::Slot};
-use crate::{
-    files,
-    onnx::proto::{
-        GraphProto, ModelProto, NodeProto, TensorShapeProto, ValueInfoProto,
-        tensor_shape_proto::dimension, type_proto,
-    },
+use crate::onnx::proto::{
+    GraphProto, ModelProto, NodeProto, ValueInfoProto, tensor_shape_proto::dimension, type_proto,
 };
 use prost::bytes::Bytes;
 use std::{
@@ -60,8 +56,6 @@ pub struct OnnxFile {
     pub operators: BTreeSet<String>,
     /// The inputs whose values no output depends on: a proof says nothing of them.
     pub unbound: Vec<String>,
-    /// Whether an axis of an input has no name in the file.
-    unnamed: bool,
     path: PathBuf,
 }
 
@@ -69,32 +63,22 @@ impl OnnxFile {
     /// Reads and checks a model file.
     ///
     /// # Errors
-    /// If the file is missing, cut short, no ONNX, has no operators, or keeps its weights in
-    /// another file, which ezkl cannot read.
+    /// If the file is missing, cut short, no ONNX, or has no operators.
     pub fn read(path: &Path) -> Result<Self> {
-        Self::of(parse(path)?, path)
+        Self::of(&parse(path)?, path)
     }
 
-    fn of(model: ModelProto, path: &Path) -> Result<Self> {
+    /// As [`read`](Self::read), of a model that is in memory.
+    pub(crate) fn of(model: &ModelProto, path: &Path) -> Result<Self> {
         let fault = |message: &str| invalid(path, "", format!("{message}; {}", KIND.remedy));
-        let graph = match model.graph {
+        let graph = match &model.graph {
             Some(graph) if model.ir_version > 0 => graph,
             _ => return Err(fault("no ONNX model: it has no format version or no graph")),
         };
         if graph.node.is_empty() {
             return Err(fault("the model has no operators"));
         }
-        if let Some(tensor) = graph.initializer.iter().find(|it| it.data_location == Some(1)) {
-            let file = tensor.external_data.iter().find(|entry| entry.key == "location");
-            let message = format!(
-                "the weights are in a file of their own{}, which ezkl cannot read; export the model with the \
-                 weights inside (torch.onnx.export(…, external_data=False), or \
-                 onnx.save(onnx.load(path), path, save_as_external_data=False))",
-                file.map(|entry| format!(" ({})", entry.value)).unwrap_or_default()
-            );
-            return Err(invalid(path, "graph.initializer", message));
-        }
-        if let Some((node, name)) = undefined(&graph) {
+        if let Some((node, name)) = undefined(graph) {
             let message = format!(
                 "the {} that makes `{}` reads `{name}`, which is no input, no weight and no node's output; {}",
                 node.op_type,
@@ -104,11 +88,10 @@ impl OnnxFile {
             return Err(invalid(path, "graph.node", message));
         }
         let is_unnamed = |dim: &Dim| *dim == Dim::Unknown;
-        let mut inputs: Vec<_> = inputs(&graph).map(OnnxTensor::of).collect();
+        let mut inputs: Vec<_> = inputs(graph).map(OnnxTensor::of).collect();
         if inputs.is_empty() {
             return Err(fault("the model has no inputs"));
         }
-        let unnamed = inputs.iter().any(|input| input.dims.iter().flatten().any(is_unnamed));
         for OnnxTensor { name, dims, .. } in &mut inputs {
             for (axis, dim) in dims.iter_mut().flatten().enumerate() {
                 if is_unnamed(dim) {
@@ -116,16 +99,15 @@ impl OnnxFile {
                 }
             }
         }
-        let read = bound(&graph);
+        let read = bound(graph);
         let names = inputs.iter().map(|input| input.name.clone());
         Ok(Self {
             ir_version: model.ir_version,
-            producer: model.producer_name,
+            producer: model.producer_name.clone(),
             unbound: names.filter(|name| !read.contains(name.as_str())).collect(),
             outputs: graph.output.iter().map(OnnxTensor::of).collect(),
             operators: graph.node.iter().map(|node| node.op_type.clone()).collect(),
             inputs,
-            unnamed,
             path: path.to_owned(),
         })
     }
@@ -221,35 +203,8 @@ impl OnnxFile {
     }
 }
 
-/// The model as ezkl can take it: the file itself, or, where an axis of an input has no name and so can't be
-/// given a length, a copy at `copy` in which it has the one that [`Dim::Symbol`] tells of.
-///
-/// # Errors
-/// As [`OnnxFile::read`], and where the copy can't be written.
-pub fn prepared(path: &Path, copy: &Path) -> Result<PathBuf> {
-    let mut model = parse(path)?;
-    if !OnnxFile::of(model.clone(), path)?.unnamed {
-        return Ok(path.to_owned());
-    }
-    let graph = model.graph.get_or_insert_default();
-    let names: HashSet<_> = inputs(graph).map(|input| input.name.clone()).collect();
-    for input in graph.input.iter_mut().filter(|input| names.contains(&input.name)) {
-        let name = input.name.clone();
-        for (axis, dim) in shape_mut(input).into_iter().flat_map(|it| &mut it.dim).enumerate() {
-            if Dim::of(&dim.value) == Dim::Unknown {
-                dim.value = Some(dimension::Value::DimParam(axis_name(&name, axis)));
-            }
-        }
-    }
-    let bytes = model.to_bytes();
-    // Left alone where it is there already, for a reader in another process.
-    if std::fs::read(copy).ok().as_deref() != Some(&bytes) {
-        files::write_atomic(copy, &bytes)?;
-    }
-    Ok(copy.to_owned())
-}
-
-fn parse(path: &Path) -> Result<ModelProto> {
+/// Reads a file's messages.
+pub(crate) fn parse(path: &Path) -> Result<ModelProto> {
     from_bytes(KIND.read(path)?.into(), path)
 }
 
@@ -356,13 +311,6 @@ impl Dim {
     }
 }
 
-fn shape_mut(info: &mut ValueInfoProto) -> Option<&mut TensorShapeProto> {
-    match info.r#type.as_mut()?.value.as_mut()? {
-        type_proto::Value::TensorType(tensor) => tensor.shape.as_mut(),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -401,7 +349,7 @@ mod tests {
 
     fn read(bytes: &[u8]) -> Result<OnnxFile> {
         let path = Path::new("m.onnx");
-        OnnxFile::of(from_bytes(Bytes::copy_from_slice(bytes), path)?, path)
+        OnnxFile::of(&from_bytes(Bytes::copy_from_slice(bytes), path)?, path)
     }
 
     #[test]
@@ -455,7 +403,7 @@ mod tests {
     }
 
     fn file_of(model: ModelProto) -> Result<OnnxFile> {
-        OnnxFile::of(model, Path::new("m.onnx"))
+        OnnxFile::of(&model, Path::new("m.onnx"))
     }
 
     #[test]
@@ -481,15 +429,6 @@ mod tests {
         ] {
             assert!(error.contains(part), "{error}");
         }
-
-        let folder = tempfile::tempdir().expect("a folder");
-        let (path, copy) = (folder.path().join("m.onnx"), folder.path().join("copy.onnx"));
-        files::write_atomic(&path, &model.to_bytes()).expect("written");
-        assert_eq!(prepared(&path, &copy).expect("prepared"), copy);
-        let named = OnnxFile::read(&copy).expect("a model");
-        assert!(!named.unnamed && named.inputs == file.inputs);
-        // What has its names already is taken as it is.
-        assert_eq!(prepared(&copy, &path).expect("prepared"), copy);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     accuracy::{self, AccuracyReport, AccuracyRequest, Circuit, ErrorBound},
+    artifacts::settings::Settings,
     files,
 };
 use clap::Args;
@@ -57,8 +58,9 @@ impl Accuracy {
         let _built = places.built(context, &[&self.model, &self.settings]).await?;
         let pool = pool(context, places.project())?;
         let scratch = files::Scratch::new()?;
-        let model = places.prepared(&self.model, scratch.path())?;
         let settings = places.made_settings(&self.settings)?;
+        let variables = Settings::read(&settings)?.run_args.variables;
+        let model = places.prepared(&self.model, &variables, scratch.path()).await?;
         let mut circuits = vec![(label(&settings, "circuit"), settings)];
         if let Some(against) = &self.against {
             circuits.push((label(against, "against"), against.clone()));
@@ -68,15 +70,15 @@ impl Accuracy {
             circuits[1].0 = "against".to_owned();
         }
         let mut request = AccuracyRequest {
-            model,
+            original: places.original(&self.model)?,
             data: places.data(&self.data),
             circuits: Vec::new(),
             worst: self.worst,
         };
         for (number, (label, settings)) in circuits.into_iter().enumerate() {
-            crate::artifacts::settings::Settings::read(&settings)?;
+            Settings::read(&settings)?;
             let compiled = scratch.path().join(format!("{number}.ezkl"));
-            pool.get().await.compile_circuit(&request.model, &settings, &compiled).await?;
+            pool.get().await.compile_circuit(&model, &settings, &compiled).await?;
             request.circuits.push(Circuit { label, compiled, settings });
         }
         let bar = context.ui.spinner("accuracy");

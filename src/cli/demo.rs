@@ -4,7 +4,6 @@ use super::{
     Context, build, deploy::DeployOptions, exit::Coded, opts, show, submit::SubmitOptions,
 };
 use crate::{
-    accuracy::FloatModel,
     artifacts::{proof::ProofFile, settings::Settings},
     chain::{
         ChainClass, Mode,
@@ -127,7 +126,7 @@ async fn float_answer(
     settings: &Settings,
     input: &Path,
 ) -> Result<Vec<Vec<f64>>> {
-    let model = FloatModel::load(&project.prepared_model()?, &settings.run_args.variables).await?;
+    let model = project.original()?.float_model(&settings.run_args.variables).await?;
     let input = match *input == project.sample() {
         true => project.read_sample(settings)?,
         false => project.read_input(input, settings)?,

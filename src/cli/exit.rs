@@ -76,6 +76,7 @@ impl Code {
             accuracy::Error,
             accuracy::float_model::Error,
             accuracy::judge::Error,
+            crate::prepare::Error,
             accuracy::observations::Error,
             tune::Error,
             tune::trial::Error,

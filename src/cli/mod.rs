@@ -103,6 +103,8 @@ enum Command {
     Bench(bench::Bench),
     /// Remove the project's build folder.
     Clean(clean::Clean),
+    /// Write the model as ezkl reads it right.
+    Prepare(steps::Prepare),
     /// Generate circuit settings for a model.
     GenSettings(steps::GenSettings),
     /// Fit settings to data.
@@ -235,6 +237,7 @@ async fn run(command: Command, context: Context) -> Result<()> {
         Command::Accuracy(command) => command.run(&context).await,
         Command::Bench(command) => command.run(&context).await,
         Command::Clean(command) => command.run(&context).await,
+        Command::Prepare(command) => command.run(&context).await,
         Command::GenSettings(command) => command.run(&context).await,
         Command::Calibrate(command) => command.run(&context).await,
         Command::Compile(command) => command.run(&context).await,

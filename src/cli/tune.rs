@@ -179,13 +179,13 @@ impl Tune {
         let engine = context.engine(places.project())?;
         // Settings that are not kept must not take the place of those that are built.
         let scratch = files::Scratch::new()?;
-        let model = places.prepared(&self.model, scratch.path())?;
         let data = places.data(&self.data);
         // What does not fit is told before ezkl looks at a model that may be large.
         let slots = OnnxFile::read(&places.model(&self.model))?.slots(&run_args.variables)?;
         for path in data.iter().chain(&self.options.corners) {
             observations::read_inputs(path, &slots)?;
         }
+        let model = places.prepared(&self.model, &run_args.variables, scratch.path()).await?;
         let mut request = self.options.request(
             model,
             data,

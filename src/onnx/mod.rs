@@ -1,6 +1,7 @@
 //! ONNX model files.
 
 pub(crate) mod proto;
+pub(crate) mod tensor;
 
 use proto::{
     GraphProto, ModelProto, TensorProto, ValueInfoProto, tensor_shape_proto::Dimension, type_proto,

@@ -20,19 +20,19 @@ use crate::{
     },
     artifacts::{
         observations,
-        onnx::OnnxFile,
         proof::ProofFile,
         run_args::{MAX_LOGROWS, RunArgs},
         settings::Settings,
     },
     engine::{self, EnginePool, PooledEngine, SetupRequest},
-    files, srs, toolchain,
+    files,
+    prepare::{self, Original},
+    srs, toolchain,
     tune::{self, CostModel, TuneRequest, machine::Work},
     verifier::{GasReport, batch},
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
@@ -104,10 +104,10 @@ impl Project {
             }
         });
         let BuildOptions { max_error, budget, .. } = options;
-        let prepared = self.prepared_model()?;
+        let original = self.original()?;
         Ok(Build {
             project: self,
-            prepared,
+            original,
             artifacts,
             graph,
             engines,
@@ -164,8 +164,7 @@ struct VerifierNotes {
 
 struct Build<'a> {
     project: &'a Project,
-    /// The model as ezkl takes it.
-    prepared: PathBuf,
+    original: Original,
     artifacts: Artifacts,
     graph: Graph,
     engines: EnginePool,
@@ -200,6 +199,7 @@ impl Build<'_> {
     }
 
     async fn run(&self) -> Result<(Judgement, VerifierNotes)> {
+        self.prepare().await?;
         self.settings().await?;
         self.calibrate().await?;
         let settings = Settings::read(&self.artifacts.settings)?;
@@ -227,6 +227,10 @@ impl Build<'_> {
 
     /// `step` and what it needs, one after the other.
     async fn run_until(&self, step: Step) -> Result<()> {
+        self.prepare().await?;
+        if step == Step::Prepare {
+            return Ok(());
+        }
         self.settings().await?;
         if step == Step::Settings {
             return Ok(());
@@ -266,17 +270,31 @@ impl Build<'_> {
         Ok(())
     }
 
+    async fn prepare(&self) -> Result<()> {
+        let variables = self.project.config().circuit.run_args().variables;
+        let weights = self.original.weights();
+        self.graph
+            .step(self.project.prepare_step(weights), || async {
+                // Data that does not fit is told before anything looks at a model that may be large.
+                self.observations()?;
+                let (sample, copy) = (self.project.sample(), &self.artifacts.prepared);
+                let prepared =
+                    prepare::to_file(&self.original, &variables, Some(&sample), copy).await?;
+                let unbound = self.original.file().unbound.clone();
+                Ok(ModelNotes { weights: weights.to_vec(), prepared, unbound })
+            })
+            .await?;
+        Ok(())
+    }
+
     async fn settings(&self) -> Result<()> {
         let args = self.project.config().circuit.run_args().to_engine();
         self.graph
             .step(self.project.settings_step(), || async {
-                // Data that does not fit is told before ezkl looks at a model that may be large.
-                self.observations()?;
-                let model = OnnxFile::read(&self.prepared)?;
-                let engine = self.engine().await;
-                engine.gen_settings(&self.prepared, &self.artifacts.raw_settings, &args).await?;
-                Settings::read(&self.artifacts.raw_settings)?;
-                Ok(ModelNotes { unbound: model.unbound })
+                let Artifacts { prepared, raw_settings, .. } = &self.artifacts;
+                self.engine().await.gen_settings(prepared, raw_settings, &args).await?;
+                Settings::read(raw_settings)?;
+                Ok(())
             })
             .await?;
         Ok(())
@@ -285,7 +303,7 @@ impl Build<'_> {
     /// The number of observations in the project's data, all of which fit the model's shapes.
     fn observations(&self) -> Result<usize> {
         let variables = self.project.config().circuit.run_args().variables;
-        let slots = OnnxFile::read(&self.project.model())?.slots(&variables)?;
+        let slots = self.original.slots(&variables)?;
         let mut count = 0;
         for path in self.project.data() {
             count += observations::read_inputs(&path, &slots)?.len();
@@ -308,7 +326,7 @@ impl Build<'_> {
                 }
                 let report = calibrate(
                     &*self.engine().await,
-                    &self.prepared,
+                    &self.artifacts.prepared,
                     &self.project.data(),
                     (&self.artifacts.raw_settings, &self.artifacts.settings),
                     options,
@@ -324,8 +342,11 @@ impl Build<'_> {
     /// Searches for the cheapest circuit that is accurate enough, instead of ezkl's calibration.
     async fn tune(&self, options: &CalibrationConfig) -> Result<Calibrated> {
         let project = self.project;
-        let mut request =
-            TuneRequest::new(self.prepared.clone(), project.data(), project.artifacts().settings);
+        let mut request = TuneRequest::new(
+            self.artifacts.prepared.clone(),
+            project.data(),
+            project.artifacts().settings,
+        );
         request.run_args = project.config().circuit.run_args();
         request.objective = options.objective;
         request.max_error = options.max_error;
@@ -356,11 +377,13 @@ impl Build<'_> {
     }
 
     async fn compile(&self) -> Result<()> {
-        let (model, artifacts) = (&self.prepared, &self.artifacts);
+        let artifacts = &self.artifacts;
         self.graph
             .step(self.project.compile_step(), || async {
                 let engine = self.engine().await;
-                engine.compile_circuit(model, &artifacts.settings, &artifacts.compiled).await?;
+                engine
+                    .compile_circuit(&artifacts.prepared, &artifacts.settings, &artifacts.compiled)
+                    .await?;
                 Ok(())
             })
             .await
@@ -371,7 +394,8 @@ impl Build<'_> {
         self.graph
             .step(self.project.judge_step(self.max_error), || async {
                 let request = JudgeRequest {
-                    model: &self.prepared,
+                    original: &self.original,
+                    prepared: &self.artifacts.prepared,
                     data: &self.project.data(),
                     compiled: &self.artifacts.compiled,
                     settings,

@@ -66,7 +66,7 @@ impl Project {
             manifest.output(step, file).ok_or_else(|| Error::NotBuilt(folder.join(file)))
         };
         Ok(MadeFrom {
-            onnx_sha256: manifest.input(Step::Settings, plan::MODEL),
+            onnx_sha256: manifest.input(Step::Prepare, plan::MODEL),
             settings_sha256: output(Step::Calibrate, names::SETTINGS)?,
             srs_sha256: output(Step::Srs, names::SRS)?,
             vk_sha256: output(Step::Setup, names::VK)?,
@@ -90,7 +90,8 @@ impl Built {
             }
             Some(change) => Err(Error::OutOfDate { change }),
         };
-        project.first_steps().iter().try_for_each(check)?;
+        let weights = caveat::prepared(&manifest).map(|it| it.weights).unwrap_or_default();
+        project.first_steps(&weights).iter().try_for_each(check)?;
         let settings = Settings::read(&artifacts.settings)?;
         project.later_steps(&settings).iter().try_for_each(check)?;
 

@@ -1,9 +1,12 @@
 //! What a build's owner must know before others rely on its proofs.
 
 use super::graph::{Manifest, Step};
-use crate::artifacts::{run_args::Visibility, settings::Settings};
+use crate::{
+    artifacts::{run_args::Visibility, settings::Settings},
+    prepare,
+};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 /// Something that a proof does not say, although one might think so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -38,9 +41,13 @@ impl fmt::Display for Caveat {
     }
 }
 
-/// What the step before calibration leaves in the manifest.
+/// What preparing leaves in the manifest.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct ModelNotes {
+    /// Files beside the model that hold weights.
+    pub(super) weights: Vec<PathBuf>,
+    /// What was done to the model.
+    pub(super) prepared: prepare::Notes,
     /// Inputs that no output depends on.
     pub(super) unbound: Vec<String>,
 }
@@ -54,18 +61,24 @@ pub(super) struct CalibrationNotes<T> {
     pub(super) how: T,
 }
 
+fn notes<'m, T: Deserialize<'m>>(manifest: &'m Manifest, step: Step) -> Option<T> {
+    T::deserialize(&manifest.steps.get(&step)?.notes).ok()
+}
+
+/// What became of the model before anything was made of it.
+pub(super) fn prepared(manifest: &Manifest) -> Option<ModelNotes> {
+    notes(manifest, Step::Prepare)
+}
+
 /// The caveats of what is built.
 pub(super) fn of(settings: &Settings, manifest: &Manifest) -> Vec<Caveat> {
-    fn notes<'m, T: Deserialize<'m>>(manifest: &'m Manifest, step: Step) -> Option<T> {
-        T::deserialize(&manifest.steps.get(&step)?.notes).ok()
-    }
     let mut caveats = Vec::new();
     let bound = [Visibility::Fixed, Visibility::hashed()];
     if !bound.contains(&settings.run_args.param_visibility) {
         caveats.push(Caveat::UnboundParameters);
     }
-    let model: Option<ModelNotes> = notes(manifest, Step::Settings);
-    caveats.extend(model.into_iter().flat_map(|it| it.unbound).map(Caveat::UnboundInput));
+    caveats
+        .extend(prepared(manifest).into_iter().flat_map(|it| it.unbound).map(Caveat::UnboundInput));
     let calibrated: Option<CalibrationNotes<IgnoredAny>> = notes(manifest, Step::Calibrate);
     if calibrated.and_then(|it| it.observations) == Some(1) {
         caveats.push(Caveat::OneObservation);

@@ -78,19 +78,15 @@ fn clean_verifier(folder: &Path, kept: &mut Vec<PathBuf>) -> Result<()> {
 /// Whether a build, a proof or the demo writes a file or folder of that name.
 fn is_made(path: &Path) -> bool {
     let names = Artifacts::new(PathBuf::new());
-    let Artifacts { raw_settings, settings, compiled, srs, vk, pk, witness, proof, .. } = names;
-    let made = [raw_settings, settings, compiled, srs, vk, pk, witness, proof];
+    let Artifacts {
+        raw_settings, prepared, settings, compiled, srs, vk, pk, witness, proof, ..
+    } = names;
+    let made = [raw_settings, prepared, settings, compiled, srs, vk, pk, witness, proof];
     let Some(name) = path.file_name().map(Path::new) else { return false };
     let ours = made.iter().any(|made| made == name)
-        || [
-            graph::MANIFEST_FILE,
-            graph::LOCK_FILE,
-            names::PREPARED,
-            names::INPUT,
-            "demo.proof.json",
-        ]
-        .map(Path::new)
-        .contains(&name);
+        || [graph::MANIFEST_FILE, graph::LOCK_FILE, names::INPUT, "demo.proof.json"]
+            .map(Path::new)
+            .contains(&name);
     (ours && path.is_file()) || files::is_temporary(path)
 }
 

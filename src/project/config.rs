@@ -64,8 +64,11 @@ fn default_build_dir() -> PathBuf {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {
-    /// The ONNX file, with its weights inside.
+    /// The ONNX file; weights in files of their own lie beside it.
     pub path: PathBuf,
+    /// The outputs that a proof shows, by their names in the model; all of them if absent.
+    #[serde(default)]
+    pub outputs: Vec<String>,
     /// The name used in reports and deployments; the project folder's name if absent.
     pub name: Option<String>,
     /// Inputs in any form that [`observations`](crate::artifacts::observations) reads. Calibration uses all
@@ -476,7 +479,7 @@ fn shape_lines(circuit: &CircuitConfig, args: &RunArgs) -> String {
 }
 
 #[cfg(feature = "cli")]
-fn parse_variable(text: &str) -> Result<(String, usize), String> {
+pub(crate) fn parse_variable(text: &str) -> Result<(String, usize), String> {
     let (name, value) = text
         .split_once('=')
         .ok_or_else(|| "expected NAME=VALUE, such as batch_size=1".to_owned())?;

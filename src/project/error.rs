@@ -2,8 +2,8 @@
 
 use super::step::Change;
 use crate::{
-    accuracy::judge, artifacts, chain, engine, error::ErrorKind, files, model::schema, srs,
-    toolchain, tune, verifier,
+    accuracy::judge, artifacts, chain, engine, error::ErrorKind, files, model::schema, prepare,
+    srs, toolchain, tune, verifier,
 };
 use std::path::{Path, PathBuf};
 
@@ -94,6 +94,9 @@ pub enum Error {
     /// The circuit does not say what the model says, or can't be compared with it.
     #[error(transparent)]
     Judge(Box<judge::Error>),
+    /// The model could not be prepared.
+    #[error(transparent)]
+    Prepare(Box<prepare::Error>),
     /// What was proved does not verify.
     #[error(
         "the proof of {} does not verify, although proving went through; the witness does not satisfy \
@@ -133,6 +136,7 @@ impl Error {
         match self {
             Self::Tune(inner) => inner.kind(),
             Self::Judge(inner) => inner.kind(),
+            Self::Prepare(inner) => inner.kind(),
             Self::File(inner) => inner.kind(),
             Self::Engine(inner) => inner.kind(),
             Self::Artifact(inner) => inner.kind(),
@@ -175,7 +179,13 @@ macro_rules! boxed {
 }
 
 // The large ones are boxed, so that a result that is nearly always `Ok` stays small.
-boxed!(Chain(chain::Error), Judge(judge::Error), Tune(tune::Error), Verifier(verifier::Error));
+boxed!(
+    Chain(chain::Error),
+    Judge(judge::Error),
+    Prepare(prepare::Error),
+    Tune(tune::Error),
+    Verifier(verifier::Error)
+);
 
 /// A result of this module.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

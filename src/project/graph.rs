@@ -48,6 +48,8 @@ pub struct StepRecord {
 pub enum InputRecord {
     /// SHA-256 of a file.
     Sha256(B256),
+    /// SHA-256 of each of several files, in order.
+    Files(Vec<B256>),
     /// SHA-256 of each sample, in order.
     Samples(Vec<B256>),
     /// An option's value itself, compared as JSON.
@@ -108,6 +110,8 @@ impl Default for Manifest {
 pub(crate) enum Input {
     /// A file, by what is in it.
     File(&'static str, PathBuf),
+    /// Several files, by what is in them.
+    Files(&'static str, Vec<PathBuf>),
     /// Sample inputs: they decide what a build makes, but what is built stands whatever becomes of
     /// them.
     Samples(&'static str, Vec<PathBuf>),
@@ -190,6 +194,10 @@ impl Manifest {
                     (name, InputRecord::Option(value.clone()))
                 }
                 Input::File(name, path) => (name, InputRecord::Sha256(hash(path)?)),
+                Input::Files(name, paths) => {
+                    let hashes = paths.iter().map(|path| hash(path)).collect::<Result<_>>()?;
+                    (name, InputRecord::Files(hashes))
+                }
                 Input::Samples(name, paths) => {
                     let hashes = paths.iter().map(|path| hash(path)).collect::<Result<_>>()?;
                     (name, InputRecord::Samples(hashes))
@@ -219,6 +227,7 @@ impl Manifest {
         if let Some(name) = changed {
             let path = spec.inputs.iter().find_map(|input| match input {
                 Input::File(known, path) if known == name => Some(path.clone()),
+                Input::Files(known, paths) if known == name => paths.first().cloned(),
                 _ => None,
             });
             let name = name.clone();
@@ -251,6 +260,7 @@ impl Manifest {
             spec.inputs.iter().filter(|input| !is_samples(input)).cloned().collect();
         if let Some((name, path)) = fixed.iter().find_map(|input| match input {
             Input::File(name, path) if !path.exists() => Some((name, path)),
+            Input::Files(name, paths) => Some((name, paths.iter().find(|path| !path.exists())?)),
             _ => None,
         }) {
             return Ok(Some(match self.steps.contains_key(&spec.step) {

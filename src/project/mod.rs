@@ -34,13 +34,10 @@ pub use report::{BatchReport, BuildReport, Comparison, PartReport};
 pub use step::Step;
 
 use crate::{
-    artifacts::{
-        input::InputData,
-        onnx::{self, OnnxFile},
-        settings::Settings,
-    },
+    artifacts::{input::InputData, onnx::OnnxFile, settings::Settings},
     engine::{EngineConfig, EnginePool},
     files,
+    prepare::{self, Original},
 };
 use config::Config;
 use std::{
@@ -60,7 +57,7 @@ pub(crate) mod names {
     pub(crate) const WITNESS: &str = "sample.witness.json";
     pub(crate) const PROOF: &str = "sample.proof.json";
     pub(crate) const VERIFIER: &str = "verifier";
-    /// The model with names for axes that have none in the user's file.
+    /// The model as ezkl takes it.
     pub(crate) const PREPARED: &str = "prepared.onnx";
     /// The sample as ezkl was given it.
     pub(crate) const INPUT: &str = "sample.input.json";
@@ -81,6 +78,8 @@ pub struct Artifacts {
     pub folder: PathBuf,
     /// Settings as ezkl generated them, before calibration.
     pub raw_settings: PathBuf,
+    /// The model as ezkl takes it.
+    pub prepared: PathBuf,
     /// Calibrated settings; the circuit is bound to these bytes.
     pub settings: PathBuf,
     /// The compiled circuit, in ezkl's own format.
@@ -104,6 +103,7 @@ impl Artifacts {
         let file = |name: &str| folder.join(name);
         Self {
             raw_settings: file(names::RAW_SETTINGS),
+            prepared: file(names::PREPARED),
             settings: file(names::SETTINGS),
             compiled: file(names::COMPILED),
             srs: file(names::SRS),
@@ -172,11 +172,18 @@ impl Project {
         self.root.join(&self.config.model.path)
     }
 
-    /// The ONNX file as ezkl takes it: the user's, or where an axis of an input has no name, a copy in the build
-    /// folder in which it has one.
-    pub fn prepared_model(&self) -> Result<PathBuf> {
-        let copy = self.root.join(&self.config.build_dir).join(names::PREPARED);
-        Ok(onnx::prepared(&self.model(), &copy)?)
+    /// The model, read with the weights that lie beside it, and with the outputs that zkvouch.toml asks for.
+    pub fn original(&self) -> Result<Original> {
+        Ok(Original::read(&self.model(), &self.config.model.outputs)?)
+    }
+
+    /// The model as ezkl takes it, made now in the build folder unless it lies there.
+    pub async fn prepared_model(&self) -> Result<PathBuf> {
+        let copy = self.artifacts().prepared;
+        files::create_dir_all(&self.artifacts().folder)?;
+        let variables = self.config.circuit.run_args().variables;
+        prepare::to_file(&self.original()?, &variables, Some(&self.sample()), &copy).await?;
+        Ok(copy)
     }
 
     /// The calibration inputs; the first is the sample.

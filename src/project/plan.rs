@@ -32,8 +32,9 @@ impl Project {
     }
 
     /// The steps whose outputs decide the settings, in order.
-    pub(super) fn first_steps(&self) -> [Spec; 2] {
-        [self.settings_step(), self.calibrate_step()]
+    /// `weights` are the files beside the model that hold weights.
+    pub(super) fn first_steps(&self, weights: &[PathBuf]) -> [Spec; 3] {
+        [self.prepare_step(weights), self.settings_step(), self.calibrate_step()]
     }
 
     /// The other steps, in an order in which each follows those that it needs.
@@ -49,12 +50,26 @@ impl Project {
         ]
     }
 
+    pub(super) fn prepare_step(&self, weights: &[PathBuf]) -> Spec {
+        let variables = self.config.circuit.run_args().variables;
+        let mut inputs = vec![
+            Input::File(MODEL, self.model()),
+            Input::Option("variables", json!(variables)),
+            Input::Option("outputs", json!(self.config.model.outputs)),
+            Input::Option("zkvouch's version", env!("CARGO_PKG_VERSION").into()),
+        ];
+        if !weights.is_empty() {
+            inputs.push(Input::Files("weights", weights.to_vec()));
+        }
+        Spec { step: Step::Prepare, inputs, outputs: vec![names::PREPARED.into()] }
+    }
+
     pub(super) fn settings_step(&self) -> Spec {
         let args = self.config.circuit.run_args().to_engine();
         Spec {
             step: Step::Settings,
             inputs: vec![
-                Input::File(MODEL, self.model()),
+                Input::File("prepared model", self.artifacts().prepared),
                 Input::Option("the circuit options", args.into()),
                 self.engine_version(),
             ],
@@ -65,7 +80,7 @@ impl Project {
     pub(super) fn calibrate_step(&self) -> Spec {
         let options = &self.config.calibration;
         let mut inputs = vec![
-            Input::File(MODEL, self.model()),
+            Input::File("prepared model", self.artifacts().prepared),
             Input::File("settings before calibration", self.artifacts().raw_settings),
             Input::Option("the calibration options", json!(options)),
             self.engine_version(),
@@ -80,7 +95,7 @@ impl Project {
         Spec {
             step: Step::Compile,
             inputs: vec![
-                Input::File(MODEL, self.model()),
+                Input::File("prepared model", self.artifacts().prepared),
                 Input::File("settings", self.artifacts().settings),
                 self.engine_version(),
             ],

@@ -9,6 +9,8 @@ use std::{fmt, path::PathBuf};
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[non_exhaustive]
 pub enum Step {
+    /// The model as ezkl takes it, made from the user's.
+    Prepare,
     /// ezkl's settings for the model.
     Settings,
     /// Scales, ranges and shape, tuned or calibrated.
@@ -33,6 +35,7 @@ impl Step {
     /// Its name, as in the manifest.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Prepare => "prepare",
             Self::Settings => "settings",
             Self::Calibrate => "calibrate",
             Self::Compile => "compile",

@@ -6,6 +6,7 @@
 //! time.
 
 mod error;
+mod evaluate;
 mod library;
 mod model;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod tests;
 mod values;
 
 pub use error::Error;
+pub(crate) use evaluate::evaluate;
 pub use library::prepare;
 pub use model::{FloatModel, TensorInfo};
 

@@ -10,7 +10,10 @@ use crate::{
     task::blocking,
 };
 use ort::{
-    session::{Session, builder::GraphOptimizationLevel},
+    session::{
+        Session,
+        builder::{GraphOptimizationLevel, SessionBuilder},
+    },
     value::{DynValue, Outlet, TensorElementType},
 };
 use std::{
@@ -77,6 +80,30 @@ impl FloatModel {
         blocking(move || Self::open(environment, path, &variables)).await
     }
 
+    /// A model in memory whose inputs have these shapes. `path` is what errors name.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub(crate) async fn of(
+        model: &ModelProto,
+        path: &Path,
+        shapes: &[(String, Vec<usize>)],
+    ) -> Result<Self> {
+        let environment = library::environment().await?;
+        let (model, path, shapes) = (model.clone(), path.to_owned(), shapes.to_vec());
+        blocking(move || {
+            let load = |error: ort::Error| Error::Load {
+                path: path.clone(),
+                message: error.message().to_owned(),
+            };
+            let session = builder(environment, &[])
+                .and_then(|mut builder| builder.commit_from_memory(&model.to_bytes()))
+                .map_err(load)?;
+            Self::with(session, path, &model, shapes)
+        })
+        .await
+    }
+
     fn open(
         environment: &ort::environment::Environment,
         path: PathBuf,
@@ -89,8 +116,19 @@ impl FloatModel {
         let shapes = input_shapes(&path, graph, variables)?;
         let load = |message: &str| Error::Load { path: path.clone(), message: message.to_owned() };
         // From the file, so that weights in a file of their own are found beside it.
-        let session =
-            session(environment, &path, variables).map_err(|error| load(error.message()))?;
+        let session = builder(environment, variables)
+            .and_then(|mut builder| builder.commit_from_file(&path))
+            .map_err(|error| load(error.message()))?;
+        Self::with(session, path, &proto, shapes)
+    }
+
+    fn with(
+        session: Session,
+        path: PathBuf,
+        proto: &ModelProto,
+        shapes: Vec<(String, Vec<usize>)>,
+    ) -> Result<Self> {
+        let load = |message: &str| Error::Load { path: path.clone(), message: message.to_owned() };
         let describe = |outlet: &Outlet| {
             let kind = outlet.dtype();
             let element = kind.tensor_type().filter(|element| values::name(*element).is_some());
@@ -213,11 +251,11 @@ impl FloatModel {
     }
 }
 
-fn session(
+/// What every session is made with.
+pub(super) fn builder(
     environment: &ort::environment::Environment,
-    path: &Path,
     variables: &[(String, usize)],
-) -> ort::Result<Session> {
+) -> ort::Result<SessionBuilder> {
     let mut builder = Session::builder(environment)?
         .with_log_level(ort::logging::LogLevel::Fatal)?
         .with_optimization_level(GraphOptimizationLevel::Disable)?
@@ -226,7 +264,7 @@ fn session(
     for (name, size) in variables {
         builder = builder.with_dimension_override(name, *size as i64)?;
     }
-    builder.commit_from_file(path)
+    Ok(builder)
 }
 
 /// The shapes of the graph's inputs that have one, by name, with named axes replaced by their sizes.

@@ -17,6 +17,29 @@ impl From<ort::Error> for Fault {
     }
 }
 
+/// An element as ONNX's `raw_data` has it.
+trait Raw {
+    fn put(&self, bytes: &mut Vec<u8>);
+}
+
+macro_rules! raw {
+    ($($rust:ty)*) => {
+        $(impl Raw for $rust {
+            fn put(&self, bytes: &mut Vec<u8>) {
+                bytes.extend(self.to_le_bytes());
+            }
+        })*
+    };
+}
+
+raw! { f32 f64 f16 bf16 i8 i16 i32 i64 u8 u16 u32 u64 }
+
+impl Raw for bool {
+    fn put(&self, bytes: &mut Vec<u8>) {
+        bytes.push(u8::from(*self));
+    }
+}
+
 /// For every type of numbers: its name, its Rust type, whether a number is one of it, the number as one of
 /// it, and the way back.
 macro_rules! elements {
@@ -42,6 +65,19 @@ macro_rules! elements {
                     Ok(Tensor::from_array((shape, data))?.into_dyn())
                 })*
                 other => Err(ort::Error::new(format!("{other:?} is no number")).into()),
+            }
+        }
+
+        /// A tensor's elements in row-major order, little endian.
+        pub(super) fn bytes(value: &DynValue) -> Result<Vec<u8>, ort::Error> {
+            match value.dtype().tensor_type() {
+                $(Some(Element::$kind) => {
+                    let elements = value.try_extract_tensor::<$rust>()?.1;
+                    let mut bytes = Vec::with_capacity(size_of_val(elements));
+                    elements.iter().for_each(|element| element.put(&mut bytes));
+                    Ok(bytes)
+                })*
+                other => Err(ort::Error::new(format!("{other:?} is no number"))),
             }
         }
 

@@ -18,6 +18,7 @@ use crate::{
     engine::{self, EnginePool},
     error::ErrorKind,
     files,
+    prepare::{self, Original},
     task::blocking,
 };
 use inputs::{Asked, Origin, ask};
@@ -40,7 +41,9 @@ const EXACT_INTEGERS: f64 = 16_777_216.0;
 #[derive(Clone, Debug)]
 pub struct JudgeRequest<'a> {
     /// The original ONNX model.
-    pub model: &'a Path,
+    pub original: &'a Original,
+    /// The model that the circuit was compiled from, which says the same.
+    pub prepared: &'a Path,
     /// One file of observations or several.
     pub data: &'a [PathBuf],
     /// The compiled circuit.
@@ -140,6 +143,9 @@ pub enum Error {
     /// The model.
     #[error(transparent)]
     Model(#[from] float_model::Error),
+    /// The original's inputs.
+    #[error(transparent)]
+    Original(#[from] Box<prepare::Error>),
     /// The observations.
     #[error(transparent)]
     Observations(#[from] observations::Error),
@@ -213,6 +219,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Model(inner) => inner.kind(),
+            Self::Original(inner) => inner.kind(),
             Self::Observations(inner) => inner.kind(),
             Self::Artifact(inner) => inner.kind(),
             Self::Engine(inner) => inner.kind(),
@@ -239,7 +246,8 @@ type Result<T, E = Error> = std::result::Result<T, E>;
 /// [`Error::Wrong`] for the first disagreement; whatever keeps the two from being compared.
 pub async fn run(request: &JudgeRequest<'_>, pool: &EnginePool) -> Result<Judgement> {
     let settings = request.settings;
-    let model = FloatModel::load(request.model, &settings.run_args.variables).await?;
+    let model =
+        request.original.float_model(&settings.run_args.variables).await.map_err(Box::new)?;
     let mut data = Vec::new();
     for path in request.data {
         data.extend(observations::read(path, model.inputs())?);
@@ -250,14 +258,14 @@ pub async fn run(request: &JudgeRequest<'_>, pool: &EnginePool) -> Result<Judgem
     };
     let observations = asked.iter().map(|one| &one.input);
     let answers = forward_all(pool, request.compiled, settings, observations, |_| {}).await?;
-    let scores = ties::Scores::load(&model, settings).await;
+    let scores = ties::Scores::load(request.original, &model, settings).await;
     let court = Court { request, model: &model, scores, ranges: ranges(&model, &asked) };
     let judged = court.judge(&asked, answers);
     match judged {
         Err(Error::Wrong(mut wrong)) => {
             let one = asked.iter().find(|one| one.to_string() == wrong.input);
             if let Some(one) = one {
-                wrong.operator = parting::find(pool, &model, settings, &one.input).await;
+                wrong.operator = parting::find(pool, request.prepared, settings, &one.input).await;
             }
             Err(Error::Wrong(wrong))
         }
@@ -310,7 +318,7 @@ impl Court<'_> {
             let found = match answer {
                 Ok(found) => found,
                 Err(message) if one.is_data() => {
-                    let (model, input) = (self.request.model.to_owned(), one.to_string());
+                    let (model, input) = (self.request.original.path().to_owned(), one.to_string());
                     return Err(Error::Unanswered { model, input, message });
                 }
                 Err(_) => {
@@ -349,7 +357,7 @@ impl Court<'_> {
         if let Some(bound) = self.request.max_error.filter(|it| it.statistic == Statistic::Mean) {
             let mean = errors.iter().sum::<f64>() / errors.len().max(1) as f64;
             if mean > bound.value {
-                let model = self.request.model.to_owned();
+                let model = self.request.original.path().to_owned();
                 return Err(Error::Mean { model, mean, bound });
             }
         }
@@ -362,7 +370,7 @@ impl Court<'_> {
         if expected == found {
             return Ok(());
         }
-        Err(Error::Outputs { model: self.request.model.to_owned(), expected, found })
+        Err(Error::Outputs { model: self.request.original.path().to_owned(), expected, found })
     }
 
     fn bound(&self) -> String {
@@ -449,7 +457,7 @@ impl Court<'_> {
                     .to_owned()
             });
         Error::Wrong(Box::new(Disagreement {
-            model: self.request.model.to_owned(),
+            model: self.request.original.path().to_owned(),
             output: self.model.outputs()[output].name.clone(),
             element,
             expected,

@@ -18,6 +18,7 @@ use crate::{
         },
     },
 };
+use std::path::Path;
 
 /// Beyond this many operators the search would take longer than it is worth.
 const MOST_NODES: usize = 4096;
@@ -29,11 +30,11 @@ const SHARE: f64 = 0.02;
 /// Names the first operator whose result differs; `None` where that can't be told.
 pub(super) async fn find(
     pool: &EnginePool,
-    model: &FloatModel,
+    model: &Path,
     settings: &Settings,
     input: &Observation,
 ) -> Option<String> {
-    let proto = ModelProto::from_bytes(&files::read(model.path()).ok()?[..]).ok()?;
+    let proto = ModelProto::from_bytes(&files::read(model).ok()?[..]).ok()?;
     let nodes = proto.graph.as_ref()?.node.clone();
     if nodes.is_empty() || nodes.len() > MOST_NODES {
         return None;

@@ -4,8 +4,8 @@ use super::{DEFAULT_SHARE, Observation};
 use crate::{
     accuracy::FloatModel,
     artifacts::settings::Settings,
-    files,
-    onnx::proto::{GraphProto, ModelProto, ValueInfoProto},
+    onnx::proto::{GraphProto, ValueInfoProto},
+    prepare::Original,
 };
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
@@ -79,8 +79,12 @@ pub(super) struct Scores {
 
 impl Scores {
     /// `None` where no output is a choice, or its scores can't be had.
-    pub(super) async fn load(model: &FloatModel, settings: &Settings) -> Option<Self> {
-        let mut proto = ModelProto::from_bytes(&files::read(model.path()).ok()?[..]).ok()?;
+    pub(super) async fn load(
+        original: &Original,
+        model: &FloatModel,
+        settings: &Settings,
+    ) -> Option<Self> {
+        let mut proto = original.model.clone();
         let graph = proto.graph.as_mut()?;
         let mut names: Vec<String> = Vec::new();
         let of = model
@@ -97,10 +101,9 @@ impl Scores {
         }
         graph.output =
             names.into_iter().map(|name| ValueInfoProto { name, r#type: None }).collect();
-        let scratch = files::Scratch::new().ok()?;
-        let path = scratch.path().join("scores.onnx");
-        files::write_atomic(&path, &proto.to_bytes()).ok()?;
-        let model = FloatModel::load(&path, &settings.run_args.variables).await.ok()?;
+        let slots = original.slots(&settings.run_args.variables).ok()?;
+        let shapes: Vec<_> = slots.into_iter().map(|slot| (slot.name, slot.shape)).collect();
+        let model = FloatModel::of(&proto, original.path(), &shapes).await.ok()?;
         Some(Self { model, of })
     }
 

@@ -31,9 +31,10 @@ impl Calibrate {
         let places = Places::new(context)?;
         let settings = places.made_settings(&self.settings)?;
         let scratch = files::Scratch::new()?;
+        let variables = Settings::read(&settings)?.run_args.variables;
         let report = steps::calibrate(
             &places.engine(context)?,
-            &places.prepared(&self.model, scratch.path())?,
+            &places.prepared(&self.model, &variables, scratch.path()).await?,
             &places.data(&self.data),
             (&settings, &settings),
             &self.options,

@@ -25,12 +25,10 @@ impl Compile {
         let places = Places::new(context)?;
         let settings = places.made_settings(&self.settings)?;
         let scratch = files::Scratch::new()?;
-        Settings::read(&settings)?;
+        let variables = Settings::read(&settings)?.run_args.variables;
         let compiled = places.compiled(&self.compiled_circuit);
-        places
-            .engine(context)?
-            .compile_circuit(&places.prepared(&self.model, scratch.path())?, &settings, &compiled)
-            .await?;
+        let model = places.prepared(&self.model, &variables, scratch.path()).await?;
+        places.engine(context)?.compile_circuit(&model, &settings, &compiled).await?;
         wrote(context, "circuit", &[("compiled_circuit", &compiled)])
     }
 }

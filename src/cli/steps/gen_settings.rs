@@ -2,8 +2,8 @@
 
 use super::{Places, wrote};
 use crate::{
-    artifacts::onnx::OnnxFile, artifacts::settings::Settings, cli::Context, cli::exit::Coded,
-    files, project::config::CircuitConfig,
+    artifacts::settings::Settings, cli::Context, cli::exit::Coded, files,
+    project::config::CircuitConfig,
 };
 use clap::Args;
 use eyre::Result;
@@ -26,7 +26,6 @@ impl GenSettings {
     pub(in crate::cli) async fn run(self, context: &Context) -> Result<()> {
         let places = Places::new(context)?;
         let scratch = files::Scratch::new()?;
-        let model = places.prepared(&self.model, scratch.path())?;
         let settings = places.settings(&self.settings);
         let mut args = match &places.project {
             Some(project) => project.config().circuit.run_args(),
@@ -34,7 +33,7 @@ impl GenSettings {
         };
         self.circuit.apply(&mut args);
         args.validate().map_err(|error| Coded::bad_input(error.to_string()))?;
-        OnnxFile::read(&model)?.slots(&args.variables)?;
+        let model = places.prepared(&self.model, &args.variables, scratch.path()).await?;
         places.engine(context)?.gen_settings(&model, &settings, &args.to_engine()).await?;
         Settings::read(&settings)?;
         wrote(context, "settings", &[("settings", &settings)])

@@ -7,18 +7,21 @@ mod create_verifier;
 mod gen_settings;
 mod get_srs;
 mod mock;
+mod prepare;
 mod setup;
 mod witness;
 
 pub(super) use self::{
     calibrate::Calibrate, compile::Compile, create_verifier::CreateVerifier,
-    gen_settings::GenSettings, get_srs::GetSrs, mock::Mock, setup::Setup, witness::Witness,
+    gen_settings::GenSettings, get_srs::GetSrs, mock::Mock, prepare::Prepare, setup::Setup,
+    witness::Witness,
 };
 
 use super::{Context, exit::Coded};
 use crate::{
-    artifacts::{input::InputData, onnx, settings::Settings},
+    artifacts::{input::InputData, settings::Settings},
     engine::Engine,
+    prepare::Original,
     project::{self, Built, Project, steps},
 };
 use eyre::Result;
@@ -51,6 +54,7 @@ impl Places {
 
     places! {
         settings: settings, "settings.json";
+        prepared_file: prepared, "prepared.onnx";
         compiled: compiled, "model.compiled";
         srs: srs, "kzg.srs";
         vk: vk, "vk.key";
@@ -93,13 +97,28 @@ impl Places {
         }
     }
 
-    /// The model as ezkl takes it. A copy with names for its axes goes to the project's build folder, of a model
-    /// named on the command line to `scratch`.
-    pub(super) fn prepared(&self, given: &Option<PathBuf>, scratch: &Path) -> Result<PathBuf> {
+    /// The model as its maker wrote it.
+    pub(super) fn original(&self, given: &Option<PathBuf>) -> Result<Original> {
         Ok(match (&self.project, given) {
-            (Some(project), None) => project.prepared_model()?,
-            _ => onnx::prepared(&self.model(given), &scratch.join("prepared.onnx"))?,
+            (Some(project), None) => project.original()?,
+            _ => Original::read(&self.model(given), &[])?,
         })
+    }
+
+    /// The model as ezkl takes it: the project's lies in its build folder, one named on the command line goes to
+    /// `scratch`.
+    pub(super) async fn prepared(
+        &self,
+        given: &Option<PathBuf>,
+        variables: &[(String, usize)],
+        scratch: &Path,
+    ) -> Result<PathBuf> {
+        if let (Some(project), None) = (&self.project, given) {
+            return Ok(project.prepared_model().await?);
+        }
+        let copy = scratch.join("prepared.onnx");
+        crate::prepare::to_file(&self.original(given)?, variables, None, &copy).await?;
+        Ok(copy)
     }
 
     /// The one observation in a file.

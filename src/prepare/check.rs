@@ -1,0 +1,91 @@
+//! The prepared model beside the original, both run by ONNX Runtime.
+
+use super::{Error, Original, Prepared, Result};
+use crate::reference::FloatModel;
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+
+/// Inputs that are tried besides the sample.
+const TRIES: usize = 24;
+/// A large model is asked less.
+const MOST_ELEMENTS: usize = 1 << 18;
+/// How far the answers may be from each other, as a share of the largest: a float of 32 bits has 24 binary digits,
+/// and sums in another order lose some of them.
+const SHARE: f64 = 1e-3;
+const SEED: u64 = 0x7072_6570;
+
+/// Refuses a prepared model whose answers are not the original's.
+pub(super) async fn same(
+    original: &Original,
+    prepared: &Prepared,
+    inputs: &[(String, Vec<usize>, Vec<f64>)],
+) -> Result<()> {
+    let shapes: Vec<_> =
+        inputs.iter().map(|(name, shape, _)| (name.clone(), shape.clone())).collect();
+    let before = FloatModel::of(&original.model, original.path(), &shapes).await?;
+    let after = FloatModel::of(&prepared.model, original.path(), &shapes).await?;
+    let sample: Vec<Vec<f64>> = before
+        .inputs()
+        .iter()
+        .map(|input| {
+            let given = inputs.iter().find(|(name, ..)| *name == input.name);
+            given.map(|(.., data)| data.clone()).unwrap_or_default()
+        })
+        .collect();
+    let size: usize = sample.iter().map(Vec::len).sum();
+    let tries = TRIES.min(MOST_ELEMENTS / size.max(1));
+    let mut random = StdRng::seed_from_u64(SEED);
+    for number in 0..=tries {
+        let input: Vec<Vec<f64>> = match number {
+            0 => sample.clone(),
+            _ => sample
+                .iter()
+                .zip(before.inputs())
+                .map(|(data, info)| near(&mut random, data, info.is_label()))
+                .collect(),
+        };
+        // An input that the original itself can't take says nothing.
+        let expected = match before.run(&input) {
+            Ok(expected) => expected,
+            Err(error) if number == 0 => return Err(error.into()),
+            Err(_) => continue,
+        };
+        let found = after.run(&input)?;
+        for ((info, expected), found) in before.outputs().iter().zip(&expected).zip(&found) {
+            if let Some(element) = first_other(expected, found, info.is_label()) {
+                return Err(Error::Differs {
+                    path: original.path().to_owned(),
+                    output: info.name.clone(),
+                    element,
+                    expected: expected[element],
+                    found: found.get(element).copied().unwrap_or(f64::NAN),
+                    operators: before.operators().join(", "),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Other numbers of the sample's size: of labels some of the sample's own, which the model surely takes.
+fn near(random: &mut StdRng, data: &[f64], labels: bool) -> Vec<f64> {
+    let largest = data.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
+    let one = |random: &mut StdRng, value: f64| match labels {
+        true if data.is_empty() => value,
+        true => data[random.gen_range(0..data.len())],
+        false => value + random.gen_range(-1.0..=1.0) * largest,
+    };
+    data.iter().map(|value| one(random, *value)).collect()
+}
+
+fn first_other(expected: &[f64], found: &[f64], labels: bool) -> Option<usize> {
+    if expected.len() != found.len() {
+        return Some(expected.len().min(found.len()).saturating_sub(1));
+    }
+    let finite = expected.iter().filter(|value| value.is_finite());
+    let largest = finite.fold(0.0f64, |largest, value| largest.max(value.abs()));
+    let allowed = if labels { 0.0 } else { SHARE * largest + 1e-6 };
+    expected.iter().zip(found).position(|(expected, found)| {
+        // Where the original has no number, the circuit is judged elsewhere.
+        expected.is_finite() && !((expected - found).abs() <= allowed)
+    })
+}
