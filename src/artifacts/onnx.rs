@@ -314,6 +314,7 @@ impl Dim {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::onnx::proto::TensorShapeProto;
     use proptest::prelude::*;
 
     /// A field of type 2.

@@ -1,17 +1,20 @@
 //! `zkvouch init`
 
-use super::{Context, exit::Coded};
+use super::{Context, exit::Coded, inspect};
 use crate::{
     artifacts::{
         observations,
         onnx::{Dim, OnnxFile},
     },
     files,
+    prepare::Original,
     project::{
         Caveat,
         config::{self, CircuitConfig},
+        inspect::{InspectRequest, Inspection},
     },
     srs,
+    tune::ChainLimits,
 };
 use clap::Args;
 use eyre::Result;
@@ -32,6 +35,12 @@ pub(super) struct Init {
     /// Where the SRS comes from: ceremony, ceremony:URL, unsafe-dev, or the path of a file.
     #[arg(long, default_value_t, value_name = "SOURCE")]
     srs: srs::Source,
+    /// An output that a proof shows, by its name; all of them if absent.
+    #[arg(long = "output-name", value_name = "NAME")]
+    outputs: Vec<String>,
+    /// Write the project file without a look at what the circuit will cost.
+    #[arg(long)]
+    no_inspect: bool,
     /// Replace an existing project file.
     #[arg(long)]
     force: bool,
@@ -40,12 +49,14 @@ pub(super) struct Init {
 }
 
 impl Init {
-    pub(super) fn run(self, context: &Context) -> Result<()> {
-        let onnx = OnnxFile::read(&self.model)?;
-        let mut circuit = self.circuit;
-        circuit.variables = variables(&onnx, &circuit.variables, &self.data[0])?;
+    pub(super) async fn run(self, context: &Context) -> Result<()> {
+        let original = Original::read(&self.model, &self.outputs)?;
+        let onnx = original.file();
+        let mut circuit = self.circuit.clone();
+        let sample = self.data.first().map(PathBuf::as_path);
+        circuit.variables = variables(onnx, &circuit.variables, sample)?;
         circuit.run_args().validate().map_err(|error| Coded::bad_input(error.to_string()))?;
-        let slots = onnx.slots(&circuit.variables)?;
+        let slots = original.slots(&circuit.variables)?;
         for path in &self.data {
             observations::read_inputs(path, &slots)?;
         }
@@ -61,21 +72,41 @@ impl Init {
         let model = relative(&self.model, &self.dir)?;
         let data =
             self.data.iter().map(|path| relative(path, &self.dir)).collect::<Result<Vec<_>>>()?;
-        let text = config::template(&model, &data, &circuit, &self.srs);
+        let inspection = match self.no_inspect {
+            true => None,
+            false => Some(self.inspect(context, &circuit).await?),
+        };
+        let text = config::template(&model, &data, &self.outputs, &circuit, &self.srs);
         files::write_atomic(&file, text.as_bytes())?;
+        if let Some(obstacle) = inspection.as_ref().and_then(|it| it.obstacle.as_deref()) {
+            context.ui.warn(obstacle);
+        }
+        let seen = inspection.as_ref().map(|it| format!("{}\n\n", inspect::text(it)));
         context.ui.result(
-            format_args!("{}\nnext: zkvouch build", file.display()),
-            &json!({ "project": file }),
+            format_args!("{}{}\nnext: zkvouch build", seen.unwrap_or_default(), file.display()),
+            &json!({ "project": file, "inspection": inspection }),
         )
+    }
+
+    async fn inspect(&self, context: &Context, circuit: &CircuitConfig) -> Result<Inspection> {
+        let request = InspectRequest {
+            model: &self.model,
+            outputs: &self.outputs,
+            data: &self.data,
+            run_args: &circuit.run_args(),
+            srs: &self.srs,
+            chain: Some(ChainLimits::LEAN),
+        };
+        inspect::look(context, None, &request).await
     }
 }
 
 /// A value for each axis without a length: the one given, else 1, except that a tensor's own data tells the length
 /// of its one open axis that is not the first (where observations lie one after the other).
-fn variables(
+pub(super) fn variables(
     onnx: &OnnxFile,
     given: &[(String, usize)],
-    sample: &Path,
+    sample: Option<&Path>,
 ) -> Result<Vec<(String, usize)>> {
     let symbols = onnx.symbols();
     if let Some((name, _)) = given.iter().find(|(name, _)| !symbols.contains(&name.as_str())) {
@@ -86,7 +117,7 @@ fn variables(
         let message = format!("{}: no axis is called `{name}`; {axes}", onnx.path().display());
         return Err(Coded::bad_input(message).into());
     }
-    let lengths = observations::lengths(sample);
+    let lengths = sample.and_then(observations::lengths);
     let mut values: Vec<(String, usize)> = given.to_vec();
     for (number, input) in onnx.inputs.iter().enumerate() {
         let dims = input.dims.as_deref().unwrap_or_default();

@@ -21,7 +21,7 @@ pub use error::Error;
 pub use original::Original;
 
 use crate::{
-    artifacts::observations,
+    artifacts::{observations, onnx},
     files,
     onnx::{
         proto::{
@@ -67,6 +67,33 @@ impl Prepared {
     /// The file's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.model.to_bytes()
+    }
+}
+
+/// What a model holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Each operator with how often it is there.
+    pub operators: BTreeMap<String, usize>,
+    /// Elements of weights and other constants.
+    pub parameters: usize,
+}
+
+impl Summary {
+    /// Reads a model file.
+    ///
+    /// # Errors
+    /// A file that is missing or no ONNX.
+    pub fn read(path: &Path) -> Result<Self> {
+        let model = onnx::parse(path)?;
+        let mut summary = Self::default();
+        if let Some(graph) = &model.graph {
+            summary.parameters = graph.initializer.iter().map(|tensor| tensor.elements()).sum();
+            for node in &graph.node {
+                *summary.operators.entry(node.op_type.clone()).or_default() += 1;
+            }
+        }
+        Ok(summary)
     }
 }
 

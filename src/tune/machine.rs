@@ -84,7 +84,7 @@ fn within(
 
 /// What is left of the machine's memory, or of this container's, for a proof, in bytes; unknown outside
 /// Linux.
-pub(super) fn memory() -> Option<u64> {
+pub(crate) fn memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
     let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;

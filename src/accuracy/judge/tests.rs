@@ -1,10 +1,7 @@
 //! The judge on small models that ezkl reads wrongly, and on some that it reads right.
 
 use super::*;
-use crate::{
-    artifacts::{onnx::OnnxFile, run_args::RunArgs},
-    engine::EngineConfig,
-};
+use crate::{artifacts::run_args::RunArgs, engine::EngineConfig};
 
 fn pool() -> EnginePool {
     EnginePool::new(EngineConfig::from_env().expect("the environment"), 2)
@@ -17,7 +14,8 @@ fn case(name: &str) -> PathBuf {
 /// Compiles the case's circuit as it is without tuning and judges it.
 async fn judged(pool: &EnginePool, name: &str, max_error: Option<ErrorBound>) -> Result<Judgement> {
     let (model, data) = (case(name).join("network.onnx"), case(name).join("input.json"));
-    let file = OnnxFile::read(&model).expect("a model");
+    let original = Original::read(&model, &[]).expect("a model");
+    let file = original.file();
     let args = RunArgs {
         variables: file.symbols().iter().map(|name| ((*name).to_owned(), 1)).collect(),
         logrows: 17,
@@ -33,7 +31,8 @@ async fn judged(pool: &EnginePool, name: &str, max_error: Option<ErrorBound>) ->
     let settings = Settings::read(&path).expect("settings");
     let data = [data];
     let request = JudgeRequest {
-        model: &model,
+        original: &original,
+        prepared: &model,
         data: &data,
         compiled: &compiled,
         settings: &settings,
