@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     accuracy::{
-        ErrorBound,
+        ErrorBound, blame,
         judge::{self, JudgeRequest, Judgement},
     },
     artifacts::{
@@ -267,14 +267,17 @@ impl Build<'_> {
     }
 
     async fn settings(&self) -> Result<()> {
-        let args = self.project.config().circuit.run_args().to_engine();
+        let args = self.project.config().circuit.run_args();
         self.graph
             .step(self.project.settings_step(), || async {
                 // Data that does not fit is told before ezkl looks at a model that may be large.
                 self.observations()?;
                 let model = OnnxFile::read(&self.prepared)?;
                 let engine = self.engine().await;
-                engine.gen_settings(&self.prepared, &self.artifacts.raw_settings, &args).await?;
+                let (path, settings) = (&self.prepared, &self.artifacts.raw_settings);
+                if let Err(error) = engine.gen_settings(path, settings, &args.to_engine()).await {
+                    return Err(blame::explain(&engine, path, &args, error).await.into());
+                }
                 Settings::read(&self.artifacts.raw_settings)?;
                 Ok(ModelNotes { unbound: model.unbound })
             })

@@ -245,8 +245,8 @@ pub async fn run(request: &JudgeRequest<'_>, pool: &EnginePool) -> Result<Judgem
         data.extend(observations::read(path, model.inputs())?);
     }
     let asked = {
-        let model = model.clone();
-        blocking(move || ask(&model, &data)).await?
+        let (model, rows) = (model.clone(), settings.num_rows);
+        blocking(move || ask(&model, rows, &data)).await?
     };
     let observations = asked.iter().map(|one| &one.input);
     let answers = forward_all(pool, request.compiled, settings, observations, |_| {}).await?;

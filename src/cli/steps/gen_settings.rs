@@ -2,8 +2,8 @@
 
 use super::{Places, wrote};
 use crate::{
-    artifacts::onnx::OnnxFile, artifacts::settings::Settings, cli::Context, cli::exit::Coded,
-    files, project::config::CircuitConfig,
+    accuracy::blame, artifacts::onnx::OnnxFile, artifacts::settings::Settings, cli::Context,
+    cli::exit::Coded, files, project::config::CircuitConfig,
 };
 use clap::Args;
 use eyre::Result;
@@ -35,7 +35,10 @@ impl GenSettings {
         self.circuit.apply(&mut args);
         args.validate().map_err(|error| Coded::bad_input(error.to_string()))?;
         OnnxFile::read(&model)?.slots(&args.variables)?;
-        places.engine(context)?.gen_settings(&model, &settings, &args.to_engine()).await?;
+        let engine = places.engine(context)?;
+        if let Err(error) = engine.gen_settings(&model, &settings, &args.to_engine()).await {
+            return Err(blame::explain(&engine, &model, &args, error).await.into());
+        }
         Settings::read(&settings)?;
         wrote(context, "settings", &[("settings", &settings)])
     }
