@@ -74,3 +74,61 @@ async fn find(engine: &Engine, model: &Path, args: &RunArgs, wanted: &str) -> Op
     }
     Some(part::describe(&nodes[high], high))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::EngineConfig,
+        onnx::{
+            proto::AttributeProto,
+            testing::{int, ints, model_of},
+        },
+    };
+
+    /// A chain of operators.
+    fn chain(nodes: Vec<(&str, Vec<AttributeProto>)>) -> ModelProto {
+        let mut model = model_of("Relu", "", &[("x0", &[1, 1, 4, 4])], &[], &["x1"], vec![]);
+        let graph = model.graph.as_mut().expect("a graph");
+        let first = graph.node[0].clone();
+        for (number, (kind, attribute)) in nodes.into_iter().enumerate() {
+            let mut node = first.clone();
+            node.op_type = kind.into();
+            node.name = format!("n{number}");
+            node.attribute = attribute;
+            node.input = vec![format!("x{}", number + 1)];
+            node.output = vec![format!("x{}", number + 2)];
+            graph.output[0].name.clone_from(&node.output[0]);
+            graph.node.push(node);
+        }
+        model
+    }
+
+    #[tokio::test]
+    async fn the_operator_is_named_where_ezkl_does_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, out) = (folder.path().join("m.onnx"), folder.path().join("s.json"));
+        let pool = vec![ints("kernel_shape", &[2, 2])];
+        let half = vec![int("start", 2), int("end", 1)];
+        // The first is refused with an exception, the second with a panic.
+        for (model, expected) in [
+            (
+                chain(vec![("Relu", vec![]), ("AveragePool", pool), ("Relu", vec![])]),
+                ["AveragePool `n1` with kernel_shape = [2, 2]: ", "written out"],
+            ),
+            (
+                chain(vec![("Relu", vec![]), ("Shape", half), ("Cast", vec![int("to", 1)])]),
+                ["Shape `n1` with start = 2, end = 1: ", "end before they start"],
+            ),
+        ] {
+            files::write_atomic(&path, &model.to_bytes()).expect("written");
+            let engine = Engine::new(EngineConfig::from_env().expect("the environment"));
+            let args = RunArgs::default();
+            let error = engine.gen_settings(&path, &out, &args.to_engine()).await;
+            let error = explain(&engine, &path, &args, error.expect_err(expected[0])).await;
+            assert!(matches!(error, Error::At { .. }), "{error}");
+            let error = error.to_string();
+            assert!(expected.iter().all(|part| error.contains(part)), "{error}");
+        }
+    }
+}

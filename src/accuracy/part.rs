@@ -15,7 +15,7 @@ use crate::{
 use std::path::Path;
 
 /// Writes the part of a model that ends at the node with this number and has that node's first result as its
-/// output; tells what it is for ONNX Runtime. `None` where it can't be asked for, as that of a constant.
+/// output; tells what it is for ONNX Runtime. `None` where it can't be asked for.
 pub(super) async fn write(
     proto: &ModelProto,
     number: usize,
@@ -23,9 +23,6 @@ pub(super) async fn write(
     variables: &[(String, usize)],
 ) -> Option<FloatModel> {
     let node = proto.graph.as_ref()?.node.get(number)?;
-    if node.op_type == "Constant" {
-        return None;
-    }
     let name = node.output.iter().find(|name| !name.is_empty())?.clone();
     let write = |output: ValueInfoProto| {
         let mut part = proto.clone();

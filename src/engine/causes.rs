@@ -185,7 +185,7 @@ const MODELS: &[(&str, &str)] = &[
 const INPUTS: &[(&str, &str)] = &[(
     "self.dims[i] > indices[i]",
     "a value of the input is an index outside of the table that the model looks it up in, such as a token beyond \
-     the vocabulary; change the input",
+     the vocabulary, or one below zero, which counts from the end in ONNX but not in ezkl; change the input",
 )];
 
 /// What to do about a message of ezkl's, in brackets.
@@ -197,24 +197,27 @@ pub(super) fn hint(message: &str) -> String {
 
 /// What a panic of ezkl's says, by its words and by its place, which `tail` tells.
 pub(super) fn panicked(operation: &str, message: &str, tail: &str) -> String {
+    match panic(operation, message, tail) {
+        Some(reason) => format!("ezkl's {operation} failed: {reason}"),
+        None => format!(
+            "ezkl crashed in {operation}: {message}{}; this is a bug in ezkl, mostly met with input that it does \
+             not expect, so check the input's shape and values",
+            location(tail)
+        ),
+    }
+}
+
+/// What a panic means; `None` where it is a mere crash.
+pub(super) fn panic(operation: &str, message: &str, tail: &str) -> Option<String> {
+    const UNKNOWN: &str = "its reader gave up on the model: some operator has a form or a type that it does not \
+                           expect; export the model with plainer operators";
     let place = location(tail);
     let reads = matches!(operation, "gen_settings" | "compile_circuit");
     let known = if reads { MODELS } else { INPUTS };
     let fits = |pattern: &str| message.contains(pattern) || place.contains(pattern);
-    let reason = match known.iter().find(|(pattern, _)| fits(pattern)) {
-        Some((_, reason)) => reason,
-        None if reads => {
-            "its reader gave up on the model: some operator has a form or a type that it does not expect; export the \
-             model with plainer operators"
-        }
-        None => {
-            return format!(
-                "ezkl crashed in {operation}: {message}{place}; this is a bug in ezkl, mostly met with input that it \
-                 does not expect, so check the input's shape and values"
-            );
-        }
-    };
-    format!("ezkl's {operation} failed: {reason} (in ezkl's words: {message}{place})")
+    let found = known.iter().find(|(pattern, _)| fits(pattern)).map(|(_, reason)| *reason);
+    let reason = found.or(reads.then_some(UNKNOWN))?;
+    Some(format!("{reason} (in ezkl's words: {message}{place})"))
 }
 
 /// The line of a panic's report that names its place in ezkl's source, or in that of what it is built from.

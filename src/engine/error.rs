@@ -1,7 +1,7 @@
 //! What can go wrong with ezkl, in its own words, and what to do about it.
 
 use super::{
-    causes::{hint, panicked},
+    causes::{self, hint, panicked},
     environment::EnvironmentError,
 };
 use crate::{error::ErrorKind, files};
@@ -157,6 +157,16 @@ impl Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// What ezkl said, without what it was asked for.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Python { message, .. } => format!("{}{}", message.trim(), hint(message)),
+            Self::Panic { operation, message, tail } => causes::panic(operation, message, tail)
+                .unwrap_or_else(|| format!("ezkl crashed: {message}")),
+            other => other.to_string(),
+        }
+    }
+
     /// Whether the same request may succeed when repeated as it is.
     pub fn is_transient(&self) -> bool {
         matches!(

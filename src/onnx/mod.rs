@@ -1,6 +1,8 @@
 //! ONNX model files.
 
 pub(crate) mod proto;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use proto::{
     GraphProto, ModelProto, TensorProto, ValueInfoProto, tensor_shape_proto::Dimension, type_proto,
