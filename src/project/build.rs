@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     accuracy::{
-        ErrorBound,
+        ErrorBound, blame,
         judge::{self, JudgeRequest, Judgement},
     },
     artifacts::{
@@ -288,11 +288,15 @@ impl Build<'_> {
     }
 
     async fn settings(&self) -> Result<()> {
-        let args = self.project.config().circuit.run_args().to_engine();
+        let args = self.project.config().circuit.run_args();
         self.graph
             .step(self.project.settings_step(), || async {
                 let Artifacts { prepared, raw_settings, .. } = &self.artifacts;
-                self.engine().await.gen_settings(prepared, raw_settings, &args).await?;
+                let engine = self.engine().await;
+                let made = engine.gen_settings(prepared, raw_settings, &args.to_engine()).await;
+                if let Err(error) = made {
+                    return Err(blame::explain(&engine, prepared, &args, error).await.into());
+                }
                 Settings::read(raw_settings)?;
                 Ok(())
             })

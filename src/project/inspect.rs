@@ -2,6 +2,7 @@
 
 use super::Result;
 use crate::{
+    accuracy::blame,
     artifacts::{
         observations,
         run_args::{RunArgs, Visibility},
@@ -154,6 +155,7 @@ pub async fn inspect(request: &InspectRequest<'_>, engine: &Engine) -> Result<In
             Ok(Err(
                 error @ (crate::engine::Error::Python { .. } | crate::engine::Error::Panic { .. }),
             )) => {
+                let error = blame::explain(engine, &file, &args, error).await;
                 inspection.obstacle = Some(error.to_string());
                 return Ok(inspection);
             }

@@ -111,8 +111,14 @@ pub enum Error {
         available: u64,
     },
     /// No set of scales has an answer for all inputs.
-    #[error("no circuit has an answer for all of the inputs; leave out those at the extremes")]
-    NoAnswer,
+    #[error(
+        "no circuit has an answer for all of the inputs{}",
+        reason.as_ref().map_or("; leave out those at the extremes".to_owned(), |reason| format!(": {reason}"))
+    )]
+    NoAnswer {
+        /// ezkl's own reason for one of them.
+        reason: Option<String>,
+    },
     /// Nothing that was found could be proved.
     #[error("none of the {tried} best circuits could be proved and verified: {message}")]
     NothingProves {
@@ -139,7 +145,7 @@ impl Error {
             | Self::TooLarge { .. }
             | Self::Undeployable(..)
             | Self::MoreGas { .. }
-            | Self::NoAnswer => ErrorKind::BadInput,
+            | Self::NoAnswer { .. } => ErrorKind::BadInput,
             Self::NoSrs { .. } => ErrorKind::Tool,
             Self::NothingProves { .. } => ErrorKind::Failure,
             Self::Stopped => ErrorKind::Interrupted,

@@ -141,7 +141,7 @@ pub async fn run(
                 bound_from = BoundFrom::Closest;
                 found = Found::default();
             }
-            _ => return Err(nothing(&found, &limits)),
+            _ => return Err(nothing(&found, &limits, lab.refusal())),
         }
     };
     if let Some(chain) = &request.chain

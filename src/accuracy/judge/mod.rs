@@ -186,8 +186,9 @@ pub enum Error {
     },
     /// The circuit has other outputs.
     #[error(
-        "{} has outputs of {expected:?} elements, but its circuit of {found:?}; the model can't be proved as it \
-         is", model.display()
+        "{} has outputs of {expected:?} elements, but its circuit of {found:?}{}; the model can't be proved as it \
+         is", model.display(),
+        operator.as_ref().map(|operator| format!("; they part at {operator}")).unwrap_or_default()
     )]
     Outputs {
         /// The model.
@@ -196,6 +197,8 @@ pub enum Error {
         expected: Vec<usize>,
         /// The circuit's.
         found: Vec<usize>,
+        /// The operator at which they part, where that was found.
+        operator: Option<String>,
     },
     /// The model has no finite answer to an observation of the data.
     #[error(
@@ -253,8 +256,8 @@ pub async fn run(request: &JudgeRequest<'_>, pool: &EnginePool) -> Result<Judgem
         data.extend(observations::read(path, model.inputs())?);
     }
     let asked = {
-        let model = model.clone();
-        blocking(move || ask(&model, &data)).await?
+        let (model, rows) = (model.clone(), settings.num_rows);
+        blocking(move || ask(&model, rows, &data)).await?
     };
     let observations = asked.iter().map(|one| &one.input);
     let answers = forward_all(pool, request.compiled, settings, observations, |_| {}).await?;
@@ -268,6 +271,13 @@ pub async fn run(request: &JudgeRequest<'_>, pool: &EnginePool) -> Result<Judgem
                 wrong.operator = parting::find(pool, request.prepared, settings, &one.input).await;
             }
             Err(Error::Wrong(wrong))
+        }
+        Err(Error::Outputs { model: path, expected, found, .. }) => {
+            let operator = match asked.first() {
+                Some(one) => parting::find(pool, &model, settings, &one.input).await,
+                None => None,
+            };
+            Err(Error::Outputs { model: path, expected, found, operator })
         }
         judged => judged,
     }
@@ -370,7 +380,12 @@ impl Court<'_> {
         if expected == found {
             return Ok(());
         }
-        Err(Error::Outputs { model: self.request.original.path().to_owned(), expected, found })
+        Err(Error::Outputs {
+            model: self.request.original.path().to_owned(),
+            expected,
+            found,
+            operator: None,
+        })
     }
 
     fn bound(&self) -> String {

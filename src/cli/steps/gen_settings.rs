@@ -2,7 +2,7 @@
 
 use super::{Places, wrote};
 use crate::{
-    artifacts::settings::Settings, cli::Context, cli::exit::Coded, files,
+    accuracy::blame, artifacts::settings::Settings, cli::Context, cli::exit::Coded, files,
     project::config::CircuitConfig,
 };
 use clap::Args;
@@ -34,7 +34,10 @@ impl GenSettings {
         self.circuit.apply(&mut args);
         args.validate().map_err(|error| Coded::bad_input(error.to_string()))?;
         let model = places.prepared(&self.model, &args.variables, scratch.path()).await?;
-        places.engine(context)?.gen_settings(&model, &settings, &args.to_engine()).await?;
+        let engine = places.engine(context)?;
+        if let Err(error) = engine.gen_settings(&model, &settings, &args.to_engine()).await {
+            return Err(blame::explain(&engine, &model, &args, error).await.into());
+        }
         Settings::read(&settings)?;
         wrote(context, "settings", &[("settings", &settings)])
     }
