@@ -124,6 +124,7 @@ pub async fn prepare(
     if types::single(&mut model) {
         notes.changes.push("floats of 16 and 64 bits became floats of 32".to_owned());
     }
+    normal::name_sets(&mut model);
     for _ in 0..ROUNDS {
         let given = given(&model, inputs);
         let facts = look(&model, &given, path).await?;
@@ -140,6 +141,7 @@ pub async fn prepare(
             break;
         }
     }
+    normal::name_sets(&mut model);
     for ((from, to), count) in told {
         let times = if count == 1 { String::new() } else { format!(" ({count} times)") };
         notes.changes.push(format!("{from} became {to}{times}"));

@@ -3,6 +3,8 @@
 //! A rule is there for what ezkl refuses or gets wrong, or where another form takes fewer rows with the same answers.
 //! A node that needs nothing stays as it is.
 
+mod ml;
+
 use super::{
     error::Refusal,
     facts::Facts,
@@ -22,14 +24,17 @@ pub(super) fn apply(
     facts: &Facts,
     told: &mut Told,
 ) -> Result<bool, Refusal> {
-    rewrite(graph, facts, told, |rewriter, node| match rule(node) {
+    let shortened = ml::shorten(graph);
+    let rewritten = rewrite(graph, facts, told, |rewriter, node| match rule(node) {
         Some(rule) => rule(rewriter, node).unwrap_or(Outcome::Keep),
         None => Outcome::Keep,
-    })
+    })?;
+    Ok(shortened || rewritten)
 }
 
 fn rule(node: &NodeProto) -> Option<Rule> {
     match node.operator() {
+        (ml::DOMAIN, _) => Some(ml::rule),
         _ => None,
     }
 }
