@@ -274,7 +274,7 @@ pub async fn run(request: &JudgeRequest<'_>, pool: &EnginePool) -> Result<Judgem
         }
         Err(Error::Outputs { model: path, expected, found, .. }) => {
             let operator = match asked.first() {
-                Some(one) => parting::find(pool, &model, settings, &one.input).await,
+                Some(one) => parting::find(pool, request.prepared, settings, &one.input).await,
                 None => None,
             };
             Err(Error::Outputs { model: path, expected, found, operator })

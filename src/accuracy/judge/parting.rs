@@ -5,7 +5,7 @@
 
 use super::Observation;
 use crate::{
-    accuracy::{FloatModel, forward::forward_all, part},
+    accuracy::{forward::forward_all, part},
     artifacts::{run_args::RunArgs, settings::Settings},
     engine::EnginePool,
     files,
