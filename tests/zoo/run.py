@@ -159,7 +159,7 @@ def table(results):
     kinds = collections.defaultdict(list)
     for name, result in sorted(results.items()):
         if result["outcome"] != "passed":
-            why = re.sub(r"\d+", "N", re.sub(r"\"[^\"]*\"|'[^']*'", "…", result["why"]))
+            why = re.sub(r"\d+", "N", re.sub(r'"[^"]*"', "…", result["why"]))
             kinds[result["outcome"], why].append(name)
     if kinds:
         lines += ["| outcome | reason | models |", "|---|---|---|"]
