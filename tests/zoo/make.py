@@ -10,7 +10,7 @@ With the packages of requirements.txt (Python 3.11, some 5 GB for the most part 
   with "classes", where labels are strings: the strings by class.
 
 Seeds are fixed and what an exporter writes of its machine is taken away, so that a second run writes the same files, but for names
-inside keras_gru. They are committed, so that run.py needs neither this script nor its packages.
+inside keras_gru and keras_lstm. They are committed, so that run.py needs neither this script nor its packages.
 """
 
 import argparse

@@ -73,7 +73,10 @@ classifier("sk_svc_linear", scaled(svm.SVC(kernel="linear")), data=PAIR)
 classifier("sk_svc_rbf", scaled(svm.SVC(kernel="rbf", C=0.5, gamma=0.5)), zipmap=False, data=PAIR)
 regressor("sk_svr_rbf", scaled(svm.SVR(kernel="rbf", C=50.0)), data=(DIABETES[:40], PROGRESS[:40]))
 classifier("sk_mlp", scaled(neural_network.MLPClassifier(hidden_layer_sizes=(8,), max_iter=200, random_state=0)))
-regressor("sk_mlp_regressor", scaled(neural_network.MLPRegressor(hidden_layer_sizes=(8, 8), activation="tanh", solver="lbfgs", max_iter=200, random_state=0)))
+regressor(
+    "sk_mlp_regressor",
+    scaled(neural_network.MLPRegressor(hidden_layer_sizes=(8, 8), activation="tanh", solver="lbfgs", max_iter=200, random_state=0)),
+)
 regressor("sk_linear", linear_model.LinearRegression())
 regressor("sk_polynomial", pipeline.make_pipeline(preprocessing.MinMaxScaler(), preprocessing.PolynomialFeatures(2), linear_model.Ridge()))
 classifier("sk_pca", scaled(decomposition.PCA(2), linear_model.LogisticRegression()), zipmap=False)
