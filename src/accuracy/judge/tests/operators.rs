@@ -15,11 +15,13 @@ type Form = (&'static str, Tensors, Tensors, Vec<AttributeProto>);
 fn forms() -> Vec<Form> {
     let image: Tensors = &[("x", &[1, 1, 5, 5])];
     let scattered: Tensors = &[("x", &[4]), ("i", &[2, 1])];
+    let elements: Tensors = &[("x", &[4]), ("i", &[2])];
     let sequence: Tensors = &[("x", &[3, 1, 2])];
     let pool =
         |more| [vec![ints("kernel_shape", &[2, 2]), ints("strides", &[1, 1])], more].concat();
+    let reduced = |reduction| vec![word("reduction", reduction)];
     let reverse = |size| vec![int("hidden_size", size), word("direction", "reverse")];
-    vec![
+    let mut forms: Vec<Form> = vec![
         ("AveragePool", image, &[], pool(vec![word("auto_pad", "SAME_UPPER")])),
         ("AveragePool", image, &[], pool(vec![ints("dilations", &[2, 2])])),
         ("MaxPool", image, &[], pool(vec![ints("dilations", &[2, 2])])),
@@ -34,9 +36,19 @@ fn forms() -> Vec<Form> {
             &[("w", &[3]), ("v", &[3])],
             vec![number("epsilon", 0.01)],
         ),
-        ("ScatterND", scattered, &[("w", &[2])], vec![word("reduction", "add")]),
-        ("ScatterND", scattered, &[("w", &[2])], vec![word("reduction", "mul")]),
-    ]
+        (
+            "SpaceToDepth",
+            &[("x", &[1, 2, 4, 4])],
+            &[],
+            vec![int("blocksize", 2), word("mode", "CRD")],
+        ),
+        ("Trilu", &[("x", &[4, 4])], &[], vec![int("upper", 0)]),
+    ];
+    for reduction in ["add", "mul", "min", "max"] {
+        forms.push(("ScatterND", scattered, &[("w", &[2])], reduced(reduction)));
+        forms.push(("ScatterElements", elements, &[("w", &[2])], reduced(reduction)));
+    }
+    forms
 }
 
 #[tokio::test]
@@ -46,7 +58,8 @@ async fn what_ezkl_computes_otherwise_is_refused_and_named() {
     let mut faults = Vec::new();
     for (row, (operator, inputs, weights, attributes)) in forms().into_iter().enumerate() {
         let mut model = model_of(operator, "", inputs, weights, &["y"], attributes);
-        model.opset_import[0].version = 19;
+        // The first with all of these attributes.
+        model.opset_import[0].version = if operator == "SpaceToDepth" { 28 } else { 19 };
         let path = folder.path().join(format!("{row}.onnx"));
         files::write_atomic(&path, &model.to_bytes()).expect("written");
         let values = |(name, shape): &(&str, &[i64])| -> Value {
