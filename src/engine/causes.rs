@@ -135,6 +135,11 @@ const CAUSES: &[(&[&str], &str)] = &[
          division is by zero, or it takes more rows than max_logrows allows",
     ),
     (
+        &["failed to load settings file at invalid type: null"],
+        "a scale or a constant of the circuit has become infinite, as by the product of many numbers, each of which \
+         adds its scale; lower input_scale and param_scale, or export the model with fewer factors",
+    ),
+    (
         &["General synthesis error"],
         "a value that the circuit cannot hold, as after a division by zero or beyond decomp_base ^ decomp_legs, \
          or a file that cannot be written",

@@ -124,3 +124,18 @@ fn extents(number: usize, info: &TensorInfo, data: &[Observation]) -> Vec<(f64, 
         .map(|element| extent(&mut data.iter().map(|one| one[number][element])))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_models_and_circuits_are_asked_less_and_never_nothing() {
+        assert!(most(4, 8_000) >= OF_DATA, "a small one is asked all");
+        assert_eq!(most(4, 1 << 20), LEAST);
+        assert_eq!(most(4, usize::MAX), LEAST);
+        assert!(most(4, 100_000) < NEAR);
+        assert_eq!(most(1 << 21, 10), 1);
+        assert_eq!(most(0, 0), MOST_ELEMENTS);
+    }
+}

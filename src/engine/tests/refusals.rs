@@ -128,6 +128,24 @@ async fn why_ezkl_refuses_a_model_is_told() {
 }
 
 #[tokio::test]
+async fn a_circuit_of_infinite_scale_is_no_broken_file() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let at = |name: &str| folder.path().join(name);
+    let engine = Engine::new(config());
+    let model = model_of("ReduceProd", "", &[("x", &[3, 2, 2])], &[], &["y"], vec![]);
+    crate::files::write_atomic(&at("m.onnx"), &model.to_bytes()).expect("written");
+    let mut args = run_args();
+    args.insert("input_scale".to_owned(), json!(13));
+    engine.gen_settings(&at("m.onnx"), &at("s.json"), &args).await.expect("settings");
+    let error = engine.compile_circuit(&at("m.onnx"), &at("s.json"), &at("m.ezkl")).await;
+    let error = error.expect_err("2^156").to_string();
+    assert!(
+        error.contains("has become infinite") && error.contains("lower input_scale"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn a_token_outside_its_table_is_no_crash() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let at = |name: &str| folder.path().join(name);

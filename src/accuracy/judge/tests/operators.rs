@@ -14,11 +14,14 @@ type Form = (&'static str, Tensors, Tensors, Vec<AttributeProto>);
 
 fn forms() -> Vec<Form> {
     let image: Tensors = &[("x", &[1, 1, 5, 5])];
+    let scattered: Tensors = &[("x", &[4]), ("i", &[2, 1])];
+    let elements: Tensors = &[("x", &[4]), ("i", &[2])];
     let sequence: Tensors = &[("x", &[3, 1, 2])];
     let pool =
         |more| [vec![ints("kernel_shape", &[2, 2]), ints("strides", &[1, 1])], more].concat();
+    let reduced = |reduction| vec![word("reduction", reduction)];
     let reverse = |size| vec![int("hidden_size", size), word("direction", "reverse")];
-    vec![
+    let mut forms: Vec<Form> = vec![
         ("AveragePool", image, &[], pool(vec![word("auto_pad", "SAME_UPPER")])),
         ("AveragePool", image, &[], pool(vec![ints("dilations", &[2, 2])])),
         ("MaxPool", image, &[], pool(vec![ints("dilations", &[2, 2])])),
@@ -29,50 +32,65 @@ fn forms() -> Vec<Form> {
         ("RNN", sequence, &[("w", &[1, 5, 2]), ("r", &[1, 5, 5])], reverse(5)),
         (
             "InstanceNormalization",
-            &[("x", &[1, 2, 3, 3])],
-            &[("w", &[2]), ("v", &[2])],
-            vec![number("epsilon", 1.0)],
+            &[("x", &[2, 3, 4, 5])],
+            &[("w", &[3]), ("v", &[3])],
+            vec![number("epsilon", 0.01)],
         ),
         (
-            "ScatterND",
-            &[("x", &[4])],
-            &[("i", &[2, 1]), ("w", &[2])],
-            vec![word("reduction", "add")],
+            "SpaceToDepth",
+            &[("x", &[1, 2, 4, 4])],
+            &[],
+            vec![int("blocksize", 2), word("mode", "CRD")],
         ),
-        (
-            "ScatterND",
-            &[("x", &[4])],
-            &[("i", &[2, 1]), ("w", &[2])],
-            vec![word("reduction", "mul")],
-        ),
-    ]
+        ("Trilu", &[("x", &[4, 4])], &[], vec![int("upper", 0)]),
+    ];
+    for reduction in ["add", "mul", "min", "max"] {
+        forms.push(("ScatterND", scattered, &[("w", &[2])], reduced(reduction)));
+        forms.push(("ScatterElements", elements, &[("w", &[2])], reduced(reduction)));
+    }
+    forms
 }
 
 #[tokio::test]
 async fn what_ezkl_computes_otherwise_is_refused_and_named() {
     let pool = pool();
     let folder = tempfile::tempdir().expect("a folder");
+    let mut faults = Vec::new();
     for (row, (operator, inputs, weights, attributes)) in forms().into_iter().enumerate() {
-        let model = model_of(operator, "", inputs, weights, &["y"], attributes);
+        let mut model = model_of(operator, "", inputs, weights, &["y"], attributes);
+        // The first with all of these attributes.
+        model.opset_import[0].version = if operator == "SpaceToDepth" { 28 } else { 19 };
         let path = folder.path().join(format!("{row}.onnx"));
         files::write_atomic(&path, &model.to_bytes()).expect("written");
-        let values: Vec<Value> = inputs
-            .iter()
-            .map(|(_, shape)| (0..shape.iter().product::<i64>() as usize).map(any).collect())
-            .collect();
+        let values = |(name, shape): &(&str, &[i64])| -> Value {
+            let count = shape.iter().product::<i64>() as usize;
+            match name.starts_with('i') {
+                true => (0..count).collect(),
+                false => (0..count).map(any).collect(),
+            }
+        };
+        let values: Vec<_> = inputs.iter().map(values).collect();
         let data = folder.path().join(format!("{row}.json"));
         let text = json!({"input_data": values}).to_string();
         files::write_atomic(&data, text.as_bytes()).expect("written");
-        let error = judge_files(&pool, &path, data, None).await;
-        let error = error.expect_err(&format!("{operator} (row {row})"));
-        let place = match &error {
-            Error::Wrong(wrong) => &wrong.operator,
-            Error::Outputs { operator, .. } => operator,
+        let form = format!("{operator} (row {row})");
+        let error = match judge_files(&pool, &path, data, None).await {
+            Ok(judgement) => {
+                faults.push(format!("{form} passed: {judgement:?}"));
+                continue;
+            }
             // ezkl has come to refuse it by itself.
-            Error::Engine(engine::Error::Python { .. }) => continue,
-            _ => panic!("{operator} (row {row}): {error}"),
+            Err(Error::Engine(engine::Error::Python { .. })) => continue,
+            Err(error) => error,
         };
-        let place = place.as_deref().unwrap_or_default();
-        assert!(place.contains(&format!("operator {operator} `it`")), "{error}");
+        let place = match &error {
+            Error::Wrong(wrong) => wrong.operator.as_deref(),
+            Error::Outputs { operator, .. } => operator.as_deref(),
+            _ => None,
+        };
+        if place.is_none_or(|place| !place.contains(&format!("operator {operator} `it`"))) {
+            faults.push(format!("{form}: {error}"));
+        }
     }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
