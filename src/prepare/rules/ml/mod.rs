@@ -6,6 +6,7 @@
 mod ensemble;
 mod features;
 mod linear;
+mod plan;
 mod scores;
 mod svm;
 #[cfg(test)]
