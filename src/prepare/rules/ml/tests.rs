@@ -166,10 +166,6 @@ async fn support_vector_machines() {
                 comes_through(node, FLOAT, &[LABEL, FLOAT], &[1, 2], &[0.4, -0.9]).await;
             }
         }
-        let mut likely = machine(2, kernel);
-        likely.extend([floats("prob_a", &[-0.9]), floats("prob_b", &[0.2])]);
-        let likely = node("SVMClassifier", 2, likely);
-        comes_through(likely, FLOAT, &[LABEL, FLOAT], &[1, 2], &[0.4, -0.9]).await;
         for one_class in [0, 1] {
             let mut attributes = machine(2, kernel);
             attributes.retain(|it| !["vectors_per_class", "classlabels_ints"].contains(&&*it.name));
@@ -181,16 +177,23 @@ async fn support_vector_machines() {
             comes_through(node, FLOAT, &[FLOAT], &[1, 2], &[0.4, -0.9]).await;
         }
     }
-    let mut many = machine(3, "RBF");
-    many.extend([floats("prob_a", &[-0.9; 3]), floats("prob_b", &[0.2; 3])]);
-    let many = node("SVMClassifier", 2, many);
-    let told = refusal(many, FLOAT, &[LABEL, FLOAT], &[0.4, -0.9]).await;
-    assert!(told.contains("probability=False"), "{told}");
+    for classes in [2, 3] {
+        let mut likely = machine(classes, "RBF");
+        likely.extend([floats("prob_a", &[-0.9; 3][..2 * classes - 3])]);
+        likely.extend([floats("prob_b", &[0.2; 3][..2 * classes - 3])]);
+        let mut likely = node("SVMClassifier", 2, likely);
+        let told = refusal(likely.clone(), FLOAT, &[LABEL, FLOAT], &[0.4, -0.9]).await;
+        assert!(told.contains("probability=False"), "{told}");
+        // The label alone needs none.
+        likely.output[1] = "unread".to_owned();
+        comes_through(likely, FLOAT, &[LABEL], &[1, 2], &[0.4, -0.9]).await;
+    }
 }
 
 #[tokio::test]
 async fn features() {
-    let scale = vec![floats("offset", &[0.5, 0.0, 1.0, -1.0]), floats("scale", &[2.0])];
+    let scale =
+        vec![floats("offset", &[0.5, 0.0, 1.0, -1.0]), floats("scale", &[2.0, 1.0, 0.5, -3.0])];
     let binary = vec![AttributeProto::float("threshold", 0.25)];
     let filled = vec![
         floats("imputed_value_floats", &[7.0, 8.0, 9.0, 10.0]),
@@ -339,7 +342,7 @@ fn full(depth: usize, next: &mut i8, step: i8, weights: usize) -> Part {
         return Part::Leaf((0..weights).map(weight).collect());
     }
     *next = next.wrapping_add(step);
-    let threshold = *next % 8;
+    let threshold = if step == 0 { 1 } else { *next % 8 };
     let yes = Box::new(full(depth - 1, next, step, weights));
     let no = Box::new(full(depth - 1, next, step, weights));
     Part::Branch { mode: 0, feature: depth % 4, threshold, yes, no }
