@@ -6,6 +6,7 @@
 mod ensemble;
 mod features;
 mod linear;
+mod plan;
 mod scores;
 mod svm;
 #[cfg(test)]
@@ -19,7 +20,7 @@ use crate::onnx::{
 };
 use ensemble::{Ensemble, Fault, Post, Spoken};
 use scores::Scores;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use trees::Lowering;
 
 pub(super) const DOMAIN: &str = "ai.onnx.ml";
@@ -67,6 +68,7 @@ pub(super) fn shorten(graph: &mut GraphProto) -> bool {
         .enumerate()
         .flat_map(|(place, node)| node.output.iter().map(move |name| (name.clone(), place)))
         .collect();
+    forget_unread(graph);
     let mut changed = false;
     for place in 0..graph.node.len() {
         let node = &graph.node[place];
@@ -85,6 +87,15 @@ pub(super) fn shorten(graph: &mut GraphProto) -> bool {
         }
     }
     changed
+}
+
+/// Leaves out what nobody reads of this domain's operators, so that no rule refuses for its sake.
+fn forget_unread(graph: &mut GraphProto) {
+    let mut read: HashSet<String> = graph.output.iter().map(|output| output.name.clone()).collect();
+    read.extend(graph.node.iter().flat_map(|node| node.input.iter().cloned()));
+    for node in graph.node.iter_mut().filter(|node| node.operator().0 == DOMAIN) {
+        node.output.iter_mut().filter(|name| !read.contains(*name)).for_each(String::clear);
+    }
 }
 
 /// Whether a node's scores are probabilities already.

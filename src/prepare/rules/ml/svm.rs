@@ -72,25 +72,23 @@ pub(super) fn classifier(
         }
     }
     let decisions = kernel(rewriter, node, &value, &vectors, &weights, node.floats("rho"))?;
-    let probable = !node.floats("prob_a").is_empty();
+    if !node.floats("prob_a").is_empty() && node.output_name(1).is_some() {
+        return Err("ONNX Runtime finds its probabilities by iteration, which a circuit can't; train it with \
+                    probability=False, or keep the label alone by `outputs` under [model] in zkvouch.toml"
+            .to_owned());
+    }
     let post = post(node.string("post_transform").unwrap_or("NONE"))?;
     if let [first, second] = labels[..] {
         let label = decisions.above(rewriter, 0.0, [second, first]);
-        let pair = match (probable, post) {
-            (true, _) => likely(rewriter, node, &decisions),
-            (_, Post::Nothing) => decisions.negative(rewriter).beside(rewriter, &decisions),
-            (_, Post::Logistic) => {
+        let pair = match post {
+            Post::Nothing => decisions.negative(rewriter).beside(rewriter, &decisions),
+            Post::Logistic => {
                 let second = decisions.logistic(rewriter);
                 second.rest(rewriter).beside(rewriter, &second)
             }
-            (_, Post::Softmax) => decisions.rest(rewriter).beside(rewriter, &decisions),
+            Post::Softmax => decisions.rest(rewriter).beside(rewriter, &decisions),
         };
         return Ok(Some(Outcome::Replace(vec![label, pair.name])));
-    }
-    if probable {
-        return Err("probabilities of more than two classes are found by iteration, which a circuit can't; train it \
-                    with probability=False"
-            .to_owned());
     }
     let label = winner(rewriter, &decisions, &pairs, &labels);
     Ok(Some(Outcome::Replace(vec![label, decisions.post(rewriter, post).name])))
@@ -119,16 +117,6 @@ fn winner(
     // A class has the pairs that it is second of until they are lost.
     let starts: Vec<f32> = classes.map(|class| class as f32).collect();
     linear::apply(rewriter, &won, &votes, &starts).largest(rewriter, labels)
-}
-
-/// Two probabilities from a decision.
-fn likely(rewriter: &mut Rewriter<'_>, node: &NodeProto, decisions: &Scores) -> Scores {
-    let slope = node.floats("prob_a").first().copied().unwrap_or_default();
-    let shift = node.floats("prob_b").first().copied().unwrap_or_default();
-    let turned = linear::apply(rewriter, decisions, &[vec![-slope]], &[-shift]);
-    let first = turned.logistic(rewriter);
-    let second = first.rest(rewriter);
-    first.beside(rewriter, &second)
 }
 
 fn vectors(node: &NodeProto, features: usize) -> Result<Vec<Vec<f32>>, Fault> {

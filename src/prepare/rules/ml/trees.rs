@@ -8,31 +8,46 @@
 //!
 //! From level to level each branch has a 1 if the observation comes by it, else a 0. Times the comparison that is 1 if
 //! it goes on to `yes`; what is left goes to `no`. All of it is whole numbers, of which nothing is rounded, and the
-//! answer is one sum of products of them with the differences between the leaves' weights.
+//! answer is one sum of products of them with the leaves' weights: a tree brings one rounded number.
 
 use super::{
     super::super::rewriter::Rewriter,
     ensemble::{Aggregate, Ask, Ensemble, Question, Tree},
+    plan,
 };
 use crate::onnx::tensor::element;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Rows of a comparison beside one of a product, measured with two legs.
-const COMPARISON: f64 = 24.0;
-
 /// A branch in the list of all.
-struct Branch {
-    tree: usize,
-    level: usize,
-    question: Question,
-    /// The branches that it leads to, where it leads to any.
-    yes: Option<usize>,
-    no: Option<usize>,
-    /// What each target gains by `yes` over `no`.
-    gain: Vec<f64>,
+pub(super) struct Branch {
+    pub(super) tree: usize,
+    pub(super) level: usize,
+    pub(super) question: Question,
+    yes: Next,
+    no: Next,
 }
 
-/// Rows of the observations, and the ensemble's branches by level.
+/// Where a branch leads to.
+enum Next {
+    Branch(usize),
+    /// What each target gains here over the tree's last leaf.
+    Leaf(Vec<f64>),
+}
+
+impl Next {
+    /// Whether it is of no use to know that an observation came here.
+    fn is_idle(&self) -> bool {
+        matches!(self, Self::Leaf(gain) if gain.iter().all(|gain| *gain == 0.0))
+    }
+}
+
+/// A leaf, and its column among those that tell where the observation came by.
+struct Leaf {
+    tree: usize,
+    gain: Vec<f64>,
+    column: usize,
+}
+
 pub(super) struct Lowering<'a, 'b> {
     rewriter: &'a mut Rewriter<'b>,
     /// Floats, an observation a row.
@@ -40,6 +55,7 @@ pub(super) struct Lowering<'a, 'b> {
     rows: usize,
     branches: Vec<Branch>,
     levels: Vec<Vec<usize>>,
+    leaves: Vec<Leaf>,
 }
 
 impl<'a, 'b> Lowering<'a, 'b> {
@@ -50,52 +66,47 @@ impl<'a, 'b> Lowering<'a, 'b> {
         rows: usize,
         ensemble: &Ensemble,
     ) -> String {
-        let mut lowering = Self { rewriter, value, rows, branches: Vec::new(), levels: Vec::new() };
-        let starts: Vec<Vec<f64>> = ensemble
-            .trees
-            .iter()
-            .enumerate()
-            .map(|(number, tree)| lowering.list(number, 0, tree, ensemble.targets).1)
-            .collect();
-        let taken = lowering.taken();
-        lowering.finish(ensemble, &starts, taken)
-    }
-
-    /// Lists a tree's branches. Returns the first one's place, and what the tree answers where all are `no`.
-    fn list(
-        &mut self,
-        tree: usize,
-        level: usize,
-        part: &Tree,
-        targets: usize,
-    ) -> (Option<usize>, Vec<f64>) {
-        match part {
-            Tree::Leaf(weights) => {
-                (None, weights.iter().map(|weight| weight.unwrap_or_default()).collect())
-            }
-            Tree::Branch(branch) => {
-                let place = self.branches.len();
-                let question = branch.question.clone();
-                let gain = vec![0.0; targets];
-                self.branches.push(Branch { tree, level, question, yes: None, no: None, gain });
-                if self.levels.len() <= level {
-                    self.levels.resize_with(level + 1, Vec::new);
-                }
-                self.levels[level].push(place);
-                let (yes, taken) = self.list(tree, level + 1, &branch.yes, targets);
-                let (no, left) = self.list(tree, level + 1, &branch.no, targets);
-                let gain = taken.iter().zip(&left).map(|(taken, left)| taken - left).collect();
-                let entry = &mut self.branches[place];
-                (entry.yes, entry.no, entry.gain) = (yes, no, gain);
-                (Some(place), left)
-            }
+        let (branches, levels, leaves) = <_>::default();
+        let mut lowering = Self { rewriter, value, rows, branches, levels, leaves };
+        let mut starts = Vec::new();
+        for (number, tree) in ensemble.trees.iter().enumerate() {
+            let start = last(tree);
+            lowering.list(number, 0, tree, &start);
+            starts.push(start);
         }
+        let came = lowering.came();
+        lowering.finish(ensemble, &starts, came.as_deref())
     }
 
-    /// For each branch whether the observation goes by it to `yes`: floats that are 0 or 1, an observation a row, and
-    /// the branch's column. `None` where there is no branch.
-    fn taken(&mut self) -> Option<(String, Vec<usize>)> {
-        let chosen = self.chosen();
+    /// Lists a tree's branches.
+    fn list(&mut self, tree: usize, level: usize, part: &Tree, start: &[f64]) -> Next {
+        let branch = match part {
+            Tree::Leaf(weights) => {
+                let gain = weights.iter().zip(start);
+                let gain = gain.map(|(weight, start)| weight.unwrap_or_default() - start);
+                return Next::Leaf(gain.collect());
+            }
+            Tree::Branch(branch) => branch,
+        };
+        let place = self.branches.len();
+        let question = branch.question.clone();
+        let idle = || Next::Leaf(Vec::new());
+        self.branches.push(Branch { tree, level, question, yes: idle(), no: idle() });
+        if self.levels.len() <= level {
+            self.levels.resize_with(level + 1, Vec::new);
+        }
+        self.levels[level].push(place);
+        let yes = self.list(tree, level + 1, &branch.yes, start);
+        let no = self.list(tree, level + 1, &branch.no, start);
+        let entry = &mut self.branches[place];
+        (entry.yes, entry.no) = (yes, no);
+        Next::Branch(place)
+    }
+
+    /// Where the observation came by: floats that are 0 or 1, an observation a row; finds the leaves' columns. `None`
+    /// where there is no branch.
+    fn came(&mut self) -> Option<String> {
+        let chosen = plan::chosen(&self.branches);
         let questions: BTreeSet<Question> = self
             .branches
             .iter()
@@ -107,20 +118,18 @@ impl<'a, 'b> Lowering<'a, 'b> {
         let asked: HashMap<&Question, usize> =
             questions.iter().enumerate().map(|(place, question)| (question, place)).collect();
         let differences = self.differences(&chosen);
-        let mut columns = vec![0; self.branches.len()];
         let mut all: Vec<String> = Vec::new();
         let mut width = 0;
-        // The branches of this level in the order of `reached`, which is 1 where the observation comes by; on the
-        // first level it is always 1 and left out.
+        // 1 for each branch of this level that the observation comes by; on the first level it is always 1 and left
+        // out.
         let mut reached: Option<String> = None;
         for level in 0..self.levels.len() {
             let here = self.levels[level].clone();
             let mut parts: Vec<String> = compared.iter().cloned().collect();
             let mut places: HashMap<usize, usize> = HashMap::new();
             if let (Some(reached), Some((differences, place))) = (&reached, &differences) {
-                let reached = reached.clone();
                 let (bits, found) =
-                    self.select(&reached, &here, &chosen, differences, place, questions.len());
+                    self.select(reached, &here, &chosen, differences, place, questions.len());
                 parts.extend(bits);
                 places = found;
             }
@@ -138,78 +147,53 @@ impl<'a, 'b> Lowering<'a, 'b> {
                 Some(reached) => self.rewriter.node("Mul", &[reached, &bits], []),
                 None => bits,
             };
-            for (place, branch) in here.iter().enumerate() {
-                columns[*branch] = width + place;
+            let left: Vec<usize> = (0..here.len())
+                .filter(|column| !self.branches[here[*column]].no.is_idle())
+                .collect();
+            let mut came = taken.clone();
+            if !left.is_empty() {
+                let reached = match &reached {
+                    Some(reached) => self.columns(reached, &left),
+                    None => self.rewriter.integers(&[1]),
+                };
+                let taken = self.columns(&taken, &left);
+                let left = self.rewriter.node("Sub", &[&reached, &taken], []);
+                came = self.joined(&[came, left]);
             }
-            width += here.len();
-            reached = self.next(&here, &taken, reached.as_deref(), level);
-            all.push(taken);
+            let next = self.places(&here, &left, width);
+            width += here.len() + left.len();
+            let order = self
+                .levels
+                .get(level + 1)
+                .map(|level| level.iter().map(|branch| next[branch]).collect::<Vec<_>>());
+            reached = order.map(|order| self.columns(&came, &order));
+            all.push(came);
         }
         let all = (!all.is_empty()).then(|| self.joined(&all))?;
-        Some((self.rewriter.cast(&all, element::FLOAT), columns))
+        Some(self.rewriter.cast(&all, element::FLOAT))
     }
 
-    /// The levels of trees that one comparison decides, in place of one for each question.
-    fn chosen(&self) -> BTreeSet<(usize, usize)> {
-        let mut groups: BTreeMap<(usize, usize), Vec<&Question>> = BTreeMap::new();
-        for branch in &self.branches {
-            groups.entry((branch.tree, branch.level)).or_default().push(&branch.question);
-        }
-        let can = |questions: &[&Question]| {
-            let ask = |question: &Question| match question {
-                Question::Compare { ask, .. } => Some(*ask),
-                Question::Among { .. } => None,
-            };
-            let first = ask(questions[0]);
-            questions.len() > 1 && first.is_some() && questions.iter().all(|it| ask(it) == first)
-        };
-        let can: BTreeMap<_, _> =
-            groups.iter().map(|(group, questions)| (*group, can(questions))).collect();
-        let mut chosen: BTreeSet<(usize, usize)> = BTreeSet::new();
-        let mut best = (self.cost(&groups, &chosen), chosen.clone());
-        // Starts from one comparison a level wherever that can be, and goes back where a question is asked anyhow.
-        chosen.extend(groups.keys().filter(|group| can[group]));
-        for _ in 0..4 {
-            let mut uses: HashMap<&Question, usize> = HashMap::new();
-            for (group, questions) in &groups {
-                let direct = !chosen.contains(group);
-                for question in questions {
-                    *uses.entry(*question).or_default() += usize::from(direct);
+    /// The columns of the branches that these lead to: first stand those that go on to `yes`, then those that are
+    /// `left`. Leaves are listed with their columns, counted on from `before`.
+    fn places(&mut self, here: &[usize], left: &[usize], before: usize) -> HashMap<usize, usize> {
+        let mut places = HashMap::new();
+        for (column, branch) in here.iter().enumerate() {
+            let branch = &self.branches[*branch];
+            let no = left.iter().position(|place| *place == column).map(|place| here.len() + place);
+            for (next, column) in [(&branch.yes, Some(column)), (&branch.no, no)] {
+                let Some(column) = column.filter(|_| !next.is_idle()) else { continue };
+                match next {
+                    Next::Branch(place) => {
+                        places.insert(*place, column);
+                    }
+                    Next::Leaf(gain) => {
+                        let (tree, gain) = (branch.tree, gain.clone());
+                        self.leaves.push(Leaf { tree, gain, column: before + column });
+                    }
                 }
             }
-            let cost = self.cost(&groups, &chosen);
-            if cost < best.0 {
-                best = (cost, chosen.clone());
-            }
-            chosen = groups
-                .iter()
-                .filter(|(group, questions)| {
-                    let others = usize::from(chosen.contains(*group));
-                    let direct: f64 =
-                        questions.iter().map(|it| COMPARISON / (uses[it] + others) as f64).sum();
-                    can[*group] && direct > COMPARISON + 2.0 * questions.len() as f64
-                })
-                .map(|(group, _)| *group)
-                .collect();
         }
-        best.1
-    }
-
-    fn cost(
-        &self,
-        groups: &BTreeMap<(usize, usize), Vec<&Question>>,
-        chosen: &BTreeSet<(usize, usize)>,
-    ) -> f64 {
-        let (mut asked, mut differences, mut cost) = (BTreeSet::new(), BTreeSet::new(), 0.0);
-        for (group, questions) in groups {
-            if chosen.contains(group) {
-                differences.extend(questions.iter().copied());
-                cost += COMPARISON + questions.len() as f64;
-            } else {
-                asked.extend(questions.iter().copied());
-            }
-        }
-        cost + COMPARISON * asked.len() as f64 + differences.len() as f64
+        places
     }
 
     /// Compares once for all: whole numbers that are 0 or 1, a question a column.
@@ -361,47 +345,8 @@ impl<'a, 'b> Lowering<'a, 'b> {
         (bits, found)
     }
 
-    /// Which branches of the next level the observation comes by; `None` where there is none.
-    fn next(
-        &mut self,
-        here: &[usize],
-        taken: &str,
-        reached: Option<&str>,
-        level: usize,
-    ) -> Option<String> {
-        let next = self.levels.get(level + 1)?.clone();
-        let mut places: HashMap<usize, usize> = HashMap::new();
-        let mut left = Vec::new();
-        for (column, branch) in here.iter().enumerate() {
-            if let Some(yes) = self.branches[*branch].yes {
-                places.insert(yes, column);
-            }
-            if let Some(no) = self.branches[*branch].no {
-                places.insert(no, here.len() + left.len());
-                left.push(column);
-            }
-        }
-        let mut parts = vec![taken.to_owned()];
-        if !left.is_empty() {
-            let all = match reached {
-                Some(reached) => self.columns(reached, &left),
-                None => self.rewriter.integers(&[1]),
-            };
-            let taken = self.columns(taken, &left);
-            parts.push(self.rewriter.node("Sub", &[&all, &taken], []));
-        }
-        let all = self.joined(&parts);
-        let order: Vec<_> = next.iter().map(|branch| places[branch]).collect();
-        Some(self.columns(&all, &order))
-    }
-
-    /// The trees' answers from the branches that were taken.
-    fn finish(
-        mut self,
-        ensemble: &Ensemble,
-        starts: &[Vec<f64>],
-        taken: Option<(String, Vec<usize>)>,
-    ) -> String {
+    /// The trees' answers from the leaves that the observation came to.
+    fn finish(mut self, ensemble: &Ensemble, starts: &[Vec<f64>], came: Option<&str>) -> String {
         let targets = ensemble.targets;
         match ensemble.aggregate {
             Aggregate::Sum | Aggregate::Average => {
@@ -409,19 +354,19 @@ impl<'a, 'b> Lowering<'a, 'b> {
                     Aggregate::Average => 1.0 / starts.len().max(1) as f64,
                     _ => 1.0,
                 };
-                let all: Vec<_> = (0..self.branches.len()).collect();
+                let all: Vec<_> = (0..self.leaves.len()).collect();
                 let start: Vec<f64> = (0..targets)
                     .map(|target| starts.iter().map(|start| start[target]).sum::<f64>() * share)
                     .collect();
-                self.sum(taken.as_ref(), &all, &start, share)
+                self.sum(came, &all, &start, share)
             }
             Aggregate::Least | Aggregate::Most => {
                 let mut answers = Vec::new();
                 for (tree, start) in starts.iter().enumerate() {
-                    let own: Vec<_> = (0..self.branches.len())
-                        .filter(|branch| self.branches[*branch].tree == tree)
+                    let own: Vec<_> = (0..self.leaves.len())
+                        .filter(|leaf| self.leaves[*leaf].tree == tree)
                         .collect();
-                    let answer = self.sum(taken.as_ref(), &own, start, 1.0);
+                    let answer = self.sum(came, &own, start, 1.0);
                     answers.push(self.rewriter.reshape(&answer, &[self.rows, 1, targets]));
                 }
                 let all = self.joined(&answers);
@@ -437,54 +382,42 @@ impl<'a, 'b> Lowering<'a, 'b> {
         }
     }
 
-    /// `start` and what the taken ones of these branches add to it.
-    fn sum(
-        &mut self,
-        taken: Option<&(String, Vec<usize>)>,
-        branches: &[usize],
-        start: &[f64],
-        share: f64,
-    ) -> String {
+    /// `start` and what those of these leaves add to it that the observation came to.
+    fn sum(&mut self, came: Option<&str>, leaves: &[usize], start: &[f64], share: f64) -> String {
         let floats: Vec<f32> = start.iter().map(|value| *value as f32).collect();
         let start = self.rewriter.floats(&[1, start.len()], &floats);
-        let Some((taken, columns)) = taken.filter(|_| !branches.is_empty()) else {
+        let Some(came) = came.filter(|_| !leaves.is_empty()) else {
             let rows = self.rewriter.integers(&[self.rows as i64, floats.len() as i64]);
             return self.rewriter.node("Expand", &[&start, &rows], []);
         };
         // A column a target: trees often speak of one alone, and a product with 0 takes a row as any other.
-        let mut sums: Vec<String> = Vec::new();
         let targets: Vec<usize> = (0..floats.len()).collect();
-        let speaks = |branch: &usize, target: usize| self.branches[*branch].gain[target] != 0.0;
-        let used: usize = targets
-            .iter()
-            .map(|target| branches.iter().filter(|branch| speaks(branch, *target)).count())
-            .sum();
-        let groups: Vec<Vec<usize>> = match used * 4 < branches.len() * targets.len() * 3 {
+        let speaking = |group: &[usize]| -> Vec<usize> {
+            let speaks =
+                |leaf: &usize| group.iter().any(|target| self.leaves[*leaf].gain[*target] != 0.0);
+            leaves.iter().copied().filter(speaks).collect()
+        };
+        let used: usize = targets.iter().map(|target| speaking(&[*target]).len()).sum();
+        let groups: Vec<Vec<usize>> = match used * 4 < leaves.len() * targets.len() * 3 {
             true => targets.into_iter().map(|target| vec![target]).collect(),
             false => vec![targets],
         };
-        for group in groups {
-            let own: Vec<usize> = branches
-                .iter()
-                .copied()
-                .filter(|branch| {
-                    group.iter().any(|target| self.branches[*branch].gain[*target] != 0.0)
-                })
-                .collect();
-            let weights: Vec<f32> = own
-                .iter()
-                .flat_map(|branch| group.iter().map(move |target| (*branch, *target)))
-                .map(|(branch, target)| (self.branches[branch].gain[target] * share) as f32)
-                .collect();
+        let groups: Vec<_> =
+            groups.into_iter().map(|group| (speaking(&group), group.len(), group)).collect();
+        let mut sums: Vec<String> = Vec::new();
+        for (own, width, group) in groups {
             if own.is_empty() {
-                let zeros = vec![0.0; self.rows * group.len()];
-                sums.push(self.rewriter.floats(&[self.rows, group.len()], &zeros));
+                let zeros = vec![0.0; self.rows * width];
+                sums.push(self.rewriter.floats(&[self.rows, width], &zeros));
                 continue;
             }
-            let order: Vec<_> = own.iter().map(|branch| columns[*branch]).collect();
-            let taken = self.columns(taken, &order);
-            let weights = self.rewriter.floats(&[own.len(), group.len()], &weights);
-            sums.push(self.rewriter.node("MatMul", &[&taken, &weights], []));
+            let gains = own.iter().flat_map(|leaf| group.iter().map(move |it| (*leaf, *it)));
+            let gains: Vec<f32> =
+                gains.map(|(leaf, it)| (self.leaves[leaf].gain[it] * share) as f32).collect();
+            let order: Vec<_> = own.iter().map(|leaf| self.leaves[*leaf].column).collect();
+            let came = self.columns(came, &order);
+            let gains = self.rewriter.floats(&[own.len(), width], &gains);
+            sums.push(self.rewriter.node("MatMul", &[&came, &gains], []));
         }
         let sums = self.joined(&sums);
         if floats.iter().all(|value| *value == 0.0) {
@@ -513,5 +446,13 @@ fn pair(question: &Question) -> Option<(usize, u32)> {
     match question {
         Question::Compare { feature, threshold, .. } => Some((*feature, *threshold)),
         Question::Among { .. } => None,
+    }
+}
+
+/// What a tree answers where all its questions are answered with no.
+fn last(tree: &Tree) -> Vec<f64> {
+    match tree {
+        Tree::Leaf(weights) => weights.iter().map(|it| it.unwrap_or_default()).collect(),
+        Tree::Branch(branch) => last(&branch.no),
     }
 }
