@@ -5,7 +5,7 @@ use super::{
     objective::Objective,
     report::{BoundFrom, ProofTrial, TuneReport},
 };
-use crate::accuracy::stats::DEFAULT_ERROR_SHARE;
+use crate::accuracy::stats::AIMED_SHARE;
 
 pub(super) fn reasons(report: &TuneReport, scales_kept: bool) -> Vec<String> {
     let mut reasons = vec![circuit(report)];
@@ -138,7 +138,7 @@ fn accuracy(report: &TuneReport, largest: f64) -> String {
         BoundFrom::OutputRange => format!(
             "within {:.3e}, {} % of the range of the model's outputs",
             bound.value,
-            DEFAULT_ERROR_SHARE * 100.0
+            AIMED_SHARE * 100.0
         ),
         BoundFrom::Closest => {
             "the least that was reached: no circuit keeps to ezkl's calibration's, or to the share of \
