@@ -1,7 +1,7 @@
 //! zkvouch compile
 
 use super::{Places, wrote};
-use crate::{artifacts::settings::Settings, cli::Context, files};
+use crate::{artifacts::settings::Settings, cli::Context, files, project::steps::within_field};
 use clap::Args;
 use eyre::Result;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ impl Compile {
         let places = Places::new(context)?;
         let settings = places.made_settings(&self.settings)?;
         let scratch = files::Scratch::new()?;
-        Settings::read(&settings)?;
+        within_field(&Settings::read(&settings)?)?;
         let compiled = places.compiled(&self.compiled_circuit);
         places
             .engine(context)?

@@ -3,7 +3,7 @@
 use super::{Places, wrote};
 use crate::{
     artifacts::onnx::OnnxFile, artifacts::settings::Settings, cli::Context, cli::exit::Coded,
-    files, project::config::CircuitConfig,
+    files, project::config::CircuitConfig, project::steps::within_field,
 };
 use clap::Args;
 use eyre::Result;
@@ -35,8 +35,10 @@ impl GenSettings {
         self.circuit.apply(&mut args);
         args.validate().map_err(|error| Coded::bad_input(error.to_string()))?;
         OnnxFile::read(&model)?.slots(&args.variables)?;
-        places.engine(context)?.gen_settings(&model, &settings, &args.to_engine()).await?;
-        Settings::read(&settings)?;
+        let pending = files::Pending::new(&settings)?;
+        places.engine(context)?.gen_settings(&model, pending.path(), &args.to_engine()).await?;
+        within_field(&Settings::read(pending.path())?)?;
+        pending.commit()?;
         wrote(context, "settings", &[("settings", &settings)])
     }
 }
