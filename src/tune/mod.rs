@@ -40,9 +40,9 @@ pub use deploy::ChainLimits;
 pub use error::Error;
 pub use objective::{Objective, pareto_front};
 pub use outlook::{Outlook, outlook};
-pub use report::{BoundFrom, Headroom, ProofCheck, ProofTrial, TuneReport};
+pub use report::{BoundFrom, Headroom, MoreGas, PassedOver, ProofCheck, ProofTrial, TuneReport};
 pub use request::{Progress, Prove, TuneRequest};
-pub use shape::Shape;
+pub use shape::{BeyondField, Shape, within_field};
 pub use trial::Trial;
 
 use crate::{
@@ -149,14 +149,21 @@ pub async fn run(
     {
         candidates.retain(|it| chain.takes_batches(&it.cost));
     }
-    request.objective.rank(&mut candidates, gas_limit);
-    let out_of_reach = reach::keep(request, gas_limit, &mut candidates).await?;
-    if let (Objective::Balanced, Some(limit), Some(best)) =
-        (request.objective, gas_limit, candidates.first())
-        && best.cost.verify_gas as f64 > GAS_UNCERTAINTY * limit as f64
-    {
-        return Err(Error::MoreGas { least: best.cost.verify_gas, limit, out_of_reach });
-    }
+    let limit = gas_limit.map(|limit| limit.gas);
+    request.objective.rank(&mut candidates, limit);
+    let passed_over = reach::keep(request, limit, &mut candidates).await?;
+    let breach = gas_limit.zip(candidates.first()).filter(|(limit, best)| {
+        request.objective == Objective::Balanced
+            && best.cost.verify_gas as f64 > GAS_UNCERTAINTY * limit.gas as f64
+    });
+    let unkept = match breach.map(|(limit, best)| (limit, best.cost.verify_gas)) {
+        Some((limit, least)) if reach::can_be_had(request, limit.logrows).await => {
+            let out_of_reach = passed_over.filter(|it| !it.can_be_had).map(|it| it.logrows);
+            return Err(Error::MoreGas { least, limit: limit.gas, out_of_reach });
+        }
+        Some((limit, _)) => Some(limit),
+        None => None,
+    };
     let choice = Choice {
         lab: &lab,
         request,
@@ -196,6 +203,8 @@ pub async fn run(
         observations: sample.observations,
         drawn: sample.inputs.len() - sample.observations,
         corners: sample.corners.len(),
+        passed_over,
+        more_gas: None,
         at_hand: (1..=request.max_logrows).rev().find(at_hand).unwrap_or(0),
         forwards: lab.forwards(),
         seconds: started.elapsed().as_secs_f64(),
@@ -208,9 +217,15 @@ pub async fn run(
     if !chosen.settings.required_lookups.is_empty() {
         report.headroom.lookup = Some(limits.lookup_margin);
     }
+    let verify_gas = report.choice.cost.verify_gas;
+    report.more_gas =
+        unkept.map(|limit| MoreGas { verify_gas, ezkl: limit.gas, logrows: limit.logrows });
     report.reasons = reasons::reasons(&report, limits.min_scales.is_some());
     chosen.settings.write(&request.settings)?;
-    store::save(request, &key, &report, &chosen.settings);
+    // With a network there may be a better one the next time.
+    if !out_of_reach(&report) {
+        store::save(request, &key, &report, &chosen.settings);
+    }
     Ok(report)
 }
 
@@ -225,6 +240,11 @@ fn is_choice(baseline: &Candidate, limits: &Limits) -> bool {
         && baseline.run_args.logrows <= limits.max_logrows
         && limits.chain.is_none_or(|chain| chain.excess(&baseline.cost).is_none())
         && power(baseline.run_args.decomp_base, baseline.run_args.decomp_legs) >= limits.least_range
+}
+
+/// Whether an SRS that can't be had kept the search from a better circuit.
+fn out_of_reach(report: &TuneReport) -> bool {
+    report.more_gas.is_some() || report.passed_over.is_some_and(|it| !it.can_be_had)
 }
 
 /// What a circuit with these run args costs, and its error on inputs that [`run`] tries; `None` where ezkl

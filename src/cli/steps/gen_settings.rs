@@ -3,7 +3,7 @@
 use super::{Places, wrote};
 use crate::{
     accuracy::blame, artifacts::settings::Settings, cli::Context, cli::exit::Coded, files,
-    project::config::CircuitConfig,
+    project::config::CircuitConfig, project::steps::within_field,
 };
 use clap::Args;
 use eyre::Result;
@@ -35,10 +35,13 @@ impl GenSettings {
         args.validate().map_err(|error| Coded::bad_input(error.to_string()))?;
         let model = places.prepared(&self.model, &args.variables, scratch.path()).await?;
         let engine = places.engine(context)?;
-        if let Err(error) = engine.gen_settings(&model, &settings, &args.to_engine()).await {
+        let pending = files::Pending::new(&settings)?;
+        let made = engine.gen_settings(&model, pending.path(), &args.to_engine()).await;
+        if let Err(error) = made {
             return Err(blame::explain(&engine, &model, &args, error).await.into());
         }
-        Settings::read(&settings)?;
+        within_field(&Settings::read(pending.path())?)?;
+        pending.commit()?;
         wrote(context, "settings", &[("settings", &settings)])
     }
 }
