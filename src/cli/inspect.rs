@@ -2,8 +2,8 @@
 
 use super::{
     Context,
+    axes::variables,
     exit::{Code, Coded},
-    init::variables,
 };
 use crate::{
     prepare::Original,

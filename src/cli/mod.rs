@@ -2,6 +2,7 @@
 
 mod accuracy;
 mod anvil;
+mod axes;
 mod bench;
 mod build;
 mod clean;
