@@ -348,7 +348,7 @@ fn one_busy_cpu_chooses_as_the_whole_machine_does() {
     let models = [
         example("credit"),
         example("decision_tree"),
-        case("iris_softmax_20"),
+        case("argmax_near_tie"),
         case("round_half_even"),
     ];
     let folders = models.each_ref().map(|_| tempfile::tempdir().expect("a folder"));

@@ -55,6 +55,7 @@ use choose::Choice;
 use lab::Lab;
 use outcome::nothing;
 use prepare::{Prepared, bound, prepare};
+use reach::Selected;
 use sample::Sample;
 use search::{Found, Limits, Need, RANGE_AT_ONCE, Search};
 use std::{
@@ -110,7 +111,7 @@ pub async fn run(
     };
     let mut bound_from = bound_from;
     let mut found = Found::default();
-    let mut candidates = loop {
+    let candidates = loop {
         let search = Search {
             lab: &lab,
             sample: &sample,
@@ -144,26 +145,8 @@ pub async fn run(
             _ => return Err(nothing(&found, &limits, lab.refusal())),
         }
     };
-    if let Some(chain) = &request.chain
-        && candidates.iter().any(|it| chain.takes_batches(&it.cost))
-    {
-        candidates.retain(|it| chain.takes_batches(&it.cost));
-    }
-    let limit = gas_limit.map(|limit| limit.gas);
-    request.objective.rank(&mut candidates, limit);
-    let passed_over = reach::keep(request, limit, &mut candidates).await?;
-    let breach = gas_limit.zip(candidates.first()).filter(|(limit, best)| {
-        request.objective == Objective::Balanced
-            && best.cost.verify_gas as f64 > GAS_UNCERTAINTY * limit.gas as f64
-    });
-    let unkept = match breach.map(|(limit, best)| (limit, best.cost.verify_gas)) {
-        Some((limit, least)) if reach::can_be_had(request, limit.logrows).await => {
-            let out_of_reach = passed_over.filter(|it| !it.can_be_had).map(|it| it.logrows);
-            return Err(Error::MoreGas { least, limit: limit.gas, out_of_reach });
-        }
-        Some((limit, _)) => Some(limit),
-        None => None,
-    };
+    let Selected { candidates, passed_over, unkept } =
+        reach::select(request, gas_limit, candidates).await?;
     let choice = Choice {
         lab: &lab,
         request,
@@ -228,9 +211,6 @@ pub async fn run(
     }
     Ok(report)
 }
-
-/// The cost model's error for gas.
-const GAS_UNCERTAINTY: f64 = 1.02;
 
 /// Whether ezkl's own calibration may be chosen.
 fn is_choice(baseline: &Candidate, limits: &Limits) -> bool {

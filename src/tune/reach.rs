@@ -16,12 +16,73 @@ pub(super) struct Limit {
     pub(super) logrows: u32,
 }
 
+/// The cost model's error for gas.
+const GAS_UNCERTAINTY: f64 = 1.02;
+
+/// The candidates that can be had, best first.
+#[derive(Debug)]
+pub(super) struct Selected {
+    pub(super) candidates: Vec<Candidate>,
+    /// The best, where it had to go.
+    pub(super) passed_over: Option<PassedOver>,
+    /// What is exceeded, where the objective's promise is void: see [`can_be_had`].
+    pub(super) unkept: Option<Limit>,
+}
+
+/// Ranks the candidates and leaves those that can be had: those with a verifier of many proofs, unless it is
+/// for want of the others that the search would end with nothing, or break its promise.
+///
+/// # Errors
+/// [`Error::NoSrs`] where none is left, [`Error::MoreGas`] where the promise is broken.
+pub(super) async fn select(
+    request: &TuneRequest,
+    limit: Option<Limit>,
+    all: Vec<Candidate>,
+) -> Result<Selected, Error> {
+    let takes = |it: &&Candidate| request.chain.is_none_or(|chain| chain.takes_batches(&it.cost));
+    let batched: Vec<_> = all.iter().filter(takes).cloned().collect();
+    if batched.is_empty() || batched.len() == all.len() {
+        return select_of(request, limit, all).await;
+    }
+    let first = select_of(request, limit, batched).await;
+    if first.as_ref().is_ok_and(|selected| selected.unkept.is_none()) {
+        return first;
+    }
+    match select_of(request, limit, all).await {
+        Ok(selected) if first.is_err() || selected.unkept.is_none() => Ok(selected),
+        _ => first,
+    }
+}
+
+async fn select_of(
+    request: &TuneRequest,
+    limit: Option<Limit>,
+    mut candidates: Vec<Candidate>,
+) -> Result<Selected, Error> {
+    let gas = limit.map(|limit| limit.gas);
+    request.objective.rank(&mut candidates, gas);
+    let passed_over = keep(request, gas, &mut candidates).await?;
+    let breach = limit.zip(candidates.first()).filter(|(limit, best)| {
+        request.objective == Objective::Balanced
+            && best.cost.verify_gas as f64 > GAS_UNCERTAINTY * limit.gas as f64
+    });
+    let unkept = match breach.map(|(limit, best)| (limit, best.cost.verify_gas)) {
+        Some((limit, least)) if can_be_had(request, limit.logrows).await => {
+            let out_of_reach = passed_over.filter(|it| !it.can_be_had).map(|it| it.logrows);
+            return Err(Error::MoreGas { least, limit: limit.gas, out_of_reach });
+        }
+        Some((limit, _)) => Some(limit),
+        None => None,
+    };
+    Ok(Selected { candidates, passed_over, unkept })
+}
+
 /// Leaves, of the ranked candidates, those whose SRS can be had. Asks the network only where the best
 /// needs it, and is worth it. Returns the best where it has to go.
 ///
 /// # Errors
 /// [`Error::NoSrs`] where none is left.
-pub(super) async fn keep(
+async fn keep(
     request: &TuneRequest,
     gas_limit: Option<u64>,
     ranked: &mut Vec<Candidate>,
@@ -63,7 +124,7 @@ pub(super) async fn keep(
 
 /// Whether the circuit of ezkl's own calibration could be made here, too: who can't have it is promised
 /// nothing by a comparison with it.
-pub(super) async fn can_be_had(request: &TuneRequest, k: u32) -> bool {
+async fn can_be_had(request: &TuneRequest, k: u32) -> bool {
     let Some((source, cache)) = &request.srs else { return true };
     srs::is_at_hand(source, k, cache) || srs::can_be_fetched(source, k).await
 }
@@ -156,6 +217,16 @@ mod tests {
             error.contains("needs k = 18, the best k = 20") && error.contains("unsafe-dev"),
             "{error}"
         );
+        // Those at hand have no verifier of many proofs, which is no reason to have none at all.
+        let mut small = candidate(14, 3.0);
+        small.cost.batch_code_bytes = 30_000;
+        let none_at_hand = vec![small, candidate(16, 1.0)];
+        let request = TuneRequest {
+            srs: Some((nowhere.clone(), folder.path().to_owned())),
+            ..TuneRequest::new("m".into(), vec!["d".into()], "s".into())
+        };
+        let selected = select(&request, None, none_at_hand).await.expect("one is at hand");
+        assert_eq!(selected.candidates[0].run_args.logrows, 14);
         let unsafe_dev = srs::Source::UnsafeDev;
         assert_eq!(kept(&unsafe_dev, &[candidate(16, 1.0)]).await.expect("made"), [16]);
         assert!(!srs::is_at_hand(&srs::Source::Path("none.srs".into()), 9, Path::new("c")));
