@@ -1,7 +1,7 @@
 //! Tree ensembles as their nodes tell them, in one form for all versions of the operators.
 
 use crate::onnx::proto::NodeProto;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// What is wrong with a node, with what to do.
 pub(super) type Fault = String;
@@ -117,14 +117,10 @@ impl Ensemble {
             };
             source.nodes.insert(at, known);
         }
-        let mut seen = Vec::new();
-        let mut roots = Vec::new();
-        for (tree, id) in trees.iter().zip(ids) {
-            if !seen.contains(tree) {
-                seen.push(*tree);
-                roots.push((*tree, *id));
-            }
-        }
+        // The first node of a tree is its root.
+        let mut seen = HashSet::new();
+        let all = trees.iter().copied().zip(ids.iter().copied());
+        let roots: Vec<_> = all.filter(|(tree, _)| seen.insert(*tree)).collect();
         let aggregate = match node.string("aggregate_function").unwrap_or("SUM") {
             "AVERAGE" => Aggregate::Average,
             "MIN" => Aggregate::Least,

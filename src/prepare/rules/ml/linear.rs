@@ -40,7 +40,7 @@ pub(super) fn classifier(
     let classes = coefficients.len() / value.columns.max(1);
     let rows = rows_of(coefficients, classes)?;
     if let [row] = rows.as_slice() {
-        let score = apply(rewriter, &value, &[row.clone()], intercepts);
+        let score = apply(rewriter, &value, std::slice::from_ref(row), intercepts);
         let (labels, scores) = match labels {
             [first, second] => {
                 let score =
@@ -57,7 +57,7 @@ pub(super) fn classifier(
         && *a == -*b
     {
         // The one score is the other's negative, as scikit-learn has it for two classes.
-        let score = apply(rewriter, &value, &[second.clone()], &[*b]);
+        let score = apply(rewriter, &value, std::slice::from_ref(second), &[*b]);
         let label = score.above(rewriter, 0.0, [*one, *other]);
         let scores = match post {
             Post::Nothing => score.negative(rewriter).beside(rewriter, &score),

@@ -1,16 +1,19 @@
 //! Which comparisons are worth their rows.
 
-use super::{ensemble::Question, trees::Branch};
+use super::ensemble::Question;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Rows of a comparison beside one of a product, measured with two legs.
 const COMPARISON: f64 = 24.0;
 
+/// A tree and one of its levels.
+type Level = (usize, usize);
+
 /// The levels of trees that one comparison decides, in place of one for each question.
-pub(super) fn chosen(branches: &[Branch]) -> BTreeSet<(usize, usize)> {
-    let mut groups: BTreeMap<(usize, usize), Vec<&Question>> = BTreeMap::new();
-    for branch in branches {
-        groups.entry((branch.tree, branch.level)).or_default().push(&branch.question);
+pub(super) fn chosen<'a>(branches: impl Iterator<Item = (Level, &'a Question)>) -> BTreeSet<Level> {
+    let mut groups: BTreeMap<Level, Vec<&Question>> = BTreeMap::new();
+    for (level, question) in branches {
+        groups.entry(level).or_default().push(question);
     }
     let can = |questions: &[&Question]| {
         let ask = |question: &Question| match question {
@@ -22,7 +25,7 @@ pub(super) fn chosen(branches: &[Branch]) -> BTreeSet<(usize, usize)> {
     };
     let can: BTreeMap<_, _> =
         groups.iter().map(|(group, questions)| (*group, can(questions))).collect();
-    let mut chosen: BTreeSet<(usize, usize)> = BTreeSet::new();
+    let mut chosen: BTreeSet<Level> = BTreeSet::new();
     let mut best = (cost(&groups, &chosen), chosen.clone());
     // Starts from one comparison a level wherever that can be, and goes back where a question is asked anyhow.
     chosen.extend(groups.keys().filter(|group| can[group]));
@@ -53,10 +56,7 @@ pub(super) fn chosen(branches: &[Branch]) -> BTreeSet<(usize, usize)> {
 }
 
 /// Rows, of which those that are the same in each plan are left out.
-fn cost(
-    groups: &BTreeMap<(usize, usize), Vec<&Question>>,
-    chosen: &BTreeSet<(usize, usize)>,
-) -> f64 {
+fn cost(groups: &BTreeMap<Level, Vec<&Question>>, chosen: &BTreeSet<Level>) -> f64 {
     let (mut asked, mut differences, mut cost) = (BTreeSet::new(), BTreeSet::new(), 0.0);
     for (group, questions) in groups {
         if chosen.contains(group) {

@@ -121,7 +121,7 @@ fn winner(
 
 fn vectors(node: &NodeProto, features: usize) -> Result<Vec<Vec<f32>>, Fault> {
     let flat = node.floats("support_vectors");
-    if flat.len() % features.max(1) != 0 {
+    if !flat.len().is_multiple_of(features.max(1)) {
         return Err(
             "its support vectors have another length than its input; export the model again"
                 .to_owned(),

@@ -18,11 +18,14 @@ use super::{
 use crate::onnx::tensor::element;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+/// Columns by feature and threshold.
+type Places = HashMap<(usize, u32), usize>;
+
 /// A branch in the list of all.
-pub(super) struct Branch {
-    pub(super) tree: usize,
-    pub(super) level: usize,
-    pub(super) question: Question,
+struct Branch {
+    tree: usize,
+    level: usize,
+    question: Question,
     yes: Next,
     no: Next,
 }
@@ -106,7 +109,8 @@ impl<'a, 'b> Lowering<'a, 'b> {
     /// Where the observation came by: floats that are 0 or 1, an observation a row; finds the leaves' columns. `None`
     /// where there is no branch.
     fn came(&mut self) -> Option<String> {
-        let chosen = plan::chosen(&self.branches);
+        let levels = self.branches.iter().map(|it| ((it.tree, it.level), &it.question));
+        let chosen = plan::chosen(levels);
         let questions: BTreeSet<Question> = self
             .branches
             .iter()
@@ -177,9 +181,10 @@ impl<'a, 'b> Lowering<'a, 'b> {
     /// `left`. Leaves are listed with their columns, counted on from `before`.
     fn places(&mut self, here: &[usize], left: &[usize], before: usize) -> HashMap<usize, usize> {
         let mut places = HashMap::new();
+        let mut rest = left.iter().zip(here.len()..).peekable();
         for (column, branch) in here.iter().enumerate() {
             let branch = &self.branches[*branch];
-            let no = left.iter().position(|place| *place == column).map(|place| here.len() + place);
+            let no = rest.next_if(|(place, _)| **place == column).map(|(_, column)| column);
             for (next, column) in [(&branch.yes, Some(column)), (&branch.no, no)] {
                 let Some(column) = column.filter(|_| !next.is_idle()) else { continue };
                 match next {
@@ -264,10 +269,7 @@ impl<'a, 'b> Lowering<'a, 'b> {
     }
 
     /// By how much features pass the thresholds that chosen levels ask for, and each question's column.
-    fn differences(
-        &mut self,
-        chosen: &BTreeSet<(usize, usize)>,
-    ) -> Option<(String, HashMap<(usize, u32), usize>)> {
+    fn differences(&mut self, chosen: &BTreeSet<(usize, usize)>) -> Option<(String, Places)> {
         let pairs: BTreeSet<(usize, u32)> = self
             .branches
             .iter()
@@ -291,7 +293,7 @@ impl<'a, 'b> Lowering<'a, 'b> {
         here: &[usize],
         chosen: &BTreeSet<(usize, usize)>,
         differences: &str,
-        place: &HashMap<(usize, u32), usize>,
+        place: &Places,
         before: usize,
     ) -> (Vec<String>, HashMap<usize, usize>) {
         // Trees with as many branches on this level are one batch of products.
