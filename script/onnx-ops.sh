@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# ONNX's own operator tests through zkvouch: each right, or refused in words. The whole takes hours on two cores; a sample:
-# script/onnx-ops.sh --every 50. Arguments go to onnx_ops.py.
+# ONNX's own operator tests through zkvouch: each right, or refused in words. A sample: script/onnx-ops.sh --manual --every 50;
+# without --every all of them. Arguments go to onnx_ops.py, which says what there are.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,6 +1,7 @@
 """Takes the operator tests that onnx_cases.py wrote through `zkvouch init` and `zkvouch build --until witness`.
 
-Usage: onnx_ops.py FOLDER ZKVOUCH [--jobs N] [--only PREFIX] [--every N] [--results JSON] [--table MARKDOWN] [--toml TEXT]
+Usage: onnx_ops.py FOLDER ZKVOUCH [--jobs N] [--only PREFIX] [--every N] [--limit SECONDS] [--manual] [--results JSON]
+                   [--again OUTCOME] [--table MARKDOWN]
 
 Each case ends in one of four ways:
 
@@ -8,6 +9,11 @@ Each case ends in one of four ways:
 - refused: zkvouch ended with an exit code of its own and said why;
 - wrong: the build went through with another answer;
 - died: a crash, a signal, a hang, or an error without words.
+
+Without --manual the tuner looks for the cheapest circuit, as it does for users. With it a circuit of fixed scales with room for nearly
+all values is made, which takes about a second.
+
+What --results holds already is kept and not done again, unless it ended as --again says (several times, if need be).
 
 Exits with 1 where any case was wrong or died.
 """
@@ -18,23 +24,39 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 # The judge's default bound: a share of the range of an output.
 SHARE = 0.02
-LIMIT = 300
+# The version that onnx-ops.sh installs.
+ONNX = "1.23.2"
+
+# What a circuit of --manual is: nothing is proved, so it may be large.
+MANUAL = """[circuit]
+input_scale = {scale}
+param_scale = {scale}
+decomp_base = 16384
+decomp_legs = 4
+logrows = 20
+lookup_range = [-524288, 524288]
+"""
+SCALE = 13
+# Where that is refused.
+LARGE_VALUES = 8
 
 
-def run(command, folder):
+def run(command, folder, limit):
     """Exit code, stdout, stderr; the code is None where it took too long. Its children go with it."""
     process = subprocess.Popen(
         command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     )
     try:
-        out, err = process.communicate(timeout=LIMIT)
+        out, err = process.communicate(timeout=limit)
         return process.returncode, out, err
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
@@ -48,9 +70,9 @@ def words(err):
     return lines[-1][len("error: "):] if lines else ""
 
 
-def judge(code, err, command):
+def judge(code, err, command, limit):
     if code is None:
-        return "died", f"{command} did not end within {LIMIT} s"
+        return "died", f"{command} did not end within {limit} s"
     reason = words(err)
     if code < 0 or code not in (0, 2, 3, 4, 6) or (code != 0 and not reason):
         return "died", f"{command} ended with {code}: {reason or err[-300:]}"
@@ -77,25 +99,38 @@ def compare(answers, expected):
     return None
 
 
-def attempt(case, binary, toml):
+def attempt(case, options, scale=None):
     with tempfile.TemporaryDirectory(prefix="zkvouch-ops-") as folder:
         for name in [path.name for path in case.iterdir() if path.name != "expected.json"]:
             (pathlib.Path(folder) / name).write_bytes((case / name).read_bytes())
-        code, _, err = run([binary, "init", "network.onnx", "--data", "input.json"], folder)
-        verdict = judge(code, err, "init")
-        if verdict:
-            return verdict
-        if toml:
-            with open(pathlib.Path(folder) / "zkvouch.toml", "a", encoding="utf-8") as file:
-                file.write(toml)
-        code, _, err = run([binary, "build", "--until", "witness"], folder)
-        verdict = judge(code, err, "build")
-        if verdict:
-            return verdict
+        project = pathlib.Path(folder) / "zkvouch.toml"
+        for command in (["init", "network.onnx", "--data", "input.json"], ["build", "--until", "witness"]):
+            code, _, err = run([options.binary, *command], folder, options.limit)
+            verdict = judge(code, err, command[0], options.limit)
+            if verdict:
+                return verdict
+            if command[0] == "init":
+                # Nothing is proved or deployed, so that any SRS and any size will do.
+                text = project.read_text().replace('source = "ceremony"', 'source = "unsafe-dev"', 1)
+                text = text.replace("# allow_oversize = false", "allow_oversize = true", 1)
+                if scale:
+                    text = text.replace('target = "tune"', 'target = "manual"', 1)
+                    text = text.replace("[circuit]\n", MANUAL.format(scale=scale), 1)
+                project.write_text(text)
         witness = json.loads((pathlib.Path(folder) / "build/sample.witness.json").read_text())
         answers = witness["pretty_elements"]["rescaled_outputs"]
         difference = compare(answers, json.loads((case / "expected.json").read_text()))
         return ("wrong", difference) if difference else ("right", "")
+
+
+def outcome_of(case, options):
+    started = time.monotonic()
+    outcome, why = attempt(case, options, SCALE if options.manual else None)
+    if options.manual and outcome == "refused" and "gen_settings failed" not in why:
+        other = attempt(case, options, LARGE_VALUES)
+        outcome, why = (outcome, why) if other[0] == "refused" else other
+    operator = json.loads((case / "expected.json").read_text())["operator"]
+    return {"operator": operator, "outcome": outcome, "why": why, "seconds": round(time.monotonic() - started, 1)}
 
 
 def main():
@@ -105,24 +140,27 @@ def main():
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--only", default="")
     parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--limit", type=float, default=60, help="seconds for a command")
     parser.add_argument("--results", type=pathlib.Path)
+    parser.add_argument("--again", action="append", default=[])
     parser.add_argument("--table", type=pathlib.Path)
-    parser.add_argument("--toml", default="")
+    parser.add_argument("--manual", action="store_true")
     options = parser.parse_args()
-    binary = str(pathlib.Path(options.binary).resolve())
+    options.binary = str(pathlib.Path(options.binary).resolve())
     cases = sorted(path for path in options.folder.iterdir() if path.is_dir() and path.name.startswith(options.only))[:: options.every]
-    results = {}
+    results = json.loads(options.results.read_text()) if options.results and options.results.exists() else {}
+    cases = [case for case in cases if case.name not in results or results[case.name]["outcome"] in options.again]
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        futures = {pool.submit(attempt, case, binary, options.toml): case for case in cases}
+        futures = {pool.submit(outcome_of, case, options): case for case in cases}
         for future in concurrent.futures.as_completed(futures):
-            case = futures[future]
-            outcome, why = future.result()
-            operator = json.loads((case / "expected.json").read_text())["operator"]
-            results[case.name] = {"operator": operator, "outcome": outcome, "why": why}
+            case, result = futures[future], future.result()
+            results[case.name] = result
             if options.results:
-                options.results.write_text(json.dumps(dict(sorted(results.items())), indent=1) + "\n")
-            if outcome in ("wrong", "died"):
-                print(f"{outcome}: {case.name}: {why}", file=sys.stderr, flush=True)
+                fresh = options.results.with_suffix(".new")
+                fresh.write_text(json.dumps(dict(sorted(results.items())), indent=1) + "\n")
+                fresh.replace(options.results)
+            if result["outcome"] in ("wrong", "died"):
+                print(f"{result['outcome']}: {case.name}: {result['why']}", file=sys.stderr, flush=True)
     counts = collections.Counter(result["outcome"] for result in results.values())
     if options.table:
         options.table.write_text(table(results))
@@ -130,15 +168,71 @@ def main():
     sys.exit(1 if counts["wrong"] or counts["died"] else 0)
 
 
+HEAD = """# ONNX operators
+
+What becomes of ONNX's own operator tests (onnx {onnx}, those with numeric tensors) in zkvouch: `right` are those whose circuit gives
+ONNX's answer, `refused` those that zkvouch does not build, for the reasons given. An operator's tests count with those of its
+function written out. Made by `script/onnx-ops.sh --manual --table docs/operators.md`.
+
+{total} tests: {right} right, {refused} refused, {wrong} wrong, {died} died.
+
+"""
+
+
+def short(why):
+    """A reason in a few words."""
+    for words, reason in (
+        ("the circuit says", "ezkl computes something else"),
+        ("but its circuit of", "ezkl's result has another length"),
+        ("the circuit has no answer", "ezkl can't compute it"),
+        ("no circuit of this model can be deployed", "too large for a chain"),
+        ("ONNX Runtime can't", "ONNX Runtime lacks this form"),
+        ("which no circuit can hold", "not finite"),
+        ("has no values", "an input without elements"),
+        ("takes a shape wrongly", "no bidirectional form"),
+        ("beyond the edge of a tensor", "output_shape or output_padding"),
+        ("as for a pool with ceil_mode", "no ceil_mode"),
+        ("has become infinite", "an infinite scale"),
+        ("outside the lookup table", "values beyond the tables"),
+        ("does not tell the shape", "an input that is no tensor"),
+        ("beyond 2^53", "an integer beyond 2^53"),
+        ("ai.onnx.ml operators", "ezkl lacks ai.onnx.ml"),
+        ("which ezkl lacks", "ezkl lacks it"),
+        ("no form in ezkl's circuits", "no form in ezkl's circuits"),
+        ("an attribute of some operator is none that the reader knows", "an attribute that ezkl's reader does not know"),
+        ("written out although", "an attribute left at its default"),
+        ("must be constants of the model", "axes, shape or the like as an input, or a form that ezkl's reader lacks"),
+        ("must be a constant of the model", "axes, shape or the like as an input"),
+        ("can't tell the shape that comes out", "ezkl's reader can't tell its shape"),
+        ("ezkl shifts by constants", "shifts by constants only"),
+        ("ezkl divides integers", "integers divided by a constant only"),
+        ("one constant exponent", "powers of one constant exponent only"),
+        ("multiplies matrices with the same axes", "matrices of unlike leading axes"),
+        ("a constant of the model is too large", "a constant too large for the circuit"),
+        ("it has only the first", "ezkl has its first output only"),
+        ("first output of an operator only", "ezkl has its first output only"),
+        ("is no tensor or has no stated type", "ezkl can't look into its graph or its types"),
+        ("the length of an axis within the model is open", "its shape depends on values"),
+    ):
+        if words in why:
+            return reason
+    told = re.search(r"failed: (.*) \(in ezkl's words", why) or re.search(r"\((?=[^()]{20})((?:[^()]|\([^()]*\))*)\)$", why)
+    return re.split(r"[;:] ", told[1] if told else why)[0].replace("|", "\\|")
+
+
 def table(results):
-    operators = collections.defaultdict(collections.Counter)
+    operators = collections.defaultdict(list)
     for result in results.values():
-        operators[result["operator"]][result["outcome"]] += 1
-    lines = ["| operator | right | refused | wrong | died |", "|---|---|---|---|---|"]
-    for operator, counts in sorted(operators.items()):
-        cells = " | ".join(str(counts[name] or "") for name in ("right", "refused", "wrong", "died"))
-        lines.append(f"| {operator} | {cells} |")
-    return "\n".join(lines) + "\n"
+        operators[result["operator"]].append(result)
+    counts = collections.Counter(result["outcome"] for result in results.values())
+    total = {name: counts[name] for name in ("right", "refused", "wrong", "died")}
+    lines = ["| operator | right | refused | why |", "|---|---|---|---|"]
+    for operator, cases in sorted(operators.items()):
+        right = sum(case["outcome"] == "right" for case in cases)
+        reasons = collections.Counter(short(case["why"]) for case in cases if case["outcome"] != "right")
+        why = "; ".join(f"{reason} ({count})" if len(reasons) > 1 else reason for reason, count in sorted(reasons.items()))
+        lines.append(f"| {operator} | {right or ''} | {len(cases) - right or ''} | {why} |")
+    return HEAD.format(onnx=ONNX, total=len(results), **total) + "\n".join(lines) + "\n"
 
 
 main()

@@ -17,6 +17,10 @@ pub const SCALAR_MODULUS: U256 =
 pub const BASE_MODULUS: U256 =
     uint!(21888242871839275222246405745257275088696311157297823662689037894645226208583_U256);
 
+/// log2 of the field's largest multiplicative subgroup whose order is a power of two. A circuit's extended
+/// domain, its rows times a factor that its degree asks for, must lie in it.
+pub const TWO_ADICITY: u32 = 28;
+
 /// The generator of G2 as the pairing precompile has it: x imaginary, x real, y imaginary, y real.
 pub const G2_GENERATOR: [U256; 4] = uint!([
     0x198e9393920d483a7260bfb731fb5d25f1aa493335a9e71297e485b7aef312c2_U256,

@@ -13,6 +13,7 @@ use zkvouch::{
     artifacts::{run_args::RunArgs, settings::Settings},
     engine::{EngineConfig, EnginePool},
     field::{Felt, Scale},
+    prepare::Original,
     toolchain,
 };
 
@@ -20,6 +21,10 @@ const EXAMPLES: [&str; 4] = ["credit", "decision_tree", "random_forest", "xgboos
 
 fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
+}
+
+fn original(path: &Path) -> Original {
+    Original::read(path, &[]).expect("a model")
 }
 
 fn batch() -> Vec<(String, usize)> {
@@ -151,7 +156,7 @@ async fn two_circuits_are_compared_and_the_report_can_be_looked_at() {
     let row: Vec<_> = far.iter().map(f64::to_string).collect();
     std::fs::write(&extra, row.join(",")).expect("written");
     let request = AccuracyRequest {
-        model: example("credit").join("model.onnx"),
+        original: original(&example("credit").join("model.onnx")),
         data: vec![example("credit").join("data.json"), extra],
         circuits: vec![fine, coarse],
         worst: 5,
@@ -219,7 +224,12 @@ async fn answers_in_batches_are_the_circuits_own() {
     let lines: Vec<_> = rows.iter().map(|row| serde_json::json!(row).to_string()).collect();
     let file = folder.path().join("rows.jsonl");
     std::fs::write(&file, lines.join("\n")).expect("written");
-    let request = AccuracyRequest { model, data: vec![file], circuits: vec![circuit], worst: 3 };
+    let request = AccuracyRequest {
+        original: original(&model),
+        data: vec![file],
+        circuits: vec![circuit],
+        worst: 3,
+    };
     let done = std::sync::Mutex::new(Vec::new());
     let progress = |step: accuracy::Progress<'_>| done.lock().expect("a lock").push(step.done);
     let report = accuracy::run(&request, &pool, progress).await.expect("compared");
@@ -262,7 +272,12 @@ async fn a_model_whose_batch_is_not_its_observations_is_answered_one_by_one() {
     let rows: Vec<_> = (0..80).map(|n| format!("{n},{},0.5", -n)).collect();
     std::fs::write(&file, rows.join("\n")).expect("written");
     let circuit = Circuit { label: "circuit".to_owned(), compiled, settings };
-    let request = AccuracyRequest { model, data: vec![file], circuits: vec![circuit], worst: 1 };
+    let request = AccuracyRequest {
+        original: original(&model),
+        data: vec![file],
+        circuits: vec![circuit],
+        worst: 1,
+    };
     let report = accuracy::run(&request, &pool, |_| {}).await.expect("compared");
     pool.shutdown().await;
     for (number, values) in report.circuits[0].values.iter().enumerate() {
@@ -279,10 +294,11 @@ async fn a_circuit_of_another_model_is_told_apart() {
     let model = example("decision_tree").join("model.onnx");
     let credit = example("credit").join("model.onnx");
     let data = vec![example("decision_tree").join("data.json")];
-    let mut request = AccuracyRequest { model: credit, data, circuits: vec![other], worst: 1 };
+    let mut request =
+        AccuracyRequest { original: original(&credit), data, circuits: vec![other], worst: 1 };
     let error = accuracy::run(&request, &pool, |_| {}).await.expect_err("another model");
     assert!(error.to_string().contains("the model takes 41"), "{error}");
-    request.model = model;
+    request.original = original(&model);
     let report = accuracy::run(&request, &pool, |_| {}).await.expect("compared");
     assert_eq!(report.circuits[0].refused.len(), 0);
     pool.shutdown().await;

@@ -50,7 +50,9 @@ fn help() {
 #[test]
 fn the_project_file_that_init_writes() {
     let sandbox = Sandbox::of("credit");
-    sandbox.run(["init", "model.onnx", "--data", "input.json", "data.json"]).success();
+    sandbox
+        .run(["init", "model.onnx", "--no-inspect", "--data", "input.json", "data.json"])
+        .success();
     let text = fs::read_to_string(sandbox.file("zkvouch.toml")).expect("read");
     golden("zkvouch.toml", text);
     sandbox

@@ -213,10 +213,27 @@ fn every_step_on_its_own() {
     step(&["compile", "--model", "model.onnx"]);
     let srs = step(&["get-srs"]);
     assert_eq!(srs["provenance"]["kind"], "ceremony");
-    step(&["setup"]);
+    // Before anything is made: what no machine has the memory for, and what no field has room for.
+    let text = fs::read_to_string(folder.file("settings.json")).expect("read");
+    let mut huge: Value = serde_json::from_str(&text).expect("JSON");
+    huge["run_args"]["logrows"] = 26.into();
+    fs::write(folder.file("huge.json"), huge.to_string()).expect("written");
+    let setup = ["setup", "--settings-path", "huge.json"];
+    folder.run(setup).failure(1, &["setup with this circuit (k = 26) needs about"]);
+    huge["run_args"]["num_inner_cols"] = 7.into();
+    fs::write(folder.file("huge.json"), huge.to_string()).expect("written");
+    folder.run(setup).failure(3, &["beyond the field", "to 25 or less"]);
+    let estimated = |result: &Value| {
+        let bytes = |of: &str| result[of]["peak_bytes"].as_f64().expect("bytes");
+        let off = bytes("expected") / bytes("took");
+        assert!((0.5..2.0).contains(&off), "{result:#}");
+    };
+    estimated(&step(&["setup"]));
     step(&["witness", "--data", "input.json"]);
     assert_eq!(step(&["mock"])["satisfied"], true);
-    step(&["prove", "--witness", "witness.json"]);
+    estimated(&step(&["prove", "--witness", "witness.json"]));
+    let told = folder.run(["prove", "--witness", "witness.json"]).success().stderr();
+    assert!(told.contains("a proof        is expected to take about"), "{told}");
     assert_eq!(step(&["verify"])["valid"], true);
     let verifier = step(&["create-verifier", "--proof", "proof.json"]);
     assert!(verifier["metadata"]["gas"]["verify_gas"].as_u64().is_some());

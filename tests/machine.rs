@@ -306,3 +306,64 @@ fn a_file_that_is_no_text_is_bad_input() {
         sandbox.run(arguments).failure(3, &["zkvouch.toml", "UTF-8"]);
     }
 }
+
+/// `zkvouch tune` of a model without proofs, on the first of the machine's CPUs or on all.
+fn chosen_on(one_cpu: bool, folder: &Path, model: &Path, data: &Path) -> std::process::Child {
+    let mut command = zkvouch();
+    command.current_dir(folder).args([
+        "--json",
+        "tune",
+        "--no-proof",
+        "--no-cache",
+        "-O",
+        "s.json",
+    ]);
+    command.arg("-M").arg(model).arg("-D").arg(data).stdout(Stdio::piped()).stderr(Stdio::null());
+    if one_cpu {
+        // SAFETY: a system call on memory of its own, after the fork.
+        unsafe {
+            command.pre_exec(|| {
+                let mut cpus = std::mem::zeroed();
+                libc::CPU_SET(0, &mut cpus);
+                match libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &cpus) {
+                    0 => Ok(()),
+                    _ => Err(std::io::Error::last_os_error()),
+                }
+            });
+        }
+    }
+    command.spawn().expect("started")
+}
+
+/// All of them at once on one CPU, which is busy enough, and then each with the whole machine.
+#[test]
+fn one_busy_cpu_chooses_as_the_whole_machine_does() {
+    let case = |name: &str| {
+        let case = support::repository().join("tests/cases").join(name);
+        (case.join("network.onnx"), case.join("input.json"))
+    };
+    let example = |name: &str| {
+        (support::example(name).join("model.onnx"), support::example(name).join("data.json"))
+    };
+    let models = [
+        example("credit"),
+        example("decision_tree"),
+        case("argmax_near_tie"),
+        case("round_half_even"),
+    ];
+    let folders = models.each_ref().map(|_| tempfile::tempdir().expect("a folder"));
+    let choice = |child: std::process::Child| {
+        let outcome = Outcome::new(child.wait_with_output().expect("ended"), &["tune", "--json"]);
+        let report = &outcome.success().envelope()["data"];
+        (report["choice"]["run_args"].clone(), report["complete"].clone())
+    };
+    let places = || models.iter().zip(&folders);
+    let busy: Vec<_> = places()
+        .map(|((model, data), folder)| chosen_on(true, folder.path(), model, data))
+        .collect();
+    let busy: Vec<_> = busy.into_iter().map(choice).collect();
+    for (((model, data), folder), busy) in places().zip(busy) {
+        let idle = choice(chosen_on(false, folder.path(), model, data));
+        assert_eq!(idle, busy, "{}", model.display());
+    }
+}

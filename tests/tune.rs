@@ -388,7 +388,7 @@ async fn what_no_chain_takes_is_an_error_with_its_figure_and_so_is_more_gas() {
     let pool = pool();
     let mut request = request(folder.path(), "credit");
     request.prove = Prove::Never;
-    request.chain = Some(tune::ChainLimits { code: Some(5000), ..tune::ChainLimits::LEAN });
+    request.chain = Some(tune::ChainLimits { code: 5000, ..tune::ChainLimits::LEAN });
     let error = run(&request, &pool).await.expect_err("no verifier is that short");
     let Error::Undeployable(excess) = &error else { panic!("{error}") };
     assert!(excess.needed > 5000 && excess.needed < 10_000, "{error}");
@@ -403,6 +403,41 @@ async fn what_no_chain_takes_is_an_error_with_its_figure_and_so_is_more_gas() {
     request.objective = Objective::Gas;
     let report = run(&request, &pool).await.expect("this one promises nothing");
     assert_eq!(report.choice.cost.verify_gas, *least);
+    pool.shutdown().await;
+}
+
+/// ezkl's own circuit of k = 15 can't be made with so small a file, nor can any that takes no more gas:
+/// whoever has no more gets a circuit all the same, of the least gas that can be had, and is told.
+#[tokio::test]
+async fn without_an_srs_for_ezkls_own_circuit_there_is_one_and_it_says_what_it_lacks() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pool = pool();
+    let mut request = request(folder.path(), "credit");
+    request.max_logrows = 26;
+    request.prove = Prove::Never;
+    request.cache = Some(folder.path().join("cache"));
+    let file = folder.path().join("kzg8.srs");
+    pool.get().await.gen_unsafe_srs(8, &file).await.expect("an SRS");
+    request.srs = Some((zkvouch::srs::Source::Path(file), folder.path().to_owned()));
+    let report = run(&request, &pool).await.expect("a circuit");
+    let more = report.more_gas.expect("more gas than ezkl's");
+    assert!(more.verify_gas > more.ezkl && more.logrows == 15, "{more:?}");
+    assert_eq!(report.choice.cost.verify_gas, more.verify_gas);
+    assert!(report.choice.run_args.logrows <= 8 && report.at_hand == 8, "{report:?}");
+    let passed_over = report.passed_over.expect("a better one");
+    assert!(passed_over.logrows > 8 && !passed_over.can_be_had, "{passed_over:?}");
+    let told = report.reasons.iter().find(|it| it.contains("least gas")).expect("a reason");
+    assert!(told.contains("k = 15") && told.contains("`zkvouch build --budget 60s`"), "{told}");
+    // With a network there may be more, so that this is not kept.
+    assert!(!run(&request, &pool).await.expect("again").cached);
+
+    // Nothing is promised by this one, so that nothing is broken.
+    request.objective = Objective::Gas;
+    let report = run(&request, &pool).await.expect("a circuit");
+    assert_eq!(report.more_gas, None);
+    request.max_logrows = 7;
+    let report = run(&request, &pool).await.expect("a circuit");
+    assert_eq!((report.more_gas, report.passed_over), (None, None), "all of these are at hand");
     pool.shutdown().await;
 }
 

@@ -57,8 +57,8 @@ pub(crate) async fn forward_all<'a>(
         .into_iter()
         .map(|answer| match answer {
             Ok(computed) => decode(&computed, settings),
-            Err(engine::Error::Python { message, .. } | engine::Error::Panic { message, .. }) => {
-                Err(format!("the circuit has no answer: {}", message.trim()))
+            Err(error @ (engine::Error::Python { .. } | engine::Error::Panic { .. })) => {
+                Err(format!("the circuit has no answer: {}", error.reason()))
             }
             Err(error) => Err(error.to_string()),
         })

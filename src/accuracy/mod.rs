@@ -7,6 +7,7 @@
 mod answers;
 #[cfg(feature = "accuracy")]
 mod batch;
+pub mod blame;
 #[cfg(feature = "accuracy")]
 mod error;
 pub(crate) mod forward;
@@ -16,6 +17,7 @@ pub mod judge;
 #[cfg(feature = "accuracy")]
 mod notes;
 pub mod observations;
+mod part;
 #[cfg(feature = "accuracy")]
 pub mod plots;
 #[cfg(feature = "accuracy")]

@@ -117,11 +117,16 @@ pub enum Statistic {
     Mean,
 }
 
-/// The largest error that is allowed where nobody says otherwise, as a share of the range of the
-/// float model's outputs: whoever tunes or judges a circuit goes by it.
-pub const DEFAULT_ERROR_SHARE: f64 = 0.01;
+/// What a circuit is to be refused for where no bound is given: an error of this share of the range of
+/// the model's answers. The judge goes by it.
+pub const REFUSED_SHARE: f64 = 0.05;
 
-/// The bound that follows from [`DEFAULT_ERROR_SHARE`] and the float model's answers: for each
+/// What a search aims at where neither a bound is given nor ezkl's own calibration has one: an error of
+/// this share of the same range. It is a fifth of [`REFUSED_SHARE`], since the judge tries more inputs
+/// than a search does, and they come out worse.
+pub const AIMED_SHARE: f64 = 0.01;
+
+/// The bound that follows from [`AIMED_SHARE`] and the float model's answers: for each
 /// observation, each output's elements. The output of the smallest range counts; one that never
 /// changes has its own size for a range. `None` where all is 0, or there is nothing.
 pub fn default_bound(float: &[Vec<Vec<f64>>]) -> Option<ErrorBound> {
@@ -136,7 +141,7 @@ pub fn default_bound(float: &[Vec<Vec<f64>>]) -> Option<ErrorBound> {
     };
     let smallest = (0..outputs).map(range).filter(|range| range.is_finite() && *range > 0.0);
     let smallest = smallest.fold(f64::INFINITY, f64::min);
-    smallest.is_finite().then(|| ErrorBound::absolute(DEFAULT_ERROR_SHARE * smallest))
+    smallest.is_finite().then(|| ErrorBound::absolute(AIMED_SHARE * smallest))
 }
 
 /// A bound on the error, written `0.01`, `0.5%`, `mean:0.01` or `mean:0.5%`.

@@ -288,7 +288,11 @@ impl InputData {
         let mut count = None;
         for (tensor, input) in inputs.iter().enumerate() {
             let (found, length) = (self.tensors[tensor].len(), input.elements());
-            let whole = length > 0 && found > 0 && found.is_multiple_of(length);
+            let whole = length > 0 && found.is_multiple_of(length);
+            if found == 0 {
+                let message = no_values(&input.name);
+                return Err(invalid(&self.path, format!("input_data[{tensor}]"), message));
+            }
             if !whole || count.is_some_and(|count| count * length != found) {
                 let message = format!(
                     "`{}` has {found} values; the model takes {length} (shape {:?}) or a multiple of that, the \
@@ -584,6 +588,14 @@ fn explain(error: Error, bytes: &[u8]) -> Error {
         message
     };
     Error::Malformed { path, what, field, message, remedy }
+}
+
+/// What is wrong with an input that is there and holds nothing.
+pub(super) fn no_values(name: &str) -> String {
+    format!(
+        "`{name}` has no values, and a circuit takes no input without elements; give its values, or export the \
+         model without it"
+    )
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Observations: one or many inputs for one model, read from JSON, JSON Lines, CSV, .npy or .npz.
 
 use super::{
-    input::{InputData, exact},
+    input::{InputData, exact, no_values},
     layout::Slot,
     npy,
 };
@@ -308,6 +308,9 @@ impl Reader<'_> {
         }
         let mut count = None;
         for (input, data) in self.inputs.iter().zip(&tensors) {
+            if data.is_empty() {
+                return Err(self.wrong(place, no_values(&input.name)));
+            }
             let whole = input.elements() > 0 && data.len().is_multiple_of(input.elements());
             let observations = if whole { data.len() / input.elements() } else { 0 };
             if !whole || count.is_some_and(|count| count != observations) {
@@ -639,13 +642,14 @@ mod tests {
     #[test]
     fn errors_name_the_place() {
         let inputs = [tensor("x", &[1, 2])];
-        let cases: [(&str, &[u8], &str); 12] = [
+        let cases: [(&str, &[u8], &str); 13] = [
             ("csv", b"a,b\n1,2\n3,high\n", "line 3: column 2 (`b`): high is not a finite number"),
             ("csv", b"1,2\n3\n", "line 2: it has 1 columns; the model takes 2"),
             ("csv", b"1,2\nNaN,2\n", "line 2: column 1: NaN is not a finite number"),
             ("csv", b"1,2\n3,\n", "line 2: column 2: nothing is not a finite number"),
             ("csv", b"a,b\n", "holds no observation"),
             ("json", b"", "line 1, column 0: not JSON"),
+            ("json", br#"{"input_data": [[]]}"#, "`x` has no values"),
             ("json", br#"{"input_data": [[1, 2, 3]]}"#, "`x` has 3 values; the model takes 2"),
             ("json", br#"{"input_data": [["a", 2]]}"#, "element 0: \"a\" is not a number"),
             ("json", br#"{"data": 1}"#, "no list `input_data`"),

@@ -1,7 +1,7 @@
 //! The arguments from which ezkl makes a circuit, as they stand in settings.json and as its Python
 //! API takes them.
 
-use crate::field::Scale;
+use crate::field::{Scale, TWO_ADICITY};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value, json};
 use std::{fmt, str::FromStr};
@@ -322,6 +322,17 @@ impl RunArgs {
         }
         if self.num_inner_cols == 0 {
             return refuse("num_inner_cols", "must be at least 1");
+        }
+        // The degree of the constraints is at least that of a dot product over the columns.
+        let factor = self.num_inner_cols.saturating_add(1).max(2).checked_next_power_of_two();
+        let room = factor.and_then(|factor| TWO_ADICITY.checked_sub(factor.trailing_zeros()));
+        if room.is_none_or(|room| self.logrows > room) {
+            let message = format!(
+                "with {} inner columns the constraints of 2^{} rows are beyond the field, which has room for \
+                 2^{TWO_ADICITY}; use fewer rows or columns",
+                self.num_inner_cols, self.logrows
+            );
+            return Err(Error { field: "logrows", message });
         }
         if self.decomp_base < 2 {
             return refuse("decomp_base", "must be at least 2");

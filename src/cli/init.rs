@@ -1,17 +1,17 @@
 //! `zkvouch init`
 
-use super::{Context, exit::Coded};
+use super::{Context, axes::variables, exit::Coded, inspect};
 use crate::{
-    artifacts::{
-        observations,
-        onnx::{Dim, OnnxFile},
-    },
+    artifacts::observations,
     files,
+    prepare::Original,
     project::{
         Caveat,
         config::{self, CircuitConfig},
+        inspect::{InspectRequest, Inspection},
     },
     srs,
+    tune::ChainLimits,
 };
 use clap::Args;
 use eyre::Result;
@@ -32,6 +32,12 @@ pub(super) struct Init {
     /// Where the SRS comes from: ceremony, ceremony:URL, unsafe-dev, or the path of a file.
     #[arg(long, default_value_t, value_name = "SOURCE")]
     srs: srs::Source,
+    /// An output that a proof shows, by its name; all of them if absent.
+    #[arg(long = "output-name", value_name = "NAME")]
+    outputs: Vec<String>,
+    /// Write the project file without a look at what the circuit will cost.
+    #[arg(long)]
+    no_inspect: bool,
     /// Replace an existing project file.
     #[arg(long)]
     force: bool,
@@ -40,12 +46,14 @@ pub(super) struct Init {
 }
 
 impl Init {
-    pub(super) fn run(self, context: &Context) -> Result<()> {
-        let onnx = OnnxFile::read(&self.model)?;
-        let mut circuit = self.circuit;
-        circuit.variables = variables(&onnx, &circuit.variables, &self.data[0])?;
+    pub(super) async fn run(self, context: &Context) -> Result<()> {
+        let original = Original::read(&self.model, &self.outputs)?;
+        let onnx = original.file();
+        let mut circuit = self.circuit.clone();
+        let sample = self.data.first().map(PathBuf::as_path);
+        circuit.variables = variables(onnx, &circuit.variables, sample)?;
         circuit.run_args().validate().map_err(|error| Coded::bad_input(error.to_string()))?;
-        let slots = onnx.slots(&circuit.variables)?;
+        let slots = original.slots(&circuit.variables)?;
         for path in &self.data {
             observations::read_inputs(path, &slots)?;
         }
@@ -61,61 +69,33 @@ impl Init {
         let model = relative(&self.model, &self.dir)?;
         let data =
             self.data.iter().map(|path| relative(path, &self.dir)).collect::<Result<Vec<_>>>()?;
-        let text = config::template(&model, &data, &circuit, &self.srs);
+        let inspection = match self.no_inspect {
+            true => None,
+            false => Some(self.inspect(context, &circuit).await?),
+        };
+        let text = config::template(&model, &data, &self.outputs, &circuit, &self.srs);
         files::write_atomic(&file, text.as_bytes())?;
+        if let Some(obstacle) = inspection.as_ref().and_then(|it| it.obstacle.as_deref()) {
+            context.ui.warn(obstacle);
+        }
+        let seen = inspection.as_ref().map(|it| format!("{}\n\n", inspect::text(it)));
         context.ui.result(
-            format_args!("{}\nnext: zkvouch build", file.display()),
-            &json!({ "project": file }),
+            format_args!("{}{}\nnext: zkvouch build", seen.unwrap_or_default(), file.display()),
+            &json!({ "project": file, "inspection": inspection }),
         )
     }
-}
 
-/// A value for each axis without a length: the one given, else 1, except that a tensor's own data tells the length
-/// of its one open axis that is not the first (where observations lie one after the other).
-fn variables(
-    onnx: &OnnxFile,
-    given: &[(String, usize)],
-    sample: &Path,
-) -> Result<Vec<(String, usize)>> {
-    let symbols = onnx.symbols();
-    if let Some((name, _)) = given.iter().find(|(name, _)| !symbols.contains(&name.as_str())) {
-        let axes = match symbols.as_slice() {
-            [] => "none of its inputs' axes has a name".to_owned(),
-            symbols => format!("its axes are {}", symbols.join(", ")),
+    async fn inspect(&self, context: &Context, circuit: &CircuitConfig) -> Result<Inspection> {
+        let request = InspectRequest {
+            model: &self.model,
+            outputs: &self.outputs,
+            data: &self.data,
+            run_args: &circuit.run_args(),
+            srs: &self.srs,
+            chain: Some(ChainLimits::LEAN),
         };
-        let message = format!("{}: no axis is called `{name}`; {axes}", onnx.path().display());
-        return Err(Coded::bad_input(message).into());
+        inspect::look(context, None, &request).await
     }
-    let lengths = observations::lengths(sample);
-    let mut values: Vec<(String, usize)> = given.to_vec();
-    for (number, input) in onnx.inputs.iter().enumerate() {
-        let dims = input.dims.as_deref().unwrap_or_default();
-        let length = lengths.as_ref().and_then(|lengths| lengths.get(number).copied());
-        for (axis, dim) in dims.iter().enumerate() {
-            let Dim::Symbol(symbol) = dim else { continue };
-            if values.iter().any(|(name, _)| name == symbol) {
-                continue;
-            }
-            let others = dims.iter().enumerate().filter(|(other, _)| *other != axis);
-            let rest: Option<usize> = others
-                .map(|(other, dim)| match dim {
-                    Dim::Fixed(length) => Some(*length),
-                    Dim::Symbol(name) => match values.iter().find(|(known, _)| known == name) {
-                        Some((_, value)) => Some(*value),
-                        None => (other == 0).then_some(1),
-                    },
-                    Dim::Unknown => None,
-                })
-                .product();
-            let whole = |length: usize, rest: usize| {
-                (axis > 0 && length > 0 && length.is_multiple_of(rest)).then(|| length / rest)
-            };
-            let told = length.zip(rest.filter(|rest| *rest > 0));
-            let value = told.and_then(|(length, rest)| whole(length, rest)).unwrap_or(1);
-            values.push((symbol.clone(), value));
-        }
-    }
-    Ok(values)
 }
 
 /// `path` as seen from `folder` where it lies below it, else absolute.

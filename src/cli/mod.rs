@@ -2,6 +2,7 @@
 
 mod accuracy;
 mod anvil;
+mod axes;
 mod bench;
 mod build;
 mod clean;
@@ -10,6 +11,7 @@ mod deploy;
 mod doctor;
 pub mod exit;
 mod init;
+mod inspect;
 mod log;
 mod model;
 mod opts;
@@ -74,6 +76,8 @@ struct Global {
 enum Command {
     /// Run the main job on an example: build, prove, deploy to a local Anvil, submit.
     Demo(demo::Demo),
+    /// Say what a model is, whether it can be proved, and what that will cost.
+    Inspect(inspect::Inspect),
     /// Write a commented zkvouch.toml for a model.
     Init(init::Init),
     /// Build every artefact that is out of date: settings, circuit, keys, verifier.
@@ -223,7 +227,8 @@ fn fail(ui: &Ui, report: &eyre::Report) -> ExitCode {
 async fn run(command: Command, context: Context) -> Result<()> {
     match command {
         Command::Demo(command) => command.run(&context).await,
-        Command::Init(command) => command.run(&context),
+        Command::Inspect(command) => command.run(&context).await,
+        Command::Init(command) => command.run(&context).await,
         Command::Build(command) => command.run(&context).await,
         Command::Prove(command) => command.run(&context).await,
         Command::Verify(command) => command.run(&context).await,

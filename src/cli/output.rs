@@ -13,7 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::project::{Event, Observer};
+use crate::{
+    project::{Event, Observer},
+    tune::machine::{Expected, Work},
+};
 
 /// The version of the JSON envelope.
 pub const ENVELOPE_VERSION: u32 = 1;
@@ -134,6 +137,11 @@ impl Ui {
         }
     }
 
+    /// What a step is expected to take of this machine.
+    pub fn expected(&self, work: Work, expected: &Expected) {
+        self.note(format_args!("{:<14} is expected to take {expected}", work.to_string()));
+    }
+
     fn line(&self, text: &str) {
         // Suspending keeps the bars from being torn; a closed stderr is nobody's loss.
         self.bars.suspend(|| {
@@ -188,6 +196,7 @@ impl Ui {
                         bar.set_message(message.clone());
                     }
                 }
+                Event::Expected { work, expected } => ui.expected(work, &expected),
                 Event::Finished { step, elapsed } => {
                     if let Some((bar, _)) = running.remove(step) {
                         bar.finish_and_clear();

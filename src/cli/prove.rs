@@ -1,10 +1,14 @@
 //! `zkvouch prove`
 
-use super::{Context, show, steps::Places};
+use super::{
+    Context, show,
+    steps::{Places, took},
+};
 use crate::{
     artifacts::settings::Settings,
     files,
-    project::steps::{ProvingFiles, make_witness, prove_witness},
+    project::steps::{ProvingFiles, expected, make_witness, prove_witness},
+    tune::machine::Work,
 };
 use clap::Args;
 use eyre::Result;
@@ -65,6 +69,10 @@ impl Prove {
             pk: places.pk(&self.pk_path),
         };
         let engine = places.engine(context)?;
+        let expected = expected(&settings, Work::Proof, engine.version())?;
+        if let Some(expected) = &expected {
+            context.ui.expected(Work::Proof, expected);
+        }
         let spinner = context.ui.spinner("prove");
         let scratch = files::Scratch::new()?;
         let (witness, input) = match (&self.witness, &self.input) {
@@ -77,7 +85,8 @@ impl Prove {
                 (witness, input)
             }
         };
-        let proof = prove_witness(&engine, &files, (&witness, &input), &self.output).await?;
+        let (proof, usage) =
+            prove_witness(&engine, &files, (&witness, &input), &self.output).await?;
         engine.shutdown().await;
         spinner.finish_and_clear();
         let decoded = proof.decode(&settings.instance_layout())?;
@@ -87,6 +96,8 @@ impl Prove {
             "proof_bytes": proof.proof.bytes.len(),
             "num_instances": proof.proof.instances.len(),
             "decoded": decoded,
+            "expected": expected,
+            "took": took(&usage),
         });
         context.ui.result(text, &data)
     }

@@ -53,8 +53,8 @@ pub(super) struct Tune {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Tuning options")]
 pub(super) struct TuneOptions {
-    /// What to minimise: balanced (time, at no more gas than ezkl's calibration), prove-time, gas,
-    /// memory or proof-size.
+    /// What to minimise: balanced (time, at no more gas than ezkl's calibration, if that can be made),
+    /// prove-time, gas, memory or proof-size.
     #[arg(long, default_value_t)]
     pub(super) objective: Objective,
     /// The largest error: 0.01, 0.5%, mean:0.01 or mean:0.5%. By default that of ezkl's calibration,
@@ -220,6 +220,9 @@ impl Tune {
         let interrupted = context.stop.load(Ordering::Relaxed);
         if !report.complete && !interrupted {
             context.ui.warn("the search was cut short; this is the best so far");
+        }
+        if let Some(more) = &report.more_gas {
+            context.ui.warn(more);
         }
         let mut text = report.table();
         for reason in &report.reasons {

@@ -26,6 +26,7 @@
 //! # }
 //! ```
 
+mod causes;
 mod config;
 mod environment;
 mod error;

@@ -186,7 +186,7 @@ impl Engine {
     }
 
     /// Makes the verifying key and the proving key. ezkl does not check the SRS.
-    pub async fn setup(&self, request: SetupRequest<'_>) -> Result<()> {
+    pub async fn setup(&self, request: SetupRequest<'_>) -> Result<Usage> {
         let SetupRequest { compiled, srs, vk, pk, witness, compress_selectors } = request;
         // A key of a circuit with fixed inputs holds them, and so lets guesses at them be tried.
         let (vk, pk) = (Output::private(vk)?, Output::private(pk)?);
@@ -198,7 +198,7 @@ impl Engine {
             "witness": optional(witness)?,
             "compress_selectors": compress_selectors,
         });
-        self.make("setup", arguments, [pk, vk]).await.map(drop)
+        Ok(self.make("setup", arguments, [pk, vk]).await?.1)
     }
 
     /// Runs the circuit's arithmetic on an input. `vk` and `srs` are needed where a visibility is

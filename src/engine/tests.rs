@@ -5,6 +5,7 @@ mod flow;
 mod installation;
 #[cfg(unix)]
 mod overhead;
+mod refusals;
 
 use super::*;
 use serde_json::{Map, json};

@@ -2,6 +2,8 @@
 
 pub(crate) mod proto;
 pub(crate) mod tensor;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use proto::{
     GraphProto, ModelProto, TensorProto, ValueInfoProto, tensor_shape_proto::Dimension, type_proto,

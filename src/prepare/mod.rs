@@ -21,7 +21,7 @@ pub use error::Error;
 pub use original::Original;
 
 use crate::{
-    artifacts::observations,
+    artifacts::{observations, onnx},
     files,
     onnx::{
         proto::{
@@ -70,6 +70,33 @@ impl Prepared {
     }
 }
 
+/// What a model holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Each operator with how often it is there.
+    pub operators: BTreeMap<String, usize>,
+    /// Elements of weights and other constants.
+    pub parameters: usize,
+}
+
+impl Summary {
+    /// Reads a model file.
+    ///
+    /// # Errors
+    /// A file that is missing or no ONNX.
+    pub fn read(path: &Path) -> Result<Self> {
+        let model = onnx::parse(path)?;
+        let mut summary = Self::default();
+        if let Some(graph) = &model.graph {
+            summary.parameters = graph.initializer.iter().map(|tensor| tensor.elements()).sum();
+            for node in &graph.node {
+                *summary.operators.entry(node.op_type.clone()).or_default() += 1;
+            }
+        }
+        Ok(summary)
+    }
+}
+
 /// An input of a model as it is given to ONNX Runtime.
 #[derive(Clone, Debug)]
 pub(crate) struct Given {
@@ -97,6 +124,7 @@ pub async fn prepare(
     if types::single(&mut model) {
         notes.changes.push("floats of 16 and 64 bits became floats of 32".to_owned());
     }
+    normal::name_sets(&mut model);
     for _ in 0..ROUNDS {
         let given = given(&model, inputs);
         let facts = look(&model, &given, path).await?;
@@ -113,6 +141,7 @@ pub async fn prepare(
             break;
         }
     }
+    normal::name_sets(&mut model);
     for ((from, to), count) in told {
         let times = if count == 1 { String::new() } else { format!(" ({count} times)") };
         notes.changes.push(format!("{from} became {to}{times}"));

@@ -11,9 +11,10 @@ use super::{
     rewriter::{Outcome, Rewriter, Told, axis, rewrite},
 };
 use crate::onnx::{
-    proto::{AttributeProto, ModelProto, NodeProto},
+    proto::{AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto},
     tensor::element,
 };
+use std::collections::BTreeSet;
 
 /// The oldest set that is brought up to date; before it, operators broadcast by another rule.
 const OLDEST: i64 = 7;
@@ -40,6 +41,30 @@ pub(super) fn raise(model: &mut ModelProto, opset: i64, facts: &Facts) -> Result
         }
     }
     Ok(true)
+}
+
+/// Names the operator sets that are in use, and no others.
+pub(super) fn name_sets(model: &mut ModelProto) {
+    let mut domains = BTreeSet::new();
+    model.graph.iter().for_each(|graph| add_domains(graph, &mut domains));
+    let name = |set: &OperatorSetIdProto| match set.domain.as_str() {
+        "ai.onnx" => String::new(),
+        domain => domain.to_owned(),
+    };
+    // What consists of other domains' operators alone need not name ONNX's own set, and what stands for them does.
+    if !model.opset_import.iter().any(|set| name(set).is_empty()) {
+        let own = OperatorSetIdProto { domain: String::new(), version: OPSET };
+        model.opset_import.push(own);
+    }
+    model.opset_import.retain(|set| name(set).is_empty() || domains.contains(&name(set)));
+}
+
+fn add_domains(graph: &GraphProto, into: &mut BTreeSet<String>) {
+    for node in &graph.node {
+        into.insert(node.operator().0.to_owned());
+        let bodies = node.attribute.iter().flat_map(|it| it.g.iter().chain(&it.graphs));
+        bodies.for_each(|body| add_domains(body, into));
+    }
 }
 
 /// A node as 17 has it; `None` where it has the same form there.

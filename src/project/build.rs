@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     accuracy::{
-        ErrorBound,
+        ErrorBound, blame,
         judge::{self, JudgeRequest, Judgement},
     },
     artifacts::{
@@ -28,7 +28,7 @@ use crate::{
     files,
     prepare::{self, Original},
     srs, toolchain,
-    tune::{self, CostModel, TuneRequest, machine::Work},
+    tune::{self, CostModel, MoreGas, TuneRequest, machine::Work, within_field},
     verifier::{GasReport, batch},
 };
 use serde::{Deserialize, Serialize};
@@ -190,10 +190,7 @@ impl Build<'_> {
     /// Says what a step is expected to take, before it starts.
     async fn announce(&self, settings: &Settings, work: Work) -> Result<()> {
         if let Some(expected) = expected(settings, work, self.engine().await.version())? {
-            let megabytes = expected.peak_bytes.div_ceil(1_000_000);
-            let message =
-                format!("{work}: about {:.1} s and {megabytes} MB of memory", expected.seconds);
-            (self.observer)(Event::Phase { message });
+            (self.observer)(Event::Expected { work, expected });
         }
         Ok(())
     }
@@ -203,6 +200,7 @@ impl Build<'_> {
         self.settings().await?;
         self.calibrate().await?;
         let settings = Settings::read(&self.artifacts.settings)?;
+        within_field(&settings)?;
         // The SRS may be long in coming and the circuit in compiling; neither needs the other.
         let (judgement, ()) = tokio::try_join!(
             async {
@@ -237,6 +235,7 @@ impl Build<'_> {
         }
         self.calibrate().await?;
         let settings = Settings::read(&self.artifacts.settings)?;
+        within_field(&settings)?;
         // For each step whether it needs the keys, which need the SRS.
         let (fixed, committed) = (plan::fixes_input(&settings), needs_keys(&settings));
         let setup = step >= Step::Proof
@@ -288,12 +287,20 @@ impl Build<'_> {
     }
 
     async fn settings(&self) -> Result<()> {
-        let args = self.project.config().circuit.run_args().to_engine();
+        let args = self.project.config().circuit.run_args();
         self.graph
             .step(self.project.settings_step(), || async {
                 let Artifacts { prepared, raw_settings, .. } = &self.artifacts;
-                self.engine().await.gen_settings(prepared, raw_settings, &args).await?;
-                Settings::read(raw_settings)?;
+                let engine = self.engine().await;
+                let made = engine.gen_settings(prepared, raw_settings, &args.to_engine()).await;
+                if let Err(error) = made {
+                    return Err(blame::explain(&engine, prepared, &args, error).await.into());
+                }
+                let settings = Settings::read(raw_settings)?;
+                // The others choose the rows themselves.
+                if self.project.config().calibration.target == Target::Manual {
+                    within_field(&settings)?;
+                }
                 Ok(())
             })
             .await?;
@@ -321,8 +328,8 @@ impl Build<'_> {
                     _ => Some(self.observations()?),
                 };
                 if options.target == Target::Tune {
-                    let how = self.tune(options).await?;
-                    return Ok(CalibrationNotes { observations, how });
+                    let (how, more_gas) = self.tune(options).await?;
+                    return Ok(CalibrationNotes { observations, more_gas, how });
                 }
                 let report = calibrate(
                     &*self.engine().await,
@@ -333,14 +340,14 @@ impl Build<'_> {
                 )
                 .await?;
                 let how = Calibrated::Calibrated { report };
-                Ok(CalibrationNotes { observations, how })
+                Ok(CalibrationNotes { observations, more_gas: None, how })
             })
             .await?;
         Ok(())
     }
 
     /// Searches for the cheapest circuit that is accurate enough, instead of ezkl's calibration.
-    async fn tune(&self, options: &CalibrationConfig) -> Result<Calibrated> {
+    async fn tune(&self, options: &CalibrationConfig) -> Result<(Calibrated, Option<MoreGas>)> {
         let project = self.project;
         let mut request = TuneRequest::new(
             self.artifacts.prepared.clone(),
@@ -370,10 +377,8 @@ impl Build<'_> {
         let progress =
             move |step: tune::Progress| observer(Event::Phase { message: step.to_string() });
         let report = tune::run(&request, &self.engines, &AtomicBool::new(false), &progress).await?;
-        Ok(Calibrated::Tuned {
-            reasons: report.reasons,
-            run_args: Box::new(report.choice.run_args),
-        })
+        let run_args = Box::new(report.choice.run_args);
+        Ok((Calibrated::Tuned { reasons: report.reasons, run_args }, report.more_gas))
     }
 
     async fn compile(&self) -> Result<()> {

@@ -232,6 +232,6 @@ impl Built {
         let witness = scratch.path().join("witness.json");
         let files = self.proving_files();
         make_witness(engine, &files, &data, &witness).await?;
-        prove_witness(engine, &files, (&witness, input), output).await
+        Ok(prove_witness(engine, &files, (&witness, input), output).await?.0)
     }
 }

@@ -4,11 +4,12 @@ use super::graph::{Manifest, Step};
 use crate::{
     artifacts::{run_args::Visibility, settings::Settings},
     prepare,
+    tune::MoreGas,
 };
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use std::{fmt, path::PathBuf};
 
-/// Something that a proof does not say, although one might think so.
+/// Something about a build or its proofs that one might think otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -19,6 +20,8 @@ pub enum Caveat {
     UnboundInput(String),
     /// The circuit's scales and ranges come from one observation.
     OneObservation,
+    /// Verification takes more gas than with ezkl's own calibration, which can't be made here.
+    MoreGas(MoreGas),
 }
 
 impl fmt::Display for Caveat {
@@ -37,6 +40,7 @@ impl fmt::Display for Caveat {
                 "the circuit was fitted to one observation: others may lie outside its ranges, or come out \
                  less accurate; name more in zkvouch.toml, [model] data",
             ),
+            Self::MoreGas(more) => more.fmt(f),
         }
     }
 }
@@ -57,6 +61,9 @@ pub(super) struct ModelNotes {
 pub(super) struct CalibrationNotes<T> {
     /// Observations that it was given; none where it took none.
     pub(super) observations: Option<usize>,
+    /// What it takes beyond ezkl's own calibration, which can't be made here.
+    #[serde(default)]
+    pub(super) more_gas: Option<MoreGas>,
     /// Which calibration, and what it has to say.
     pub(super) how: T,
 }
@@ -80,8 +87,11 @@ pub(super) fn of(settings: &Settings, manifest: &Manifest) -> Vec<Caveat> {
     caveats
         .extend(prepared(manifest).into_iter().flat_map(|it| it.unbound).map(Caveat::UnboundInput));
     let calibrated: Option<CalibrationNotes<IgnoredAny>> = notes(manifest, Step::Calibrate);
-    if calibrated.and_then(|it| it.observations) == Some(1) {
-        caveats.push(Caveat::OneObservation);
+    if let Some(CalibrationNotes { observations, more_gas, .. }) = calibrated {
+        if observations == Some(1) {
+            caveats.push(Caveat::OneObservation);
+        }
+        caveats.extend(more_gas.map(Caveat::MoreGas));
     }
     caveats
 }

@@ -349,12 +349,21 @@ impl Config {
 pub fn template(
     model: &Path,
     data: &[PathBuf],
+    outputs: &[String],
     circuit: &CircuitConfig,
     srs: &srs::Source,
 ) -> String {
     let string = |text: &str| toml::Value::from(text).to_string();
     let list =
         data.iter().map(|path| string(&path.to_string_lossy())).collect::<Vec<_>>().join(", ");
+    let outputs = match outputs {
+        [] => "# outputs = [\"…\"]   # the outputs that a proof shows; all of them by default"
+            .to_owned(),
+        names => {
+            let names: Vec<_> = names.iter().map(|name| string(name)).collect();
+            format!("# The outputs that a proof shows.\noutputs = [{}]", names.join(", "))
+        }
+    };
     let args = circuit.run_args();
     let variables = args
         .variables
@@ -373,6 +382,7 @@ path = {model}
 # Inputs, representative ones, for calibration: .json (also ezkl's, {{"input_data": [[…]]}}), .jsonl,
 # .csv, .npy or .npz. The first observation is also the sample that the gas report proves.
 data = [{list}]
+{outputs}
 
 [circuit]
 # public: in the proof, for all to see.   private: only the prover knows it.
@@ -550,11 +560,13 @@ mod tests {
         let text = template(
             Path::new("a \"b\".onnx"),
             &["i.json".into()],
+            &["y".into()],
             &circuit,
             &srs::Source::default(),
         );
         let config = Config::parse(&text).expect("the template is valid");
         assert_eq!(config.model.path, Path::new("a \"b\".onnx"));
+        assert_eq!(config.model.outputs, ["y"]);
         assert_eq!(config.circuit.run_args(), circuit.run_args());
         assert_eq!(config.calibration, CalibrationConfig::default());
         assert_eq!(config.srs, SrsConfig::default());
@@ -580,7 +592,7 @@ mod tests {
             disable_freivalds: Some(true),
             ..Default::default()
         };
-        let text = template(Path::new("m"), &["i".into()], &circuit, &srs::Source::default());
+        let text = template(Path::new("m"), &["i".into()], &[], &circuit, &srs::Source::default());
         let config = Config::parse(&text).expect("the template is valid");
         assert_eq!(config.circuit.run_args(), circuit.run_args());
     }

@@ -88,6 +88,9 @@ pub enum Error {
          `allow_oversize = true` under [verifier])"
     )]
     Undeployable(tune::deploy::Excess),
+    /// The circuit is too large for any machine.
+    #[error(transparent)]
+    BeyondField(#[from] tune::BeyondField),
     /// The circuit is too large for this machine.
     #[error(transparent)]
     TooLarge(#[from] tune::machine::TooLarge),
@@ -155,7 +158,7 @@ impl Error {
             | Self::NotMeasured
             | Self::TuneElsewhere
             | Self::Schema(..) => ErrorKind::BadInput,
-            Self::Undeployable(..) => ErrorKind::BadInput,
+            Self::Undeployable(..) | Self::BeyondField(..) => ErrorKind::BadInput,
             Self::TooLarge(..) => ErrorKind::Failure,
             Self::ProofRejected(..) => ErrorKind::Invalid,
         }

@@ -1,5 +1,6 @@
 //! What a build tells while it runs.
 
+use crate::tune::machine::{Expected, Work};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// Something that a build has to tell while it runs.
@@ -27,6 +28,13 @@ pub enum Event {
     Phase {
         /// In its own words.
         message: String,
+    },
+    /// What the running step is expected to take of this machine.
+    Expected {
+        /// What it does.
+        work: Work,
+        /// What that takes.
+        expected: Expected,
     },
     /// A step has ended well.
     Finished {

@@ -11,6 +11,7 @@
 
 pub mod config;
 pub mod graph;
+pub mod inspect;
 pub mod steps;
 
 mod build;

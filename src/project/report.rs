@@ -33,7 +33,7 @@ pub struct BuildReport {
     pub srs: Provenance,
     /// How far the circuit's answers are from the model's.
     pub judgement: Judgement,
-    /// What a proof does not say, although one might think so.
+    /// What one might think otherwise of the build and its proofs.
     pub caveats: Vec<Caveat>,
     /// Sizes and gas of the verifier.
     pub verifier: GasReport,

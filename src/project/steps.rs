@@ -17,12 +17,12 @@ use crate::{
         vk::VkHeader,
         witness::Witness,
     },
-    engine::{self, CalibrateRequest, Engine},
+    engine::{self, CalibrateRequest, Engine, Usage},
     files,
     srs::SrsFile,
     task::blocking_deep,
     tune::{
-        CostModel, Shape,
+        self, CostModel, Shape,
         machine::{self, Work},
     },
     verifier::{
@@ -110,7 +110,7 @@ pub async fn make_witness(
     Ok(())
 }
 
-/// Proves a witness and verifies the proof before it is written to `output`.
+/// Proves a witness and verifies the proof before it is written to `output`. Returns what proving took, too.
 ///
 /// ezkl proves whatever it is given without complaint and hangs on values outside its lookup tables,
 /// hence a check of the ranges before and a verification after. `input` is what messages name: the witness
@@ -120,7 +120,7 @@ pub async fn prove_witness(
     files: &ProvingFiles,
     (witness, input): (&Path, &Path),
     output: &Path,
-) -> Result<ProofFile> {
+) -> Result<(ProofFile, Usage)> {
     for path in [&files.compiled, &files.srs, &files.vk, &files.pk] {
         if !path.is_file() {
             return Err(Error::NotBuilt(path.clone()));
@@ -129,24 +129,30 @@ pub async fn prove_witness(
     Witness::read(witness)?.made_from(input).check_ranges(&files.settings)?;
     expected(&files.settings, Work::Proof, engine.version())?;
     let pending = files::Pending::new(output)?;
-    engine.prove(witness, &files.compiled, &files.pk, &files.srs, pending.path()).await?;
+    let usage =
+        engine.prove(witness, &files.compiled, &files.pk, &files.srs, pending.path()).await?;
     let proof = ProofFile::read(pending.path())?;
     proof.check(&files.settings)?;
     if !engine.verify(pending.path(), &files.settings_path, &files.vk, &files.srs).await? {
         return Err(Error::ProofRejected(input.to_owned()));
     }
     pending.commit()?;
-    Ok(proof)
+    Ok((proof, usage))
 }
 
 /// What a step is expected to take on this machine, refused where it has not the memory.
-pub(crate) fn expected(
+pub fn expected(
     settings: &Settings,
     work: Work,
     engine: &str,
 ) -> Result<Option<machine::Expected>> {
     let (costs, _) = CostModel::of_this_machine(engine);
     Ok(machine::expected(settings, work, &costs)?)
+}
+
+/// Refuses a circuit that no key can be made for, however large the machine.
+pub fn within_field(settings: &Settings) -> Result<()> {
+    Ok(tune::within_field(settings)?)
 }
 
 /// Refuses a circuit whose verifier is surely more than a chain takes, before there is a key.

@@ -69,7 +69,10 @@ pub enum Error {
         found: String,
     },
     /// ONNX Runtime does not take the model.
-    #[error("{}: ONNX Runtime can't load the model: {message}", path.display())]
+    #[error(
+        "{}: ONNX Runtime can't load the model: {}; circuits are compared with its answers, so give the model \
+         a form that it takes", path.display(), plain(message)
+    )]
     Load {
         /// The model.
         path: PathBuf,
@@ -109,7 +112,7 @@ pub enum Error {
         element: &'static str,
     },
     /// ONNX Runtime failed while running the model.
-    #[error("{}: ONNX Runtime can't run the model on this input: {message}", path.display())]
+    #[error("{}: ONNX Runtime can't run the model on this input: {}", path.display(), plain(message))]
     Run {
         /// The model.
         path: PathBuf,
@@ -151,5 +154,29 @@ impl Error {
             | Self::Run { .. }
             | Self::OutputLength { .. } => ErrorKind::BadInput,
         }
+    }
+}
+
+/// ONNX Runtime's words without the condition in its source that was not met, and where that stands.
+fn plain(message: &str) -> &str {
+    let words = message.rsplit_once(" was false. ").map_or(message, |(_, words)| words);
+    words.split(" If you need support").next().unwrap_or(words).trim().trim_end_matches('.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn onnx_runtimes_words_are_told_without_its_source() {
+        let message = "Exception during initialization: /onnxruntime_src/onnxruntime/core/providers/cpu/rnn/lstm_base.h:53 \
+                       onnxruntime::LSTMBase::LSTMBase(const onnxruntime::OpKernelInfo&) layout_ == 0 was false. \
+                       Batchwise recurrent operations (layout == 1) are not supported. If you need support create a \
+                       github issue with justification.";
+        let error = Error::Load { path: "m.onnx".into(), message: message.into() }.to_string();
+        let start = "m.onnx: ONNX Runtime can't load the model: Batchwise recurrent operations (layout == 1) are not \
+                     supported; ";
+        assert!(error.starts_with(start), "{error}");
+        assert_eq!(plain("Could not find an implementation"), "Could not find an implementation");
     }
 }

@@ -180,7 +180,8 @@ impl Choice<'_> {
         }
         let mut reached = 1.0;
         for factor in [1.5, 2.0, 4.0, 10.0] {
-            let inputs: Vec<_> = sample.inputs[..sample.few]
+            let inputs: Vec<_> = sample
+                .few_given()
                 .iter()
                 .map(|input| sample::scaled(input, infos, factor))
                 .collect();

@@ -15,20 +15,22 @@ const ROOM: f64 = 1.12;
 /// What a chain takes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ChainLimits {
-    /// Bytes of runtime code; none for a verifier whose code is not known before.
-    pub code: Option<u64>,
+    /// Bytes of runtime code.
+    pub code: u64,
     /// Gas of a transaction.
     pub gas: u64,
     /// Bytes of calldata.
     pub calldata: u64,
+    /// Whether the verifier is a lean one, rather than ezkl's own.
+    pub lean: bool,
 }
 
 impl ChainLimits {
     /// The limits of public chains for a lean verifier.
     pub const LEAN: Self =
-        Self { code: Some(RUNTIME_CODE_LIMIT as u64), gas: GAS, calldata: TRANSACTION };
-    /// For ezkl's own verifier, whose code is known only once it is compiled.
-    pub const EZKL: Self = Self { code: None, ..Self::LEAN };
+        Self { code: RUNTIME_CODE_LIMIT as u64, gas: GAS, calldata: TRANSACTION, lean: true };
+    /// The same for ezkl's own verifier.
+    pub const EZKL: Self = Self { lean: false, ..Self::LEAN };
 
     /// By what a circuit of this cost may exceed the limits most.
     pub(super) fn excess(&self, cost: &Cost) -> Option<Excess> {
@@ -42,10 +44,12 @@ impl ChainLimits {
 
     fn excess_at(&self, cost: &Cost, factor: f64) -> Option<Excess> {
         let times = |estimate: u64| (estimate as f64 * factor) as u64;
-        let lean = self.code.is_some();
-        let gas = if lean { cost.lean_gas } else { cost.verify_gas };
+        let (code, gas) = match self.lean {
+            true => (cost.code_bytes, cost.lean_gas),
+            false => (cost.ezkl_code_bytes, cost.verify_gas),
+        };
         let all = [
-            (What::Code, times(cost.code_bytes), self.code.unwrap_or(u64::MAX)),
+            (What::Code, times(code), self.code),
             (What::Gas, times(gas), self.gas),
             (What::Calldata, cost.calldata_bytes, self.calldata),
         ];
@@ -55,9 +59,9 @@ impl ChainLimits {
             .max_by(|a, b| a.factor().total_cmp(&b.factor()))
     }
 
-    /// Whether the lean verifier of many proofs has room, too.
+    /// Whether the lean verifier of many proofs, where there is to be one, has room, too.
     pub(super) fn takes_batches(&self, cost: &Cost) -> bool {
-        self.code.is_none_or(|limit| cost.batch_code_bytes as f64 * ROOM <= limit as f64)
+        !self.lean || cost.batch_code_bytes as f64 * ROOM <= self.code as f64
     }
 }
 
@@ -131,6 +135,10 @@ mod tests {
         let excess = ChainLimits::LEAN.excess(&large).expect("the estimate may be 12 % too low");
         assert_eq!(excess, Excess { what: What::Code, needed: 26_880, limit: 24_576 });
         assert_eq!(ChainLimits::EZKL.excess(&large), None);
+        let ezkl = Cost { ezkl_code_bytes: 30_000, ..fits };
+        assert_eq!(ChainLimits::LEAN.excess(&ezkl), None);
+        let excess = ChainLimits::EZKL.excess(&ezkl).expect("beyond");
+        assert_eq!((excess.what, excess.needed), (What::Code, 33_600));
         assert_eq!(ChainLimits::LEAN.sure_excess(&large), None);
         let larger = Cost { code_bytes: 30_000, ..fits };
         assert!(ChainLimits::LEAN.sure_excess(&larger).is_some_and(|it| it.needed > 26_000));

@@ -6,6 +6,7 @@ use crate::{
     artifacts, engine,
     error::ErrorKind,
     files,
+    srs::dev,
 };
 
 /// Tuning failed.
@@ -81,12 +82,27 @@ pub enum Error {
     },
     /// No SRS for any circuit.
     #[error(
-        "the smallest circuit that was found needs an SRS of k = {k}, which is not at hand and can't be \
-         fetched (`{source_of}`); go online, or name a file of your own with `source` under [srs]"
+        "no circuit of this model fits an SRS that is at hand (k ≤ {at_hand}): the smallest that can be \
+         deployed needs k = {least}, the best k = {best}, with about {megabytes} MB of memory and {seconds:.0} s \
+         to prove, and neither can be fetched (`{source_of}`); go online, or name a file of your own with \
+         `source` under [srs]{}; or make the model smaller",
+        if *least <= dev::MAX_K {
+            " (`source = \"unsafe-dev\"` makes one that will do for a local chain)"
+        } else {
+            ""
+        }
     )]
     NoSrs {
-        /// The circuit's k.
-        k: u32,
+        /// The largest k at hand; 0 where there is none.
+        at_hand: u32,
+        /// The least k of any circuit.
+        least: u32,
+        /// The k of the best circuit.
+        best: u32,
+        /// Megabytes that the best takes to prove.
+        megabytes: u64,
+        /// Seconds that the best takes to prove.
+        seconds: f64,
         /// Where an SRS was to come from.
         source_of: String,
     },
@@ -111,8 +127,14 @@ pub enum Error {
         available: u64,
     },
     /// No set of scales has an answer for all inputs.
-    #[error("no circuit has an answer for all of the inputs; leave out those at the extremes")]
-    NoAnswer,
+    #[error(
+        "no circuit has an answer for all of the inputs{}",
+        reason.as_ref().map_or("; leave out those at the extremes".to_owned(), |reason| format!(": {reason}"))
+    )]
+    NoAnswer {
+        /// ezkl's own reason for one of them.
+        reason: Option<String>,
+    },
     /// Nothing that was found could be proved.
     #[error("none of the {tried} best circuits could be proved and verified: {message}")]
     NothingProves {
@@ -139,7 +161,7 @@ impl Error {
             | Self::TooLarge { .. }
             | Self::Undeployable(..)
             | Self::MoreGas { .. }
-            | Self::NoAnswer => ErrorKind::BadInput,
+            | Self::NoAnswer { .. } => ErrorKind::BadInput,
             Self::NoSrs { .. } => ErrorKind::Tool,
             Self::NothingProves { .. } => ErrorKind::Failure,
             Self::Stopped => ErrorKind::Interrupted,

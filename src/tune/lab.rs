@@ -14,7 +14,7 @@ use crate::{
     files::Scratch,
 };
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
@@ -85,6 +85,7 @@ pub(super) struct Lab<'a> {
     pub(super) budget: Budget,
     pub(super) stop: &'a AtomicBool,
     forwards: Cell<usize>,
+    refusal: RefCell<Option<String>>,
 }
 
 impl<'a> Lab<'a> {
@@ -95,7 +96,8 @@ impl<'a> Lab<'a> {
         stop: &'a AtomicBool,
     ) -> Result<Self, Error> {
         let budget = Budget::new(time);
-        Ok(Self { pool, model, folder: Scratch::new()?, budget, stop, forwards: Cell::new(0) })
+        let (folder, forwards, refusal) = (Scratch::new()?, Cell::new(0), RefCell::new(None));
+        Ok(Self { pool, model, folder, budget, stop, forwards, refusal })
     }
 
     /// A file in the lab's folder.
@@ -126,6 +128,11 @@ impl<'a> Lab<'a> {
         self.forwards.get()
     }
 
+    /// Why a circuit had no answer, the last time.
+    pub(super) fn refusal(&self) -> Option<String> {
+        self.refusal.borrow().clone()
+    }
+
     /// The run args for finding out what a model needs: tables that hold everything.
     pub(super) fn wide(args: &RunArgs) -> RunArgs {
         RunArgs {
@@ -149,6 +156,7 @@ impl<'a> Lab<'a> {
             }
             Err(error) if refuses(&error) => {
                 tracing::debug!("ezkl refuses {args:?}: {error}");
+                self.refusal.replace(Some(error.reason()));
                 Ok(None)
             }
             Err(error) => Err(error.into()),
@@ -170,12 +178,18 @@ impl<'a> Lab<'a> {
         };
         match made {
             Ok(()) => {}
-            Err(error) if refuses(&error) => return Ok(None),
+            Err(error) if refuses(&error) => {
+                self.refusal.replace(Some(error.reason()));
+                return Ok(None);
+            }
             Err(error) => return Err(error.into()),
         }
         self.forwards.set(self.forwards.get() + observations.len());
         self.budget.spend(1 + observations.len(), settings.total_assignments);
         let answers = forward_all(self.pool, &compiled, settings, observations, |_| {}).await?;
+        if let Some(error) = answers.iter().find_map(|answer| answer.as_ref().err()) {
+            self.refusal.replace(Some(error.clone()));
+        }
         Ok(Some(answers.into_iter().map(Result::ok).collect()))
     }
 

@@ -21,6 +21,7 @@ mod lab;
 pub mod machine;
 pub mod objective;
 mod outcome;
+mod outlook;
 mod prepare;
 mod reach;
 mod reasons;
@@ -38,9 +39,10 @@ pub use cost::{Cost, CostModel};
 pub use deploy::ChainLimits;
 pub use error::Error;
 pub use objective::{Objective, pareto_front};
-pub use report::{BoundFrom, Headroom, ProofCheck, ProofTrial, TuneReport};
+pub use outlook::{Outlook, outlook};
+pub use report::{BoundFrom, Headroom, MoreGas, PassedOver, ProofCheck, ProofTrial, TuneReport};
 pub use request::{Progress, Prove, TuneRequest};
-pub use shape::Shape;
+pub use shape::{BeyondField, Shape, within_field};
 pub use trial::Trial;
 
 use crate::{
@@ -53,6 +55,7 @@ use choose::Choice;
 use lab::Lab;
 use outcome::nothing;
 use prepare::{Prepared, bound, prepare};
+use reach::Selected;
 use sample::Sample;
 use search::{Found, Limits, Need, RANGE_AT_ONCE, Search};
 use std::{
@@ -108,7 +111,7 @@ pub async fn run(
     };
     let mut bound_from = bound_from;
     let mut found = Found::default();
-    let mut candidates = loop {
+    let candidates = loop {
         let search = Search {
             lab: &lab,
             sample: &sample,
@@ -139,22 +142,11 @@ pub async fn run(
                 bound_from = BoundFrom::Closest;
                 found = Found::default();
             }
-            _ => return Err(nothing(&found, &limits)),
+            _ => return Err(nothing(&found, &limits, lab.refusal())),
         }
     };
-    if let Some(chain) = &request.chain
-        && candidates.iter().any(|it| chain.takes_batches(&it.cost))
-    {
-        candidates.retain(|it| chain.takes_batches(&it.cost));
-    }
-    request.objective.rank(&mut candidates, gas_limit);
-    let out_of_reach = reach::keep(request, gas_limit, &mut candidates).await?;
-    if let (Objective::Balanced, Some(limit), Some(best)) =
-        (request.objective, gas_limit, candidates.first())
-        && best.cost.verify_gas as f64 > GAS_UNCERTAINTY * limit as f64
-    {
-        return Err(Error::MoreGas { least: best.cost.verify_gas, limit, out_of_reach });
-    }
+    let Selected { candidates, passed_over, unkept } =
+        reach::select(request, gas_limit, candidates).await?;
     let choice = Choice {
         lab: &lab,
         request,
@@ -194,6 +186,8 @@ pub async fn run(
         observations: sample.observations,
         drawn: sample.inputs.len() - sample.observations,
         corners: sample.corners.len(),
+        passed_over,
+        more_gas: None,
         at_hand: (1..=request.max_logrows).rev().find(at_hand).unwrap_or(0),
         forwards: lab.forwards(),
         seconds: started.elapsed().as_secs_f64(),
@@ -206,14 +200,17 @@ pub async fn run(
     if !chosen.settings.required_lookups.is_empty() {
         report.headroom.lookup = Some(limits.lookup_margin);
     }
+    let verify_gas = report.choice.cost.verify_gas;
+    report.more_gas =
+        unkept.map(|limit| MoreGas { verify_gas, ezkl: limit.gas, logrows: limit.logrows });
     report.reasons = reasons::reasons(&report, limits.min_scales.is_some());
     chosen.settings.write(&request.settings)?;
-    store::save(request, &key, &report, &chosen.settings);
+    // With a network there may be a better one the next time.
+    if !out_of_reach(&report) {
+        store::save(request, &key, &report, &chosen.settings);
+    }
     Ok(report)
 }
-
-/// The cost model's error for gas.
-const GAS_UNCERTAINTY: f64 = 1.02;
 
 /// Whether ezkl's own calibration may be chosen.
 fn is_choice(baseline: &Candidate, limits: &Limits) -> bool {
@@ -223,6 +220,11 @@ fn is_choice(baseline: &Candidate, limits: &Limits) -> bool {
         && baseline.run_args.logrows <= limits.max_logrows
         && limits.chain.is_none_or(|chain| chain.excess(&baseline.cost).is_none())
         && power(baseline.run_args.decomp_base, baseline.run_args.decomp_legs) >= limits.least_range
+}
+
+/// Whether an SRS that can't be had kept the search from a better circuit.
+fn out_of_reach(report: &TuneReport) -> bool {
+    report.more_gas.is_some() || report.passed_over.is_some_and(|it| !it.can_be_had)
 }
 
 /// What a circuit with these run args costs, and its error on inputs that [`run`] tries; `None` where ezkl

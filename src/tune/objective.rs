@@ -9,7 +9,8 @@ use std::{cmp::Ordering, fmt, str::FromStr};
 #[serde(rename_all = "kebab-case")]
 pub enum Objective {
     /// The time to prove, among circuits whose verification costs no more gas than that of ezkl's
-    /// own calibration.
+    /// own calibration. Where that can't be made for want of an SRS, and nothing else keeps to it, the
+    /// gas to verify.
     #[default]
     Balanced,
     /// The time to prove, whatever the length of the proof.

@@ -5,8 +5,8 @@ use super::{
     search::{Found, Limits},
 };
 
-/// Why no candidate is left.
-pub(super) fn nothing(found: &Found, limits: &Limits) -> Error {
+/// Why no candidate is left. `refusal` is what ezkl said where it had no answer.
+pub(super) fn nothing(found: &Found, limits: &Limits, refusal: Option<String>) -> Error {
     if let (Some(excess), None) = (found.excess, found.least_memory) {
         return Error::Undeployable(excess);
     }
@@ -29,7 +29,7 @@ pub(super) fn nothing(found: &Found, limits: &Limits) -> Error {
             param_scale: args.param_scale.0,
             multiplier: args.scale_rebase_multiplier,
         },
-        _ => Error::NoAnswer,
+        _ => Error::NoAnswer { reason: refusal },
     }
 }
 
@@ -52,14 +52,15 @@ mod tests {
         };
         let args = RunArgs { input_scale: Scale(14), ..RunArgs::default() };
         let mut found = Found { closest: Some((0.75, args)), ..Found::default() };
-        let message = nothing(&found, &limits).to_string();
+        let message = nothing(&found, &limits, None).to_string();
         assert!(message.contains("within 0.5%") && message.contains("7.500e-1%"), "{message}");
         assert!(message.contains("input scale 14"), "{message}");
-        assert!(matches!(nothing(&Found::default(), &limits), Error::NoAnswer));
+        let message = nothing(&Found::default(), &limits, Some("no such row".into())).to_string();
+        assert!(message.contains("all of the inputs: no such row"), "{message}");
         found.closest = found.closest.map(|(_, args)| (0.25, args));
-        assert!(nothing(&found, &limits).to_string().contains("k ≤ 17"));
+        assert!(nothing(&found, &limits, None).to_string().contains("k ≤ 17"));
         found.least_memory = Some(20_000_000_001);
-        let message = nothing(&found, &limits).to_string();
+        let message = nothing(&found, &limits, None).to_string();
         assert!(message.contains("20001 MB") && message.contains("8000 MB"), "{message}");
     }
 }

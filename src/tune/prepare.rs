@@ -4,6 +4,7 @@ use super::{
     BoundFrom, Error, Progress, TuneRequest,
     baseline::{self, Baseline},
     lab::Lab,
+    reach::Limit,
     sample::Sample,
     shape::Shape,
 };
@@ -19,8 +20,8 @@ pub(super) struct Prepared {
     pub(super) cells: usize,
     /// ezkl's own calibration, or why there is none.
     pub(super) baseline: Result<Baseline, String>,
-    /// The gas that ezkl's own calibration takes, or would take.
-    pub(super) gas_limit: Option<u64>,
+    /// What ezkl's own calibration takes, or would take.
+    pub(super) gas_limit: Option<Limit>,
 }
 
 pub(super) async fn prepare(
@@ -46,7 +47,9 @@ pub(super) async fn prepare(
     progress(Progress::Baseline);
     let baseline = baseline::measure(lab, request, data, sample, cells).await?;
     let gas_limit = match &baseline {
-        Ok(baseline) => Some(baseline.candidate.cost.verify_gas),
+        Ok(Baseline { candidate, .. }) => {
+            Some(Limit { gas: candidate.cost.verify_gas, logrows: candidate.run_args.logrows })
+        }
         Err(why) => {
             tracing::info!("no baseline: {why}");
             leave_out_the_unanswered(lab, request, sample).await?;
@@ -56,7 +59,7 @@ pub(super) async fn prepare(
                 settings.run_args.logrows = k;
                 settings.run_args.lookup_range = (-32768, 32768);
                 let shape = Shape::of(&settings).filter(|shape| shape.blocks == 1)?;
-                Some(request.costs.cost(&shape).verify_gas)
+                Some(Limit { gas: request.costs.cost(&shape).verify_gas, logrows: k })
             };
             (15..=MAX_LOGROWS).find_map(one_block)
         }

@@ -3,9 +3,9 @@
 use super::{
     deploy::ChainLimits,
     objective::Objective,
-    report::{BoundFrom, ProofTrial, TuneReport},
+    report::{BoundFrom, PassedOver, ProofTrial, TuneReport},
 };
-use crate::accuracy::stats::DEFAULT_ERROR_SHARE;
+use crate::accuracy::stats::AIMED_SHARE;
 
 pub(super) fn reasons(report: &TuneReport, scales_kept: bool) -> Vec<String> {
     let mut reasons = vec![circuit(report)];
@@ -38,9 +38,10 @@ pub(super) fn reasons(report: &TuneReport, scales_kept: bool) -> Vec<String> {
         None => format!("verification takes about {} gas by ezkl's verifier", cost.verify_gas),
     });
     reasons.push(format!(
-        "the lean verifier is expected to have {} bytes of code and to take {} gas, with {} bytes of \
-         calldata{}",
+        "the lean verifier is expected to have {} bytes of code (ezkl's {}) and to take {} gas, with {} bytes \
+         of calldata{}",
         cost.code_bytes,
+        cost.ezkl_code_bytes,
         cost.lean_gas,
         cost.calldata_bytes,
         match ChainLimits::LEAN.takes_batches(cost) {
@@ -58,12 +59,26 @@ pub(super) fn reasons(report: &TuneReport, scales_kept: bool) -> Vec<String> {
             report.choice.run_args.logrows, report.at_hand
         ));
     }
+    match report.passed_over {
+        Some(PassedOver { logrows, gain, can_be_had: true }) => reasons.push(format!(
+            "its SRS is at hand; with a fetched one of k = {logrows} a circuit is expected to be only \
+             {gain:.1} times as good"
+        )),
+        Some(PassedOver { logrows, .. }) if report.more_gas.is_none() => reasons.push(format!(
+            "a better circuit has k = {logrows}, but its SRS is not at hand and can't be fetched: go online, \
+             or name a file with `source` under [srs], and search again (`zkvouch build --budget 60s`)"
+        )),
+        _ => {}
+    }
+    if let Some(more) = &report.more_gas {
+        reasons.push(format!("the least gas of what can be made here was taken: {more}"));
+    }
     if let Some(factor) = report.headroom.inputs {
         let text = if factor >= 2.0 {
-            format!("inputs up to {factor} times those tried still prove")
+            format!("inputs up to {factor} times those given still prove")
         } else {
             format!(
-                "inputs more than {factor} times those tried may not prove; give inputs at the ends \
+                "inputs more than {factor} times those given may not prove; give inputs at the ends \
                  of what you expect as corners"
             )
         };
@@ -138,7 +153,7 @@ fn accuracy(report: &TuneReport, largest: f64) -> String {
         BoundFrom::OutputRange => format!(
             "within {:.3e}, {} % of the range of the model's outputs",
             bound.value,
-            DEFAULT_ERROR_SHARE * 100.0
+            AIMED_SHARE * 100.0
         ),
         BoundFrom::Closest => {
             "the least that was reached: no circuit keeps to ezkl's calibration's, or to the share of \

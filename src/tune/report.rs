@@ -3,6 +3,7 @@
 use super::{candidate::Candidate, objective::Objective};
 use crate::{accuracy::stats::ErrorBound, artifacts::run_args::RunArgs};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// The result of tuning.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -38,6 +39,10 @@ pub struct TuneReport {
     pub corners: usize,
     /// The largest k whose SRS is at hand, or can be made.
     pub at_hand: u32,
+    /// The circuit that is better, but whose SRS is not at hand.
+    pub passed_over: Option<PassedOver>,
+    /// What the choice takes beyond ezkl's calibration, which can't be made here.
+    pub more_gas: Option<MoreGas>,
     /// Forward passes.
     pub forwards: usize,
     /// Wall-clock seconds; those of the first time when `cached`.
@@ -46,6 +51,41 @@ pub struct TuneReport {
     pub complete: bool,
     /// Whether the result was there already.
     pub cached: bool,
+}
+
+/// A circuit that is better than the choice, but whose SRS is not at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PassedOver {
+    /// Its k.
+    pub logrows: u32,
+    /// By what factor it is better, as far as the objective goes.
+    pub gain: f64,
+    /// Whether the gain was only too little to fetch an SRS for; else it can't be fetched.
+    pub can_be_had: bool,
+}
+
+/// More gas than ezkl's own calibration takes. That is an error wherever ezkl's circuit could be made; where
+/// its SRS can't be had the comparison is with nothing, and the circuit of the least gas is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoreGas {
+    /// What the choice takes, by ezkl's verifier.
+    pub verify_gas: u64,
+    /// What ezkl's calibration would take.
+    pub ezkl: u64,
+    /// The k of ezkl's circuit.
+    pub logrows: u32,
+}
+
+impl fmt::Display for MoreGas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { verify_gas, ezkl, logrows } = self;
+        write!(
+            f,
+            "verification takes about {verify_gas} gas, and a circuit as ezkl calibrates it {ezkl} (both by \
+             ezkl's verifier), but its SRS (k = {logrows}) is not at hand and can't be fetched: go online, \
+             or name a file with `source` under [srs], and search again (`zkvouch build --budget 60s`)"
+        )
+    }
 }
 
 /// Where a bound on the error is from.
@@ -70,7 +110,7 @@ pub struct Headroom {
     /// The factor by which the lookup table exceeds what the inputs looked up; absent without
     /// lookups.
     pub lookup: Option<f64>,
-    /// The largest of 1.5, 2, 4 and 10 by which every sample could be multiplied and still be
+    /// The largest of 1.5, 2, 4 and 10 by which the given inputs could be multiplied and still be
     /// proved; absent where the model takes no float inputs, 1 where not even 1.5 holds.
     pub inputs: Option<f64>,
 }

@@ -25,6 +25,8 @@ pub(super) struct Sample {
     pub(super) few: usize,
     /// How many of `inputs` are observations.
     pub(super) observations: usize,
+    /// Whether the drawn inputs go further than the observations, by a margin of their own.
+    pub(super) reaches_out: bool,
 }
 
 impl Sample {
@@ -44,6 +46,7 @@ impl Sample {
         }
         let taken = inputs.len();
         let mut random = StdRng::seed_from_u64(seed);
+        let reaches_out = corners.is_empty() && observations.len() < MANY;
         if model.inputs().iter().any(|input| !input.is_label()) {
             let ranges = Ranges::of(model.inputs(), observations, &corners);
             let count = if observations.len() < MANY { DRAWN_BESIDE_FEW } else { DRAWN };
@@ -58,7 +61,19 @@ impl Sample {
             }
         }
         let few = inputs.len().min(3);
-        Ok(Self { inputs, float, corners, few, observations: taken })
+        Ok(Self { inputs, float, corners, few, observations: taken, reaches_out })
+    }
+
+    /// The inputs beyond which there is to be a margin: the first so many. That of those which reach out is
+    /// already in them.
+    pub(super) fn given(&self) -> usize {
+        let given = if self.reaches_out { self.observations } else { self.inputs.len() };
+        given.max(1)
+    }
+
+    /// Some of those that are [`given`](Self::given).
+    pub(super) fn few_given(&self) -> &[Observation] {
+        &self.inputs[..self.few.min(self.given())]
     }
 
     /// Keeps only the first inputs, for a model whose forward pass takes long.
@@ -211,9 +226,14 @@ mod tests {
             corners: Vec::new(),
             few: 3,
             observations: 2,
+            reaches_out: true,
         };
+        assert_eq!((sample.given(), sample.few_given().len()), (2, 2), "the third has its margin");
         sample.retain(&[false, true, true]);
         assert_eq!((sample.inputs[0][0][0], sample.float[0][0][0]), (1.0, 1.5));
         assert_eq!((sample.inputs.len(), sample.few, sample.observations), (2, 2, 1));
+        assert_eq!((sample.given(), sample.few_given().len()), (1, 1));
+        sample.reaches_out = false;
+        assert_eq!((sample.given(), sample.few_given().len()), (2, 2));
     }
 }

@@ -11,7 +11,7 @@ use super::{
     shape::Shape,
 };
 use crate::{
-    accuracy::{ErrorBound, Observation, TensorInfo},
+    accuracy::{ErrorBound, Observation, TensorInfo, forward::Forward},
     artifacts::{run_args::RunArgs, settings::Settings},
     field::Scale,
 };
@@ -279,14 +279,17 @@ impl Search<'_> {
         if measured > self.limits.bound.value {
             return Ok(None);
         }
-        let mut lookups = span(answers.iter().map(|answer| answer.lookups));
+        let looked_up = |answers: &[Forward]| span(answers.iter().map(|answer| answer.lookups));
+        let mut lookups = looked_up(&answers);
         if all {
-            lookups = self.lookups_beyond(&args, lookups).await?;
+            let given = looked_up(&answers[..self.sample.given().min(answers.len())]);
+            let beyond = self.lookups_beyond(&args, given).await?;
+            lookups = (lookups.0.min(beyond.0), lookups.1.max(beyond.1));
         }
         Ok(Some(Point { args, error, lookups, settings }))
     }
 
-    /// Widens what was looked up by the margin, by the corners, and by inputs twice as large.
+    /// Widens what the given inputs looked up by the margin, by the corners, and by inputs twice as large.
     async fn lookups_beyond(
         &self,
         args: &RunArgs,
@@ -294,8 +297,8 @@ impl Search<'_> {
     ) -> Result<(i128, i128), Error> {
         let margin = |value: i128| (value as f64 * self.limits.lookup_margin) as i128;
         let mut wide = (margin(low).min(low).min(0), margin(high).max(high).max(0));
-        let doubled = self.sample.inputs[..self.sample.few]
-            .iter()
+        let given = self.sample.few_given().iter();
+        let doubled = given
             .map(|input| scaled(input, self.inputs, 2.0))
             .chain(self.sample.corners.iter().cloned());
         let doubled: Vec<Observation> = doubled.collect();

@@ -5,7 +5,7 @@
 //! anybody may have written: nothing is allocated by their size, and what no machine could make has
 //! no shape.
 
-use crate::artifacts::settings::Settings;
+use crate::{artifacts::settings::Settings, field::TWO_ADICITY};
 use serde::Serialize;
 
 /// Rows of a column that blinding takes.
@@ -46,17 +46,59 @@ pub struct Shape {
     pub cells: usize,
     /// Blocks of the columns in which products of matrices are checked by Freivalds' algorithm.
     pub freivalds: usize,
-    /// Whether something is hashed, which takes columns of its own.
-    pub hashes: bool,
+    /// Rows that are filled by hashing, which takes columns of its own.
+    pub hashed_rows: usize,
     pub(super) inner_columns: usize,
 }
 
 /// More columns of one kind than this have no shape: the proof alone would be longer than the 128 KiB
 /// that a transaction may be.
 const MAX_COLUMNS: usize = 256;
-/// log2 of the largest multiplicative subgroup of the field that is a power of two, in which the
-/// extended domain must lie.
-const TWO_ADICITY: u32 = 28;
+
+/// A circuit whose constraints are beyond the field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "2^{logrows} rows with constraints of degree {degree} are beyond the field: they need 2^{extended}, and it \
+     has room for 2^{TWO_ADICITY}; {}",
+    match fits {
+        Some(fits) => format!("set `logrows` under [circuit] to {fits} or less"),
+        None => "use fewer columns (`num_inner_cols` under [circuit]), a narrower `lookup_range` or a \
+                 smaller `decomp_base`"
+            .to_owned(),
+    }
+)]
+pub struct BeyondField {
+    /// log2 of the rows.
+    pub logrows: u32,
+    /// The degree of the constraints.
+    pub degree: usize,
+    /// log2 of the rows of the extended domain.
+    pub extended: u32,
+    /// The largest k with which the circuit is within the field.
+    pub fits: Option<u32>,
+}
+
+/// Refuses a circuit that no key can be made for, however large the machine. The degree depends on what the
+/// model looks up, so that this is known once there are settings.
+///
+/// # Errors
+/// [`BeyondField`].
+pub fn within_field(settings: &Settings) -> Result<(), BeyondField> {
+    let Some(shape) = Shape::of_any(settings).filter(|shape| shape.extended() > TWO_ADICITY) else {
+        return Ok(());
+    };
+    let fits = |k: &u32| {
+        let mut settings = settings.clone();
+        settings.run_args.logrows = *k;
+        Shape::of(&settings).is_some()
+    };
+    Err(BeyondField {
+        logrows: shape.logrows,
+        degree: shape.degree,
+        extended: shape.extended(),
+        fits: (1..shape.logrows).rev().find(fits),
+    })
+}
 
 /// What hashing adds, whatever is hashed. Found with ezkl 23.0.5: sizes of proofs and keys of five
 /// circuits, one with two hashes, are exactly those that follow.
@@ -89,6 +131,11 @@ impl Shape {
     /// The shape of the circuit that these settings describe; `None` where 2^k has too few rows for
     /// any, and for what no machine could make.
     pub fn of(settings: &Settings) -> Option<Self> {
+        Self::of_any(settings).filter(|shape| shape.extended() <= TWO_ADICITY)
+    }
+
+    /// As [`of`](Self::of), within the field or not.
+    fn of_any(settings: &Settings) -> Option<Self> {
         let args = &settings.run_args;
         let rows = 1_usize.checked_shl(args.logrows).filter(|_| args.logrows <= TWO_ADICITY)?;
         let inner = args.num_inner_cols;
@@ -107,11 +154,10 @@ impl Shape {
         let einsum_blocks = if einsum > 0 { blocks(einsum, per_block)? } else { 0 };
         // All hashes are made in the same columns, one after the other.
         let poseidon = settings.module_sizes.poseidon.0;
-        let hashes = poseidon > 0;
         if poseidon > usable {
             return None;
         }
-        let hashing = usize::from(hashes);
+        let hashing = usize::from(poseidon > 0);
         let advice = 3 * inputs
             + 3 * dynamic_blocks
             + 6 * few(einsum_blocks * inner)?
@@ -186,9 +232,6 @@ impl Shape {
         }
         let degree = 3.max(gate_degree).max(required).max(POSEIDON_DEGREE * hashing);
         let extension = (degree - 1).next_power_of_two();
-        if args.logrows + extension.trailing_zeros() > TWO_ADICITY {
-            return None;
-        }
         // Two of the hashes' three columns, and two of their constants'.
         let permuted = advice + 1 + constants + hashing;
         let permutation_sets = permuted.div_ceil(degree - 2);
@@ -212,9 +255,19 @@ impl Shape {
             instances: settings.instance_layout().len,
             cells,
             freivalds: einsum_blocks,
-            hashes,
+            hashed_rows: poseidon,
             inner_columns: inner,
         })
+    }
+
+    /// Whether something is hashed.
+    pub fn hashes(&self) -> bool {
+        self.hashed_rows > 0
+    }
+
+    /// log2 of the rows of the extended domain.
+    fn extended(&self) -> u32 {
+        self.logrows + self.extension.trailing_zeros()
     }
 
     pub(super) fn rows(&self) -> f64 {
@@ -225,7 +278,7 @@ impl Shape {
     pub fn proof_bytes(&self) -> u64 {
         let evaluations = self.advice + self.blocks + self.fixed + self.permuted;
         let evaluations = evaluations
-            + POSEIDON_ROTATIONS * usize::from(self.hashes)
+            + POSEIDON_ROTATIONS * usize::from(self.hashes())
             + FREIVALDS_ROTATIONS * self.freivalds;
         let evaluations = evaluations + 3 * self.permutation_sets + 3 * self.lookups;
         (64 * self.commitments + 32 * evaluations) as u64
@@ -363,6 +416,16 @@ pub(super) mod tests {
         huge.run_args.logrows = 24;
         huge.run_args.lookup_range = (0, 40 << 24);
         assert_eq!(Shape::of(&huge), None, "2^24 rows and an extension of 64 are beyond 2^28");
+        let error = within_field(&huge).expect_err("beyond the field");
+        assert_eq!((error.logrows, error.extended), (24, 30));
+        assert_eq!(error.fits, None, "fewer rows make more columns of such a range: {error}");
+        assert!(error.to_string().contains("`lookup_range`"), "{error}");
+        let mut wide = settings("credit");
+        (wide.run_args.logrows, wide.run_args.num_inner_cols) = (26, 7);
+        let error = within_field(&wide).expect_err("a degree of 9 on 2^26 rows");
+        assert_eq!((error.degree, error.extended, error.fits), (9, 29, Some(25)));
+        wide.run_args.logrows = 25;
+        assert_eq!(within_field(&wide), Ok(()));
     }
 
     fn size() -> impl Strategy<Value = usize> {

@@ -50,7 +50,9 @@ impl Sandbox {
     /// A project that `zkvouch init` has made of an example.
     pub fn project(example_name: &str) -> Self {
         let sandbox = Self::of(example_name);
-        sandbox.run(["init", "model.onnx", "--data", "input.json", "data.json"]).success();
+        sandbox
+            .run(["init", "model.onnx", "--no-inspect", "--data", "input.json", "data.json"])
+            .success();
         calibrate_only(sandbox.path());
         sandbox
     }
@@ -68,7 +70,15 @@ impl Sandbox {
         let run = |arguments: &[&str]| {
             Outcome::of(zkvouch().args(arguments).current_dir(&shared)).success()
         };
-        run(&["init", "model.onnx", "--data", "input.json", "data.json", "--force"]);
+        run(&[
+            "init",
+            "model.onnx",
+            "--no-inspect",
+            "--data",
+            "input.json",
+            "data.json",
+            "--force",
+        ]);
         calibrate_only(&shared);
         run(&["build"]);
         let sandbox = Self { folder: tempfile::tempdir().expect("a temporary folder") };

@@ -10,8 +10,12 @@ const NEAR: usize = 64;
 const DRAWN: usize = 128;
 /// How far an input next to the data is from it, as a share of the data's range.
 const NEAR_SHARE: f64 = 0.02;
-/// A large model is asked less.
+/// A large model is asked less, and so is a large circuit: a forward pass takes some two seconds for a million
+/// rows.
 const MOST_ELEMENTS: usize = 1 << 20;
+const MOST_ROWS: usize = 1 << 21;
+/// But never less than this of the data, next to it and drawn.
+const LEAST: usize = 8;
 const SEED: u64 = 0x006a_7564_6765;
 
 /// Where an input comes from, and its number there.
@@ -36,12 +40,18 @@ impl Asked {
     }
 }
 
-/// Chooses the inputs, the same each time, and asks the model.
-pub(super) fn ask(model: &FloatModel, data: &[Observation]) -> Result<Vec<Asked>> {
+/// How many inputs of a kind are asked at most, by the number of elements of one and the circuit's rows.
+fn most(elements: usize, rows: usize) -> usize {
+    let by_rows = (MOST_ROWS / rows.max(1)).max(LEAST);
+    (MOST_ELEMENTS / elements.max(1)).max(1).min(by_rows)
+}
+
+/// Chooses the inputs, the same each time, and asks the model. `rows` is the size of its circuit.
+pub(super) fn ask(model: &FloatModel, rows: usize, data: &[Observation]) -> Result<Vec<Asked>> {
     let mut random = StdRng::seed_from_u64(SEED);
     let mut asked = Vec::new();
     let size: usize = model.inputs().iter().map(TensorInfo::len).sum();
-    let most = (MOST_ELEMENTS / size.max(1)).max(1);
+    let most = most(size, rows);
     let every = data.len().div_ceil(OF_DATA.min(most)).max(1);
     for (number, input) in data.iter().enumerate().step_by(every) {
         let expected = model.run(input)?;
@@ -113,4 +123,19 @@ fn extents(number: usize, info: &TensorInfo, data: &[Observation]) -> Vec<(f64, 
     (0..info.len())
         .map(|element| extent(&mut data.iter().map(|one| one[number][element])))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_models_and_circuits_are_asked_less_and_never_nothing() {
+        assert!(most(4, 8_000) >= OF_DATA, "a small one is asked all");
+        assert_eq!(most(4, 1 << 20), LEAST);
+        assert_eq!(most(4, usize::MAX), LEAST);
+        assert!(most(4, 100_000) < NEAR);
+        assert_eq!(most(1 << 21, 10), 1);
+        assert_eq!(most(0, 0), MOST_ELEMENTS);
+    }
 }

@@ -11,7 +11,7 @@ use super::{
     FloatModel, Observation, float_model,
     forward::{Forward, forward_all},
     observations,
-    stats::{ErrorBound, Statistic, percent_error},
+    stats::{ErrorBound, REFUSED_SHARE, Statistic, percent_error},
 };
 use crate::{
     artifacts::{self, settings::Settings},
@@ -27,9 +27,6 @@ use std::{
     fmt,
     path::{Path, PathBuf},
 };
-
-/// The largest error allowed where no bound is given: this share of the range of the model's output.
-pub const DEFAULT_SHARE: f64 = 0.05;
 
 /// Of this many observations of the data one may fall to the other side of a tie.
 const TIES_OF_DATA: usize = 100;
@@ -50,7 +47,7 @@ pub struct JudgeRequest<'a> {
     pub compiled: &'a Path,
     /// Its settings.
     pub settings: &'a Settings,
-    /// The largest error on the data; [`DEFAULT_SHARE`] if absent. On other inputs the laxer of both counts.
+    /// The largest error on the data; [`REFUSED_SHARE`] if absent. On other inputs the laxer of both counts.
     pub max_error: Option<ErrorBound>,
 }
 
@@ -186,8 +183,9 @@ pub enum Error {
     },
     /// The circuit has other outputs.
     #[error(
-        "{} has outputs of {expected:?} elements, but its circuit of {found:?}; the model can't be proved as it \
-         is", model.display()
+        "{} has outputs of {expected:?} elements, but its circuit of {found:?}{}; the model can't be proved as it \
+         is", model.display(),
+        operator.as_ref().map(|operator| format!("; they part at {operator}")).unwrap_or_default()
     )]
     Outputs {
         /// The model.
@@ -196,6 +194,8 @@ pub enum Error {
         expected: Vec<usize>,
         /// The circuit's.
         found: Vec<usize>,
+        /// The operator at which they part, where that was found.
+        operator: Option<String>,
     },
     /// The model has no finite answer to an observation of the data.
     #[error(
@@ -236,7 +236,7 @@ type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Compares a circuit with its model.
 ///
-/// A float output may be off by [`DEFAULT_SHARE`] of the range of the model's answers (of their size, where
+/// A float output may be off by [`REFUSED_SHARE`] of the range of the model's answers (of their size, where
 /// they are all the same), an integer output (a class, a label) not at all. An answer beyond that passes as
 /// a tie if the model itself gives it within the bound for an input that is one step of the circuit's
 /// fixed-point grid away, or if the model's scores of the two classes differ by less than the same share of
@@ -253,8 +253,8 @@ pub async fn run(request: &JudgeRequest<'_>, pool: &EnginePool) -> Result<Judgem
         data.extend(observations::read(path, model.inputs())?);
     }
     let asked = {
-        let model = model.clone();
-        blocking(move || ask(&model, &data)).await?
+        let (model, rows) = (model.clone(), settings.num_rows);
+        blocking(move || ask(&model, rows, &data)).await?
     };
     let observations = asked.iter().map(|one| &one.input);
     let answers = forward_all(pool, request.compiled, settings, observations, |_| {}).await?;
@@ -268,6 +268,13 @@ pub async fn run(request: &JudgeRequest<'_>, pool: &EnginePool) -> Result<Judgem
                 wrong.operator = parting::find(pool, request.prepared, settings, &one.input).await;
             }
             Err(Error::Wrong(wrong))
+        }
+        Err(Error::Outputs { model: path, expected, found, .. }) => {
+            let operator = match asked.first() {
+                Some(one) => parting::find(pool, request.prepared, settings, &one.input).await,
+                None => None,
+            };
+            Err(Error::Outputs { model: path, expected, found, operator })
         }
         judged => judged,
     }
@@ -370,7 +377,12 @@ impl Court<'_> {
         if expected == found {
             return Ok(());
         }
-        Err(Error::Outputs { model: self.request.original.path().to_owned(), expected, found })
+        Err(Error::Outputs {
+            model: self.request.original.path().to_owned(),
+            expected,
+            found,
+            operator: None,
+        })
     }
 
     fn bound(&self) -> String {
@@ -378,7 +390,7 @@ impl Court<'_> {
             Some(bound) => format!("{bound}"),
             None => format!(
                 "{} % of the range of the model's answers, and no other integer or class",
-                DEFAULT_SHARE * 100.0
+                REFUSED_SHARE * 100.0
             ),
         }
     }
@@ -395,7 +407,7 @@ impl Court<'_> {
         let size = if high > low { high - low } else { low.abs() };
         let default = match self.model.outputs()[output].is_label() {
             true => 0.0,
-            false if size > 0.0 => DEFAULT_SHARE * size,
+            false if size > 0.0 => REFUSED_SHARE * size,
             // Nothing but zeros, which the circuit has exactly or within its rounding.
             false => self.step(output),
         };

@@ -5,18 +5,11 @@
 
 use super::Observation;
 use crate::{
-    accuracy::{FloatModel, forward::forward_all},
+    accuracy::{forward::forward_all, part},
     artifacts::{run_args::RunArgs, settings::Settings},
     engine::EnginePool,
     files,
-    onnx::{
-        data_type,
-        proto::{
-            ModelProto, NodeProto, TensorShapeProto, TypeProto, ValueInfoProto,
-            tensor_shape_proto::{Dimension, dimension},
-            type_proto,
-        },
-    },
+    onnx::proto::ModelProto,
 };
 use std::path::Path;
 
@@ -35,19 +28,19 @@ pub(super) async fn find(
     input: &Observation,
 ) -> Option<String> {
     let proto = ModelProto::from_bytes(&files::read(model).ok()?[..]).ok()?;
-    let nodes = proto.graph.as_ref()?.node.clone();
-    if nodes.is_empty() || nodes.len() > MOST_NODES {
+    let count = proto.graph.as_ref()?.node.len();
+    if count == 0 || count > MOST_NODES {
         return None;
     }
     let search = Search { pool, proto, settings, input };
-    let (mut low, mut high) = (0, nodes.len() - 1);
+    let (mut low, mut high) = (0, count - 1);
     // Invariant: whatever ends at `high` has parted already, by the whole circuit's answer.
     while low < high {
         let middle = usize::midpoint(low, high);
         let mut at = middle;
         // Not every operator's result can be asked for: constants, indices, what ezkl refuses.
         let parted = loop {
-            match search.parts_at(&nodes[at]).await {
+            match search.parts_at(at).await {
                 Some(parted) => break Some(parted),
                 None if at > low => at -= 1,
                 None => break None,
@@ -58,12 +51,7 @@ pub(super) async fn find(
             _ => low = middle + 1,
         }
     }
-    let node = &nodes[high];
-    let (kind, name) = (&node.op_type, &node.name);
-    Some(match name.is_empty() {
-        true => format!("operator {kind} (number {high})"),
-        false => format!("operator {kind} `{name}`"),
-    })
+    Some(part::describe(&search.proto.graph.as_ref()?.node[high], high))
 }
 
 struct Search<'a> {
@@ -74,28 +62,19 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Whether circuit and model differ in a node's first result.
-    async fn parts_at(&self, node: &NodeProto) -> Option<bool> {
-        if node.op_type == "Constant" {
+    /// Whether circuit and model differ in the first result of the node with this number.
+    async fn parts_at(&self, number: usize) -> Option<bool> {
+        if self.proto.graph.as_ref()?.node[number].op_type == "Constant" {
             return None;
         }
-        let name = node.output.first()?.clone();
         let scratch = files::Scratch::new().ok()?;
         let file = |name: &str| scratch.path().join(name);
         let (path, settings_path, compiled) =
             (file("part.onnx"), file("part.json"), file("part.ezkl"));
-        let write = |output: ValueInfoProto| {
-            let mut part = self.proto.clone();
-            part.graph.as_mut()?.output = vec![output];
-            files::write_atomic(&path, &part.to_bytes()).ok()
-        };
-        write(ValueInfoProto { name: name.clone(), r#type: None })?;
         let variables = &self.settings.run_args.variables;
-        let reference = FloatModel::load(&path, variables).await.ok()?;
+        let reference = part::write(&self.proto, number, &path, variables).await?;
         let expected = reference.run(self.input).ok()?.remove(0);
         let info = &reference.outputs()[0];
-        // ezkl's loader wants to be told what ONNX Runtime infers.
-        write(typed(name, &info.shape, &info.element)?)?;
         let args = RunArgs { logrows: LOGROWS, ..self.settings.run_args.clone() };
         {
             let engine = self.pool.get().await;
@@ -115,17 +94,4 @@ impl Search<'_> {
         let differ = |(a, b): (&f64, &f64)| (a - b).abs() > allowed;
         Some(found.len() != expected.len() || expected.iter().zip(&found).any(differ))
     }
-}
-
-fn typed(name: String, shape: &[usize], element: &str) -> Option<ValueInfoProto> {
-    let dim = |size: &usize| Dimension {
-        value: Some(dimension::Value::DimValue(*size as i64)),
-        denotation: String::new(),
-    };
-    let tensor = type_proto::Tensor {
-        elem_type: data_type(element)?,
-        shape: Some(TensorShapeProto { dim: shape.iter().map(dim).collect() }),
-    };
-    let value = Some(type_proto::Value::TensorType(tensor));
-    Some(ValueInfoProto { name, r#type: Some(TypeProto { value }) })
 }

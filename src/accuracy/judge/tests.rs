@@ -1,10 +1,9 @@
 //! The judge on small models that ezkl reads wrongly, and on some that it reads right.
 
+mod operators;
+
 use super::*;
-use crate::{
-    artifacts::{onnx::OnnxFile, run_args::RunArgs},
-    engine::EngineConfig,
-};
+use crate::{artifacts::run_args::RunArgs, engine::EngineConfig};
 
 fn pool() -> EnginePool {
     EnginePool::new(EngineConfig::from_env().expect("the environment"), 2)
@@ -17,7 +16,17 @@ fn case(name: &str) -> PathBuf {
 /// Compiles the case's circuit as it is without tuning and judges it.
 async fn judged(pool: &EnginePool, name: &str, max_error: Option<ErrorBound>) -> Result<Judgement> {
     let (model, data) = (case(name).join("network.onnx"), case(name).join("input.json"));
-    let file = OnnxFile::read(&model).expect("a model");
+    judge_files(pool, &model, data, max_error).await
+}
+
+async fn judge_files(
+    pool: &EnginePool,
+    model: &Path,
+    data: PathBuf,
+    max_error: Option<ErrorBound>,
+) -> Result<Judgement> {
+    let original = Original::read(model, &[]).expect("a model");
+    let file = original.file();
     let args = RunArgs {
         variables: file.symbols().iter().map(|name| ((*name).to_owned(), 1)).collect(),
         logrows: 17,
@@ -27,13 +36,14 @@ async fn judged(pool: &EnginePool, name: &str, max_error: Option<ErrorBound>) ->
     let folder = tempfile::tempdir().expect("a folder");
     let (path, compiled) = (folder.path().join("settings.json"), folder.path().join("compiled"));
     let engine = pool.get().await;
-    engine.gen_settings(&model, &path, &args.to_engine()).await?;
-    engine.compile_circuit(&model, &path, &compiled).await?;
+    engine.gen_settings(model, &path, &args.to_engine()).await?;
+    engine.compile_circuit(model, &path, &compiled).await?;
     drop(engine);
     let settings = Settings::read(&path).expect("settings");
     let data = [data];
     let request = JudgeRequest {
-        model: &model,
+        original: &original,
+        prepared: model,
         data: &data,
         compiled: &compiled,
         settings: &settings,

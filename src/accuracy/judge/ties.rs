@@ -1,8 +1,8 @@
 //! Inputs so near to a tie or a threshold that the circuit's rounding decides.
 
-use super::{DEFAULT_SHARE, Observation};
+use super::Observation;
 use crate::{
-    accuracy::FloatModel,
+    accuracy::{FloatModel, stats::REFUSED_SHARE},
     artifacts::settings::Settings,
     onnx::proto::{GraphProto, ValueInfoProto},
     prepare::Original,
@@ -122,7 +122,7 @@ impl Scores {
         let (Some(expected), Some(found)) = (score(expected), score(found)) else { return false };
         let low = scores.iter().copied().fold(f64::INFINITY, f64::min);
         let high = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        (expected - found).abs() <= DEFAULT_SHARE * (high - low)
+        (expected - found).abs() <= REFUSED_SHARE * (high - low)
     }
 }
 

@@ -75,6 +75,17 @@ fn what_ezkl_would_panic_at_or_forge_with_is_refused() {
     assert_eq!(refused(|args| args.lookup_range = (10, -10)), "lookup_range");
     assert_eq!(refused(|args| args.lookup_range = (0, 1 << 80)), "lookup_range");
     assert_eq!(refused(|args| args.logrows = 27), "logrows");
+    let wide = |columns: usize, logrows| RunArgs {
+        num_inner_cols: columns,
+        logrows,
+        ..RunArgs::default()
+    };
+    assert_eq!(wide(3, 26).validate(), Ok(()), "an extended domain of 2^28");
+    for (columns, logrows) in [(4, 26), (8, 25), (usize::MAX, 1)] {
+        let error = wide(columns, logrows).validate().expect_err("beyond the field");
+        assert_eq!(error.field, "logrows", "{error}");
+    }
+    assert_eq!(wide(4, 25).validate(), Ok(()));
     assert_eq!(refused(|args| args.epsilon = f64::NAN), "epsilon");
     assert_eq!(refused(|args| args.variables[0].1 = 0), "variables");
     assert_eq!(refused(|args| args.param_visibility = Visibility::Public), "param_visibility");

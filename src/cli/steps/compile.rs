@@ -1,7 +1,7 @@
 //! zkvouch compile
 
 use super::{Places, wrote};
-use crate::{artifacts::settings::Settings, cli::Context, files};
+use crate::{artifacts::settings::Settings, cli::Context, files, project::steps::within_field};
 use clap::Args;
 use eyre::Result;
 use std::path::PathBuf;
@@ -25,7 +25,9 @@ impl Compile {
         let places = Places::new(context)?;
         let settings = places.made_settings(&self.settings)?;
         let scratch = files::Scratch::new()?;
-        let variables = Settings::read(&settings)?.run_args.variables;
+        let read = Settings::read(&settings)?;
+        within_field(&read)?;
+        let variables = read.run_args.variables;
         let compiled = places.compiled(&self.compiled_circuit);
         let model = places.prepared(&self.model, &variables, scratch.path()).await?;
         places.engine(context)?.compile_circuit(&model, &settings, &compiled).await?;

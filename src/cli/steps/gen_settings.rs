@@ -2,8 +2,8 @@
 
 use super::{Places, wrote};
 use crate::{
-    artifacts::settings::Settings, cli::Context, cli::exit::Coded, files,
-    project::config::CircuitConfig,
+    accuracy::blame, artifacts::settings::Settings, cli::Context, cli::exit::Coded, files,
+    project::config::CircuitConfig, project::steps::within_field,
 };
 use clap::Args;
 use eyre::Result;
@@ -34,8 +34,14 @@ impl GenSettings {
         self.circuit.apply(&mut args);
         args.validate().map_err(|error| Coded::bad_input(error.to_string()))?;
         let model = places.prepared(&self.model, &args.variables, scratch.path()).await?;
-        places.engine(context)?.gen_settings(&model, &settings, &args.to_engine()).await?;
-        Settings::read(&settings)?;
+        let engine = places.engine(context)?;
+        let pending = files::Pending::new(&settings)?;
+        let made = engine.gen_settings(&model, pending.path(), &args.to_engine()).await;
+        if let Err(error) = made {
+            return Err(blame::explain(&engine, &model, &args, error).await.into());
+        }
+        within_field(&Settings::read(pending.path())?)?;
+        pending.commit()?;
         wrote(context, "settings", &[("settings", &settings)])
     }
 }

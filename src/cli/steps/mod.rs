@@ -20,12 +20,12 @@ pub(super) use self::{
 use super::{Context, exit::Coded};
 use crate::{
     artifacts::{input::InputData, settings::Settings},
-    engine::Engine,
+    engine::{Engine, Usage},
     prepare::Original,
     project::{self, Built, Project, steps},
 };
 use eyre::Result;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 /// Where a step reads and writes what is not named on the command line.
@@ -154,6 +154,15 @@ impl Places {
     pub(super) fn engine(&self, context: &Context) -> Result<Engine> {
         context.engine(self.project.as_ref())
     }
+}
+
+/// What an operation took, beside what it was expected to take.
+pub(super) fn took(usage: &Usage) -> Value {
+    json!({
+        "seconds": usage.elapsed.as_secs_f64(),
+        "cpu_seconds": usage.cpu.map(|cpu| cpu.as_secs_f64()),
+        "peak_bytes": usage.peak_bytes,
+    })
 }
 
 /// Prints what a step wrote.

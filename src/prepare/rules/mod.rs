@@ -11,6 +11,7 @@ mod indices;
 mod integers;
 mod losses;
 mod masks;
+mod ml;
 mod ngrams;
 mod norms;
 mod pools;
@@ -42,75 +43,69 @@ pub(super) fn apply(
     facts: &Facts,
     told: &mut Told,
 ) -> Result<bool, Refusal> {
-    rewrite(graph, facts, told, |rewriter, node| {
+    let shortened = ml::shorten(graph);
+    let rewritten = rewrite(graph, facts, told, |rewriter, node| {
         let own = node.operator().0.is_empty();
         if own && let Some(refused) = refused::before(rewriter, node) {
             return refused;
         }
         let outcome = rule(node).and_then(|rule| rule(rewriter, node));
         outcome.or_else(|| refused::after(node).filter(|_| own)).unwrap_or(Outcome::Keep)
-    })
+    })?;
+    Ok(shortened || rewritten)
 }
 
 fn rule(node: &NodeProto) -> Option<Rule> {
     match node.operator() {
-        ("", "Celu" | "Gelu" | "Swish" | "SwiGLU" | "Mish" | "Sum" | "Max" | "Min") => {
-            Some(activations::rule)
-        }
-        ("", "SoftmaxCrossEntropyLoss" | "NegativeLogLikelihoodLoss") => Some(losses::rule),
-        ("", "OneHot") => Some(losses::one_hot_rule),
-        (
-            "",
-            "RMSNormalization"
-            | "InstanceNormalization"
-            | "GroupNormalization"
-            | "BatchNormalization"
-            | "LpNormalization"
-            | "MeanVarianceNormalization"
-            | "LRN",
-        ) => Some(norms::rule),
-        ("", "Attention") => Some(attention::rule),
-        ("", "RotaryEmbedding") => Some(attention::rotary),
-        ("", "Equal") => Some(masks::compare),
-        ("", "Softmax") => Some(attention::softmax),
-        ("", "MaxPool" | "AveragePool" | "LpPool") => Some(pools::rule),
-        ("", "Conv" | "ConvTranspose") => Some(convolutions::rule),
-        (
-            "",
-            "Cast" | "Div" | "Mod" | "Pow" | "BitShift" | "BitwiseNot" | "BitwiseAnd" | "BitwiseOr"
-            | "BitwiseXor" | "BitCast" | "CastLike",
-        ) => Some(integers::rule),
-        ("", "ArgMax" | "ArgMin") => Some(integers::select),
-        (
-            "",
-            "QuantizeLinear"
-            | "DequantizeLinear"
-            | "DynamicQuantizeLinear"
-            | "MatMulInteger"
-            | "ConvInteger"
-            | "QLinearMatMul"
-            | "QLinearConv",
-        ) => Some(quantised::rule),
-        ("", "LinearAttention") => Some(states::linear_attention),
-        ("", "TensorScatter") => Some(states::cached),
-        ("", "CausalConvWithState") => Some(states::causal_convolution),
-        ("", "TfIdfVectorizer") => Some(ngrams::rule),
-        ("", "LSTM" | "GRU" | "RNN") => Some(recurrent::rule),
-        ("", "Resize") => Some(resize::rule),
-        ("", "GridSample") => Some(resize::grid_sample),
-        ("", "AffineGrid") => Some(resize::affine_grid),
-        ("", "DFT" | "STFT") => Some(spectral::rule),
-        ("", "Det") => Some(spectral::determinant),
-        (
-            "",
-            "Gather" | "GatherND" | "GatherElements" | "Compress" | "ReverseSequence" | "ScatterND"
-            | "ScatterElements",
-        ) => Some(indices::rule),
-        (
-            "",
-            "MatMul" | "Pad" | "Where" | "CumSum" | "CumProd" | "Dropout" | "CenterCropPad"
-            | "Col2Im" | "Einsum" | "SpaceToDepth",
-        ) => Some(shapes::rule),
+        ("", operator) => own(operator),
+        (ml::DOMAIN, _) => Some(ml::rule),
         _ => None,
     }
+}
+
+/// The rule for one of ONNX's own operators.
+fn own(operator: &str) -> Option<Rule> {
+    Some(match operator {
+        "Celu" | "Gelu" | "Max" | "Min" | "Mish" | "Sum" | "SwiGLU" | "Swish" => activations::rule,
+        "Attention" => attention::rule,
+        "RotaryEmbedding" => attention::rotary,
+        "Softmax" => attention::softmax,
+        "Conv" | "ConvTranspose" => convolutions::rule,
+        "Compress" | "Gather" | "GatherElements" | "GatherND" | "ReverseSequence"
+        | "ScatterElements" | "ScatterND" => indices::rule,
+        "BitCast" | "BitShift" | "BitwiseAnd" | "BitwiseNot" | "BitwiseOr" | "BitwiseXor"
+        | "Cast" | "CastLike" | "Div" | "Mod" | "Pow" => integers::rule,
+        "ArgMax" | "ArgMin" => integers::select,
+        "NegativeLogLikelihoodLoss" | "SoftmaxCrossEntropyLoss" => losses::rule,
+        "OneHot" => losses::one_hot_rule,
+        "Equal" => masks::compare,
+        "TfIdfVectorizer" => ngrams::rule,
+        "BatchNormalization"
+        | "GroupNormalization"
+        | "InstanceNormalization"
+        | "LRN"
+        | "LpNormalization"
+        | "MeanVarianceNormalization"
+        | "RMSNormalization" => norms::rule,
+        "AveragePool" | "LpPool" | "MaxPool" => pools::rule,
+        "ConvInteger"
+        | "DequantizeLinear"
+        | "DynamicQuantizeLinear"
+        | "MatMulInteger"
+        | "QLinearConv"
+        | "QLinearMatMul"
+        | "QuantizeLinear" => quantised::rule,
+        "GRU" | "LSTM" | "RNN" => recurrent::rule,
+        "Resize" => resize::rule,
+        "AffineGrid" => resize::affine_grid,
+        "GridSample" => resize::grid_sample,
+        "CenterCropPad" | "Col2Im" | "CumProd" | "CumSum" | "Dropout" | "Einsum" | "MatMul"
+        | "Pad" | "SpaceToDepth" | "Where" => shapes::rule,
+        "DFT" | "STFT" => spectral::rule,
+        "Det" => spectral::determinant,
+        "CausalConvWithState" => states::causal_convolution,
+        "LinearAttention" => states::linear_attention,
+        "TensorScatter" => states::cached,
+        _ => return None,
+    })
 }

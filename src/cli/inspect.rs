@@ -1,0 +1,164 @@
+//! `zkvouch inspect`
+
+use super::{
+    Context,
+    axes::variables,
+    exit::{Code, Coded},
+};
+use crate::{
+    prepare::Original,
+    project::{
+        Project,
+        config::CircuitConfig,
+        inspect::{InspectRequest, Inspection, TensorReport, inspect},
+    },
+    srs,
+    tune::{ChainLimits, Outlook},
+};
+use clap::Args;
+use eyre::Result;
+use std::path::PathBuf;
+
+/// zkvouch inspect
+#[derive(Args, Debug)]
+pub(super) struct Inspect {
+    /// The ONNX model; the project's if absent.
+    model: Option<PathBuf>,
+    /// Inputs that the model is meant for: .json, .jsonl, .csv, .npy or .npz.
+    #[arg(short, long, num_args = 1..)]
+    data: Vec<PathBuf>,
+    /// An output to keep, by its name; all of them if absent.
+    #[arg(long = "output-name", value_name = "NAME")]
+    outputs: Vec<String>,
+    /// Where the SRS comes from: ceremony, ceremony:URL, unsafe-dev, or the path of a file.
+    #[arg(long, value_name = "SOURCE")]
+    srs: Option<srs::Source>,
+    #[command(flatten)]
+    circuit: CircuitConfig,
+}
+
+impl Inspect {
+    pub(super) async fn run(self, context: &Context) -> Result<()> {
+        let project = match &self.model {
+            Some(_) => None,
+            None => Some(context.project()?),
+        };
+        let model = match (&self.model, &project) {
+            (Some(model), _) => model.clone(),
+            (None, Some(project)) => project.model(),
+            (None, None) => return Err(Coded::bad_input("no model is named").into()),
+        };
+        let config = project.as_ref().map(|project| project.config());
+        let data = match (self.data.is_empty(), &project) {
+            (true, Some(project)) => project.data(),
+            _ => self.data.clone(),
+        };
+        let outputs = match (self.outputs.is_empty(), config) {
+            (true, Some(config)) => config.model.outputs.clone(),
+            _ => self.outputs.clone(),
+        };
+        let mut run_args = config.map(|it| it.circuit.run_args()).unwrap_or_default();
+        self.circuit.apply(&mut run_args);
+        if project.is_none() {
+            let original = Original::read(&model, &outputs)?;
+            let sample = data.first().map(PathBuf::as_path);
+            run_args.variables = variables(original.file(), &self.circuit.variables, sample)?;
+        }
+        run_args.validate().map_err(|error| Coded::bad_input(error.to_string()))?;
+        let source = match (&self.srs, &project) {
+            (Some(source), _) => source.clone(),
+            (None, Some(project)) => project.config().srs.source.within(project.root()),
+            (None, None) => srs::Source::default(),
+        };
+        let request = InspectRequest {
+            model: &model,
+            outputs: &outputs,
+            data: &data,
+            run_args: &run_args,
+            srs: &source,
+            chain: config.map_or(Some(ChainLimits::LEAN), |it| it.verifier.chain_limits()),
+        };
+        let inspection = look(context, project.as_ref(), &request).await?;
+        let Some(obstacle) = &inspection.obstacle else {
+            return context.ui.result(text(&inspection), &inspection);
+        };
+        context.ui.failed_result(text(&inspection), &inspection, Code::BadInput, obstacle)?;
+        Err(Coded::reported_as(Code::BadInput, obstacle.clone()).into())
+    }
+}
+
+/// Inspects with a worker of its own.
+pub(super) async fn look(
+    context: &Context,
+    project: Option<&Project>,
+    request: &InspectRequest<'_>,
+) -> Result<Inspection> {
+    let engine = context.engine(project)?;
+    let bar = context.ui.spinner("inspect");
+    let inspection = inspect(request, &engine).await;
+    bar.finish_and_clear();
+    engine.shutdown().await;
+    Ok(inspection?)
+}
+
+/// The inspection for people.
+pub(super) fn text(inspection: &Inspection) -> String {
+    let mut lines = vec![format!("model       {}", inspection.model.display())];
+    if !inspection.producer.is_empty() {
+        lines.push(format!("made by     {}", inspection.producer));
+    }
+    let tensor =
+        |report: &TensorReport| format!("{} {} {:?}", report.name, report.element, report.shape);
+    lines.extend(inspection.inputs.iter().map(|it| format!("input       {}", tensor(it))));
+    lines.extend(inspection.outputs.iter().map(|it| format!("output      {}", tensor(it))));
+    lines.push(format!("parameters  {}", inspection.parameters));
+    if inspection.observations > 0 {
+        lines.push(format!("data        {} observations", inspection.observations));
+    }
+    let operators: Vec<_> =
+        inspection.operators.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    lines.push(format!("operators   {}", operators.join(", ")));
+    let notes = inspection.prepared.outputs.iter().chain(&inspection.prepared.changes);
+    lines.extend(notes.map(|note| format!("prepared    {note}")));
+    let unbound = inspection.unbound.iter();
+    lines.extend(unbound.map(|name| format!("unbound     no output depends on input `{name}`")));
+    if !inspection.outlooks.is_empty() {
+        lines.push(String::new());
+        lines.push(table(&inspection.outlooks));
+    }
+    lines.push(String::new());
+    lines.push(match &inspection.obstacle {
+        None => "verdict     can be proved and deployed".to_owned(),
+        Some(obstacle) => format!("verdict     no: {obstacle}"),
+    });
+    lines.join("\n")
+}
+
+/// Estimates, one column a visibility.
+fn table(outlooks: &[Outlook]) -> String {
+    type Cell = fn(&Outlook) -> String;
+    let rows: [(&str, Cell); 11] = [
+        ("inputs", |it| it.input_visibility.to_string()),
+        ("public values", |it| it.instances.to_string()),
+        ("rows", |it| it.rows.to_string()),
+        ("logrows (k)", |it| it.logrows.to_string()),
+        ("SRS", |it| if it.srs_at_hand { "at hand" } else { "to be fetched" }.to_owned()),
+        ("proving key", |it| format!("{} MB", it.cost.pk_bytes.div_ceil(1_000_000))),
+        ("memory", |it| format!("{} MB", it.cost.peak_bytes.div_ceil(1_000_000))),
+        ("proving time", |it| format!("{:.1} s", it.cost.prove_seconds)),
+        ("gas", |it| it.cost.lean_gas.to_string()),
+        ("verifier code", |it| format!("{} bytes", it.cost.code_bytes)),
+        ("calldata", |it| format!("{} bytes", it.cost.calldata_bytes)),
+    ];
+    let mut lines = vec!["estimates before tuning:".to_owned()];
+    for (name, cell) in rows {
+        let cells: Vec<_> = outlooks.iter().map(|it| format!("{:>16}", cell(it))).collect();
+        lines.push(format!("  {name:<14}{}", cells.join("")));
+    }
+    for outlook in outlooks {
+        if let Some(excess) = &outlook.excess {
+            lines.push(format!("  {} inputs: {excess}", outlook.input_visibility));
+        }
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,198 @@
+//! What a model is and what it will cost, before any long work.
+
+use super::Result;
+use crate::{
+    accuracy::blame,
+    artifacts::{
+        observations,
+        run_args::{RunArgs, Visibility},
+    },
+    engine::Engine,
+    files,
+    prepare::{self, Original},
+    srs, toolchain,
+    tune::{self, ChainLimits, CostModel, Outlook, machine},
+};
+use serde::Serialize;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Beyond so many input values no circuit is laid out: ezkl would take minutes, and no chain takes them.
+const MOST_VALUES: usize = 1 << 17;
+/// ezkl may take so long to lay out a circuit of one visibility.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Bytes of an EVM word.
+const WORD: u64 = 32;
+
+/// What to look at.
+#[derive(Clone, Debug)]
+pub struct InspectRequest<'a> {
+    /// The ONNX file.
+    pub model: &'a Path,
+    /// The outputs to keep; all of them if empty.
+    pub outputs: &'a [String],
+    /// Inputs that the model is meant for; may be empty.
+    pub data: &'a [PathBuf],
+    /// The circuit's arguments, the axes' lengths among them.
+    pub run_args: &'a RunArgs,
+    /// Where the SRS comes from.
+    pub srs: &'a srs::Source,
+    /// What the chain takes.
+    pub chain: Option<ChainLimits>,
+}
+
+/// An input or output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TensorReport {
+    /// Its name in the model.
+    pub name: String,
+    /// Its type, such as `f32` or `i64`.
+    pub element: String,
+    /// Its shape, every axis with a length.
+    pub shape: Vec<usize>,
+}
+
+/// What was seen.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Inspection {
+    /// The ONNX file.
+    pub model: PathBuf,
+    /// The program that wrote it.
+    pub producer: String,
+    /// What goes in.
+    pub inputs: Vec<TensorReport>,
+    /// What comes out.
+    pub outputs: Vec<TensorReport>,
+    /// Weights and other constants, in elements.
+    pub parameters: usize,
+    /// The operators that ezkl is given, with how often each is there.
+    pub operators: BTreeMap<String, usize>,
+    /// What was done to the model.
+    pub prepared: prepare::Notes,
+    /// Inputs whose values no output depends on.
+    pub unbound: Vec<String>,
+    /// Observations in the data.
+    pub observations: usize,
+    /// Megabytes that this machine has for a proof; none where that is not known.
+    pub memory_mb: Option<u64>,
+    /// What each visibility of the inputs costs.
+    pub outlooks: Vec<Outlook>,
+    /// Why the model can't be proved or deployed; none where it can.
+    pub obstacle: Option<String>,
+}
+
+/// Looks at a model: reads and prepares it, checks the data's lengths, has ezkl lay circuits out without fitting
+/// them, and estimates what they cost.
+///
+/// # Errors
+/// A model or data that can't be read; an operator that no circuit has; an engine that fails otherwise than by the
+/// model.
+pub async fn inspect(request: &InspectRequest<'_>, engine: &Engine) -> Result<Inspection> {
+    let original = Original::read(request.model, request.outputs)?;
+    let variables = &request.run_args.variables;
+    let slots = original.slots(variables)?;
+    let mut observations = 0;
+    for path in request.data {
+        observations += observations::read_inputs(path, &slots)?.len();
+    }
+    let values: usize = slots.iter().map(|slot| slot.elements()).sum();
+    let scratch = files::Scratch::new()?;
+    let file = scratch.path().join("prepared.onnx");
+    let sample = request.data.first().map(PathBuf::as_path);
+    let prepared = prepare::to_file(&original, variables, sample, &file).await?;
+    let float = original.float_model(variables).await?;
+    let tensors = |infos: &[crate::reference::TensorInfo]| {
+        let report = |info: &crate::reference::TensorInfo| TensorReport {
+            name: info.name.clone(),
+            element: info.element.clone(),
+            shape: info.shape.clone(),
+        };
+        infos.iter().map(report).collect()
+    };
+    let summary = prepare::Summary::read(&file)?;
+    let memory = machine::memory();
+    let mut inspection = Inspection {
+        model: request.model.to_owned(),
+        producer: original.file().producer.clone(),
+        inputs: tensors(float.inputs()),
+        outputs: tensors(float.outputs()),
+        parameters: summary.parameters,
+        operators: summary.operators,
+        prepared,
+        unbound: original.file().unbound.clone(),
+        observations,
+        memory_mb: memory.map(|bytes| bytes / 1_000_000),
+        outlooks: Vec::new(),
+        obstacle: None,
+    };
+    if values > MOST_VALUES {
+        inspection.obstacle = Some(format!(
+            "{values} input values: as public values they are {} bytes of calldata, where a chain's nodes take \
+             131,072, and no circuit hashes as many; give the model fewer values at a time",
+            values as u64 * WORD
+        ));
+        return Ok(inspection);
+    }
+    let (costs, _) = CostModel::of_this_machine(engine.version());
+    let cache = toolchain::cache_dir()?;
+    let is_at_hand = |k| srs::is_at_hand(request.srs, k, &cache);
+    let mut visibilities = vec![request.run_args.input_visibility.clone()];
+    for other in [Visibility::Public, Visibility::hashed()] {
+        if !visibilities.contains(&other) {
+            visibilities.push(other);
+        }
+    }
+    for input_visibility in visibilities {
+        let args = RunArgs { input_visibility, ..request.run_args.clone() };
+        let work = tune::outlook(engine, &file, &args, request.chain, &costs, is_at_hand);
+        match tokio::time::timeout(PATIENCE, work).await {
+            Ok(Ok(outlook)) => inspection.outlooks.extend(outlook),
+            // What ezkl says of the model is the answer to the question.
+            Ok(Err(
+                error @ (crate::engine::Error::Python { .. } | crate::engine::Error::Panic { .. }),
+            )) => {
+                let error = blame::explain(engine, &file, &args, error).await;
+                inspection.obstacle = Some(error.to_string());
+                return Ok(inspection);
+            }
+            Ok(Err(error)) => return Err(error.into()),
+            Err(_) => {
+                inspection.obstacle = Some(format!(
+                    "ezkl did not lay the circuit out within {} s; a smaller model helps",
+                    PATIENCE.as_secs()
+                ));
+                return Ok(inspection);
+            }
+        }
+    }
+    inspection.obstacle = obstacle(&inspection.outlooks, memory);
+    Ok(inspection)
+}
+
+/// What speaks against every visibility; nothing where one of them can be had.
+fn obstacle(outlooks: &[Outlook], memory: Option<u64>) -> Option<String> {
+    let lacks = |outlook: &Outlook| {
+        if let Some(excess) = &outlook.excess {
+            return Some(excess.clone());
+        }
+        let peak = outlook.cost.peak_bytes.max(outlook.cost.setup_peak_bytes);
+        memory.filter(|memory| peak > *memory).map(|memory| {
+            format!(
+                "about {} MB of memory to prove, and this machine has {} MB for it",
+                peak.div_ceil(1_000_000),
+                memory / 1_000_000
+            )
+        })
+    };
+    let Some(first) = outlooks.first() else {
+        return Some("no circuit of up to 2^26 rows holds the model".to_owned());
+    };
+    match outlooks.iter().all(|outlook| lacks(outlook).is_some()) {
+        true => lacks(first),
+        false => None,
+    }
+}
