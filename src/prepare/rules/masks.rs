@@ -231,6 +231,11 @@ pub(super) fn compare(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<O
         (true, false) => right,
         // ezkl's own Equal gives a number of another scale for what has a scale.
         (false, false) if !rewriter.is_plain(left) || !rewriter.is_plain(right) => {
+            // Infinity may have to become a constant yet.
+            let infinite = |name| from_infinite(rewriter, name, &mut HashSet::new());
+            if infinite(left) || infinite(right) {
+                return None;
+            }
             let less = rewriter.join("Less", left, right);
             let more = rewriter.join("Greater", left, right);
             let other = rewriter.join("Or", &less, &more);
