@@ -1,7 +1,10 @@
 //! The prepared model beside the original, both run by ONNX Runtime.
 
 use super::{Error, Original, Prepared, Result};
-use crate::reference::FloatModel;
+use crate::{
+    onnx::{proto::type_proto, tensor::element},
+    reference::FloatModel,
+};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 /// Inputs that are tried besides the sample.
@@ -11,6 +14,8 @@ const MOST_ELEMENTS: usize = 1 << 18;
 /// How far the answers may be from each other, as a share of the largest: a float of 32 bits has 24 binary digits,
 /// and sums in another order lose some of them.
 const SHARE: f64 = 1e-3;
+/// The same where the original works in floats of 16 bits, which have 11 digits or 8.
+const HALF_SHARE: f64 = 1e-2;
 const SEED: u64 = 0x7072_6570;
 
 /// Refuses a prepared model whose answers are not the original's.
@@ -31,6 +36,7 @@ pub(super) async fn same(
             given.map(|(.., data)| data.clone()).unwrap_or_default()
         })
         .collect();
+    let share = if has_halves(original) { HALF_SHARE } else { SHARE };
     let size: usize = sample.iter().map(Vec::len).sum();
     let tries = TRIES.min(MOST_ELEMENTS / size.max(1));
     let mut random = StdRng::seed_from_u64(SEED);
@@ -51,7 +57,7 @@ pub(super) async fn same(
         };
         let found = after.run(&input)?;
         for ((info, expected), found) in before.outputs().iter().zip(&expected).zip(&found) {
-            if let Some(element) = first_other(expected, found, info.is_label()) {
+            if let Some(element) = first_other(expected, found, share, info.is_label()) {
                 return Err(Error::Differs {
                     path: original.path().to_owned(),
                     output: info.name.clone(),
@@ -77,13 +83,25 @@ fn near(random: &mut StdRng, data: &[f64], labels: bool) -> Vec<f64> {
     data.iter().map(|value| one(random, *value)).collect()
 }
 
-fn first_other(expected: &[f64], found: &[f64], labels: bool) -> Option<usize> {
+fn has_halves(original: &Original) -> bool {
+    let half = |kind: i32| matches!(kind, element::FLOAT16 | element::BFLOAT16);
+    let Some(graph) = &original.model.graph else { return false };
+    let casts = graph.node.iter().filter_map(|node| i32::try_from(node.int("to")?).ok());
+    let weights = graph.initializer.iter().map(|tensor| tensor.data_type);
+    let inputs = graph.input.iter().filter_map(|input| match &input.r#type.as_ref()?.value {
+        Some(type_proto::Value::TensorType(tensor)) => Some(tensor.elem_type),
+        _ => None,
+    });
+    casts.chain(weights).chain(inputs).any(half)
+}
+
+fn first_other(expected: &[f64], found: &[f64], share: f64, labels: bool) -> Option<usize> {
     if expected.len() != found.len() {
         return Some(expected.len().min(found.len()).saturating_sub(1));
     }
     let finite = expected.iter().filter(|value| value.is_finite());
     let largest = finite.fold(0.0f64, |largest, value| largest.max(value.abs()));
-    let allowed = if labels { 0.0 } else { SHARE * largest + 1e-6 };
+    let allowed = if labels { 0.0 } else { share * largest + 1e-6 };
     expected.iter().zip(found).position(|(expected, found)| {
         // Where the original has no number, the circuit is judged elsewhere.
         expected.is_finite() && !((expected - found).abs() <= allowed)

@@ -1,6 +1,7 @@
 //! What is known of each value in a graph whose inputs have fixed shapes: its type, its shape, and its elements
 //! where no input decides them.
 
+use super::Given;
 use crate::onnx::proto::{GraphProto, NodeProto, TensorProto};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -12,6 +13,8 @@ pub(super) struct Fact {
     pub(super) shape: Vec<usize>,
     /// The value, where it is the same for every input.
     pub(super) constant: Option<TensorProto>,
+    /// Whether the sample's run has a negative integer here.
+    pub(super) below_zero: bool,
 }
 
 /// All that is known, by the values' names.
@@ -19,26 +22,34 @@ pub(super) struct Fact {
 pub(super) struct Facts(HashMap<String, Fact>);
 
 impl Facts {
-    /// `values` is what one run of the model found, `inputs` what goes in: name, type, shape.
+    /// `values` is what one run of the model found, `inputs` what goes in.
     pub(super) fn new(
         graph: &GraphProto,
-        inputs: &[(String, i32, Vec<usize>)],
+        inputs: &[Given],
         values: BTreeMap<String, TensorProto>,
     ) -> Self {
         let constants = constants(graph);
         let mut facts = HashMap::new();
-        for (name, element, shape) in inputs {
-            let fact = Fact { element: *element, shape: shape.clone(), constant: None };
-            facts.insert(name.clone(), fact);
+        for input in inputs {
+            let fact = Fact {
+                element: input.element,
+                shape: input.shape.clone(),
+                constant: None,
+                below_zero: input.data.iter().any(|it| *it < 0.0),
+            };
+            facts.insert(input.name.clone(), fact);
         }
         for (name, tensor) in values {
             let constant = constants.contains(name.as_str()).then(|| tensor.clone().named(&name));
-            let fact = Fact { element: tensor.data_type, shape: tensor.shape(), constant };
+            let below_zero = tensor.whole().is_some_and(|it| it.iter().any(|it| *it < 0));
+            let fact =
+                Fact { element: tensor.data_type, shape: tensor.shape(), constant, below_zero };
             facts.insert(name, fact);
         }
         for tensor in &graph.initializer {
             let (element, shape) = (tensor.data_type, tensor.shape());
-            let fact = Fact { element, shape, constant: Some(tensor.clone()) };
+            let constant = Some(tensor.clone());
+            let fact = Fact { element, shape, constant, below_zero: false };
             facts.insert(tensor.name.clone(), fact);
         }
         Self(facts)

@@ -75,7 +75,13 @@ pub(super) fn pass_on(graph: &mut GraphProto) -> usize {
             continue;
         };
         let more = node.output.iter().skip(1).any(|name| !name.is_empty());
-        let passes = matches!(node.operator(), ("", "Identity" | "Dropout")) && !more;
+        // A Dropout that is told whether it trains is for a rule.
+        let passes = match node.operator() {
+            ("", "Identity") => true,
+            ("", "Dropout") => node.input_name(2).is_none(),
+            _ => false,
+        };
+        let passes = passes && !more;
         if !passes {
             kept.push(node);
             continue;

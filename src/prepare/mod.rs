@@ -184,9 +184,7 @@ pub async fn to_file(
 async fn look(model: &ModelProto, given: &[Given], path: &Path) -> Result<Facts> {
     let data = given.iter().map(|it| (it.shape.clone(), it.data.clone())).collect();
     let values = reference::evaluate(model.clone(), data, path).await?;
-    let inputs: Vec<_> =
-        given.iter().map(|it| (it.name.clone(), it.element, it.shape.clone())).collect();
-    Ok(Facts::new(model.graph.as_ref().unwrap_or(&GraphProto::default()), &inputs, values))
+    Ok(Facts::new(model.graph.as_ref().unwrap_or(&GraphProto::default()), given, values))
 }
 
 fn given(model: &ModelProto, inputs: &[(String, Vec<usize>, Vec<f64>)]) -> Vec<Given> {

@@ -10,7 +10,10 @@ use super::{
     facts::Facts,
     rewriter::{Outcome, Rewriter, Told, axis, rewrite},
 };
-use crate::onnx::proto::{AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto};
+use crate::onnx::{
+    proto::{AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto},
+    tensor::element,
+};
 use std::collections::BTreeSet;
 
 /// The oldest set that is brought up to date; before it, operators broadcast by another rule.
@@ -144,6 +147,14 @@ fn convert(rewriter: &mut Rewriter<'_>, node: &NodeProto, opset: i64) -> Option<
             node.set(AttributeProto::string("coordinate_transformation_mode", "asymmetric"));
             node.set(AttributeProto::string("nearest_mode", "floor"));
         }
+        "DFT" if opset >= 20 => {
+            let axis = match node.input_name(2) {
+                Some(axis) => *rewriter.whole(axis)?.first()?,
+                None => -2,
+            };
+            node.input.truncate(2);
+            node.set(AttributeProto::int("axis", axis));
+        }
         "BatchNormalization" => {
             node.output.truncate(1);
             node.unset("spatial");
@@ -160,6 +171,13 @@ fn convert(rewriter: &mut Rewriter<'_>, node: &NodeProto, opset: i64) -> Option<
             node.unset("noop_with_empty_axes");
             if !axes.is_empty() {
                 node.set(AttributeProto::ints("axes", axes));
+            }
+            // From 20 on also of booleans.
+            let value = node.input_name(0)?.to_owned();
+            if rewriter.element(&value) == Some(element::BOOL) {
+                let number = rewriter.cast(&value, element::INT32);
+                let reduced = rewriter.node(&node.op_type, &[&number], node.attribute);
+                return Some(Outcome::one(rewriter.cast(&reduced, element::BOOL)));
             }
         }
         _ => return None,

@@ -5,7 +5,7 @@ use super::{
     facts::{Fact, Facts},
 };
 use crate::onnx::proto::{AttributeProto, GraphProto, NodeProto, TensorProto};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// What a rule makes of a node.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ impl Outcome {
 #[derive(Debug)]
 pub(super) struct Rewriter<'a> {
     facts: &'a Facts,
+    /// The node that makes each value.
+    makers: &'a HashMap<&'a str, &'a NodeProto>,
     /// What new names begin with.
     prefix: String,
     pub(super) nodes: Vec<NodeProto>,
@@ -37,8 +39,17 @@ pub(super) struct Rewriter<'a> {
 }
 
 impl<'a> Rewriter<'a> {
-    pub(super) fn new(facts: &'a Facts, prefix: String) -> Self {
-        Self { facts, prefix, nodes: Vec::new(), weights: Vec::new() }
+    pub(super) fn new(
+        facts: &'a Facts,
+        makers: &'a HashMap<&'a str, &'a NodeProto>,
+        prefix: String,
+    ) -> Self {
+        Self { facts, makers, prefix, nodes: Vec::new(), weights: Vec::new() }
+    }
+
+    /// The node of the graph that makes a value; `None` for inputs and weights.
+    pub(super) fn maker(&self, name: &str) -> Option<&'a NodeProto> {
+        self.makers.get(name).copied()
     }
 
     /// What is known of a value of the graph; not of one that the rule itself has made.
@@ -188,12 +199,17 @@ pub(super) fn rewrite(
 ) -> Result<bool, Refusal> {
     let mut changed = false;
     let mut kept = Vec::with_capacity(graph.node.len());
-    for node in std::mem::take(&mut graph.node) {
+    let nodes = std::mem::take(&mut graph.node);
+    let mut makers = HashMap::new();
+    for node in &nodes {
+        makers.extend(node.output.iter().map(|name| (name.as_str(), node)));
+    }
+    for node in &nodes {
         let prefix = node.output.iter().find(|name| !name.is_empty()).cloned().unwrap_or_default();
-        let mut rewriter = Rewriter::new(facts, prefix);
-        match rule(&mut rewriter, &node) {
-            Outcome::Keep => kept.push(node),
-            Outcome::Refuse(reason) => return Err(Refusal::of(&node, reason)),
+        let mut rewriter = Rewriter::new(facts, &makers, prefix);
+        match rule(&mut rewriter, node) {
+            Outcome::Keep => kept.push(node.clone()),
+            Outcome::Refuse(reason) => return Err(Refusal::of(node, reason)),
             Outcome::Replace(outputs) => {
                 changed = true;
                 let Rewriter { mut nodes, weights, .. } = rewriter;

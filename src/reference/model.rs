@@ -162,11 +162,15 @@ impl FloatModel {
         let operators = proto.operators();
         let mut model = Self { session, path, inputs, elements, outputs, operators };
         // What a file says of its outputs' shapes is often wrong after an export with a dynamic axis.
-        let zeros: Vec<_> = model.inputs.iter().map(|input| vec![0.0; input.len()]).collect();
-        let shapes = model.answer(&zeros, |output| {
-            let shape = output.dtype().tensor_shape().map(|shape| shape.to_vec());
-            Ok(shape.unwrap_or_default().into_iter().map(|axis| axis as usize).collect())
-        })?;
+        // Zero is a place and a class wherever these go in, but nothing can be divided by it.
+        let shapes_at = |number: f64| {
+            let input = model.inputs.iter().map(|input| vec![number; input.len()]);
+            model.answer(&input.collect::<Vec<_>>(), |output| {
+                let shape = output.dtype().tensor_shape().map(|shape| shape.to_vec());
+                Ok(shape.unwrap_or_default().into_iter().map(|axis| axis as usize).collect())
+            })
+        };
+        let shapes = shapes_at(0.0).or_else(|_| shapes_at(1.0))?;
         for (output, shape) in model.outputs.iter_mut().zip(shapes) {
             output.shape = shape;
         }

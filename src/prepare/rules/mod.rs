@@ -3,7 +3,26 @@
 //! A rule is there for what ezkl refuses or gets wrong, or where another form takes fewer rows with the same answers.
 //! A node that needs nothing stays as it is.
 
+mod activations;
+mod arithmetic;
+mod attention;
+mod convolutions;
+mod indices;
+mod integers;
+mod losses;
+mod masks;
 mod ml;
+mod ngrams;
+mod norms;
+mod pools;
+mod quantised;
+mod recurrent;
+mod refused;
+mod resize;
+mod shapes;
+mod spectral;
+mod states;
+mod windows;
 
 use super::{
     error::Refusal,
@@ -25,16 +44,68 @@ pub(super) fn apply(
     told: &mut Told,
 ) -> Result<bool, Refusal> {
     let shortened = ml::shorten(graph);
-    let rewritten = rewrite(graph, facts, told, |rewriter, node| match rule(node) {
-        Some(rule) => rule(rewriter, node).unwrap_or(Outcome::Keep),
-        None => Outcome::Keep,
+    let rewritten = rewrite(graph, facts, told, |rewriter, node| {
+        let own = node.operator().0.is_empty();
+        if own && let Some(refused) = refused::before(rewriter, node) {
+            return refused;
+        }
+        let outcome = rule(node).and_then(|rule| rule(rewriter, node));
+        outcome.or_else(|| refused::after(node).filter(|_| own)).unwrap_or(Outcome::Keep)
     })?;
     Ok(shortened || rewritten)
 }
 
 fn rule(node: &NodeProto) -> Option<Rule> {
     match node.operator() {
+        ("", operator) => own(operator),
         (ml::DOMAIN, _) => Some(ml::rule),
         _ => None,
     }
+}
+
+/// The rule for one of ONNX's own operators.
+fn own(operator: &str) -> Option<Rule> {
+    Some(match operator {
+        "Celu" | "Gelu" | "Max" | "Min" | "Mish" | "Sum" | "SwiGLU" | "Swish" => activations::rule,
+        "Attention" => attention::rule,
+        "RotaryEmbedding" => attention::rotary,
+        "Softmax" => attention::softmax,
+        "Conv" | "ConvTranspose" => convolutions::rule,
+        "Compress" | "Gather" | "GatherElements" | "GatherND" | "ReverseSequence"
+        | "ScatterElements" | "ScatterND" => indices::rule,
+        "BitCast" | "BitShift" | "BitwiseAnd" | "BitwiseNot" | "BitwiseOr" | "BitwiseXor"
+        | "Cast" | "CastLike" | "Div" | "Mod" | "Pow" => integers::rule,
+        "ArgMax" | "ArgMin" => integers::select,
+        "NegativeLogLikelihoodLoss" | "SoftmaxCrossEntropyLoss" => losses::rule,
+        "OneHot" => losses::one_hot_rule,
+        "Equal" => masks::compare,
+        "TfIdfVectorizer" => ngrams::rule,
+        "BatchNormalization"
+        | "GroupNormalization"
+        | "InstanceNormalization"
+        | "LRN"
+        | "LpNormalization"
+        | "MeanVarianceNormalization"
+        | "RMSNormalization" => norms::rule,
+        "AveragePool" | "LpPool" | "MaxPool" => pools::rule,
+        "ConvInteger"
+        | "DequantizeLinear"
+        | "DynamicQuantizeLinear"
+        | "MatMulInteger"
+        | "QLinearConv"
+        | "QLinearMatMul"
+        | "QuantizeLinear" => quantised::rule,
+        "GRU" | "LSTM" | "RNN" => recurrent::rule,
+        "Resize" => resize::rule,
+        "AffineGrid" => resize::affine_grid,
+        "GridSample" => resize::grid_sample,
+        "CenterCropPad" | "Col2Im" | "CumProd" | "CumSum" | "Dropout" | "Einsum" | "MatMul"
+        | "Pad" | "SpaceToDepth" | "Where" => shapes::rule,
+        "DFT" | "STFT" => spectral::rule,
+        "Det" => spectral::determinant,
+        "CausalConvWithState" => states::causal_convolution,
+        "LinearAttention" => states::linear_attention,
+        "TensorScatter" => states::cached,
+        _ => return None,
+    })
 }

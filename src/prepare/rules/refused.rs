@@ -1,0 +1,138 @@
+//! What no circuit has.
+
+use crate::{
+    onnx::proto::NodeProto,
+    prepare::rewriter::{Outcome, Rewriter},
+};
+
+/// Inputs by which an operator's result has its shape, or its places: a circuit needs them fixed.
+const FIXED: [(&str, &[usize]); 31] = [
+    ("AffineGrid", &[1]),
+    ("BlackmanWindow", &[0]),
+    ("CenterCropPad", &[1]),
+    ("Col2Im", &[1, 2]),
+    ("Compress", &[1]),
+    ("ConstantOfShape", &[0]),
+    ("CumProd", &[1]),
+    ("CumSum", &[1]),
+    ("DFT", &[1, 2]),
+    ("Dropout", &[1, 2]),
+    ("Expand", &[1]),
+    ("HammingWindow", &[0]),
+    ("HannWindow", &[0]),
+    ("Loop", &[0, 1]),
+    ("MaxUnpool", &[2]),
+    ("MelWeightMatrix", &[0, 1, 2, 3, 4]),
+    ("OneHot", &[1]),
+    ("Pad", &[1, 3]),
+    ("Range", &[0, 1, 2]),
+    ("Reshape", &[1]),
+    ("Resize", &[1, 2, 3]),
+    ("ReverseSequence", &[1]),
+    ("STFT", &[1, 3]),
+    ("Slice", &[1, 2, 3, 4]),
+    ("Split", &[1]),
+    ("Squeeze", &[1]),
+    ("Tile", &[1]),
+    ("TopK", &[1]),
+    ("Trilu", &[1]),
+    ("Unsqueeze", &[1]),
+    ("Upsample", &[1]),
+];
+
+/// Operators that no rule is for.
+const WITHOUT: [(&str, &str); 25] = [
+    ("NonZero", SHAPE),
+    ("Unique", SHAPE),
+    ("NonMaxSuppression", SHAPE),
+    ("StringNormalizer", TEXT),
+    ("StringConcat", TEXT),
+    ("StringSplit", TEXT),
+    ("RegexFullMatch", TEXT),
+    ("ImageDecoder", "it reads a picture's file; give the model the picture's numbers"),
+    ("SequenceAt", SEQUENCE),
+    ("SequenceConstruct", SEQUENCE),
+    ("SequenceEmpty", SEQUENCE),
+    ("SequenceErase", SEQUENCE),
+    ("SequenceInsert", SEQUENCE),
+    ("SequenceLength", SEQUENCE),
+    ("SequenceMap", SEQUENCE),
+    ("ConcatFromSequence", SEQUENCE),
+    ("SplitToSequence", SEQUENCE),
+    ("Optional", SEQUENCE),
+    ("OptionalGetElement", SEQUENCE),
+    ("OptionalHasElement", SEQUENCE),
+    ("RandomNormalLike", RANDOM),
+    ("RandomUniformLike", RANDOM),
+    ("RandomNormal", RANDOM),
+    ("RandomUniform", RANDOM),
+    ("Multinomial", RANDOM),
+];
+
+const SHAPE: &str = "how much it returns depends on the numbers, and a circuit's shapes are fixed; leave it to whoever reads the proof";
+const TEXT: &str = "a circuit has no text; do this to the data before it goes in";
+const SEQUENCE: &str =
+    "a circuit has tensors only; export the model without sequences and optional values";
+const RANDOM: &str = "a circuit has no random numbers; export the model for inference";
+
+/// Operators that are newer than set 17; what no rule has written by others can't stay.
+const NEWER: [&str; 21] = [
+    "AffineGrid",
+    "Attention",
+    "BitCast",
+    "BitwiseAnd",
+    "BitwiseNot",
+    "BitwiseOr",
+    "BitwiseXor",
+    "CausalConvWithState",
+    "CenterCropPad",
+    "Col2Im",
+    "CumProd",
+    "DeformConv",
+    "FlexAttention",
+    "Gelu",
+    "GroupNormalization",
+    "LinearAttention",
+    "Mish",
+    "RMSNormalization",
+    "RotaryEmbedding",
+    "SwiGLU",
+    "Swish",
+];
+
+/// Why a node can't be in a circuit, before any rule is asked.
+pub(super) fn before(rewriter: &Rewriter<'_>, node: &NodeProto) -> Option<Outcome> {
+    let operator = node.op_type.as_str();
+    let places: &[usize] = match FIXED.iter().find(|(name, _)| *name == operator) {
+        Some((_, places)) => places,
+        // Their axes.
+        None if operator.starts_with("Reduce") => &[1],
+        None => &[],
+    };
+    for place in places {
+        let Some(name) = node.input_name(*place) else { continue };
+        if rewriter.fact(name).is_some_and(|fact| fact.constant.is_none()) {
+            return Some(Outcome::Refuse(format!(
+                "`{name}` depends on an input of the model and decides a shape or an order, which a circuit has fixed; \
+                 make it a weight (an initializer)"
+            )));
+        }
+    }
+    if operator == "BatchNormalization" && node.int("training_mode").unwrap_or(0) != 0 {
+        return Some(Outcome::Refuse(
+            "it is in training mode; export the model for inference".into(),
+        ));
+    }
+    let (_, reason) = WITHOUT.iter().find(|(name, _)| *name == operator)?;
+    Some(Outcome::Refuse((*reason).to_owned()))
+}
+
+/// Why a node that no rule has rewritten can't stay.
+pub(super) fn after(node: &NodeProto) -> Option<Outcome> {
+    let newer = NEWER.contains(&node.op_type.as_str());
+    newer.then(|| {
+        Outcome::Refuse(
+            "no circuit of this form is known; write it by operators of ONNX's set 17".to_owned(),
+        )
+    })
+}

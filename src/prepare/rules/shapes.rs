@@ -1,0 +1,359 @@
+//! Shapes, orders and borders.
+
+use super::{arithmetic::broadcast, resize::along};
+use crate::{
+    onnx::{
+        proto::{AttributeProto, NodeProto, TensorProto},
+        tensor::element,
+    },
+    prepare::rewriter::{Outcome, Rewriter, axis},
+};
+
+pub(super) fn rule(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outcome> {
+    match node.op_type.as_str() {
+        "MatMul" => product(rewriter, node),
+        "Pad" => pad(rewriter, node),
+        "Where" => choice(rewriter, node),
+        "CumSum" | "CumProd" => cumulate(rewriter, node),
+        "Dropout" => dropout(rewriter, node),
+        "CenterCropPad" => centre(rewriter, node),
+        "Col2Im" => columns(rewriter, node),
+        "Einsum" => diagonal(rewriter, node),
+        "SpaceToDepth" => blocks(rewriter, node),
+        _ => None,
+    }
+}
+
+/// Matrices whose batches differ, and products of two vectors.
+fn product(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outcome> {
+    let (left, right) = (node.input_name(0)?, node.input_name(1)?);
+    let (one, other) = (rewriter.shape(left)?, rewriter.shape(right)?);
+    if let ([length], [_]) = (one, other) {
+        let row = rewriter.reshape(left, &[1, *length]);
+        let column = rewriter.reshape(right, &[*length, 1]);
+        let product = rewriter.join("MatMul", &row, &column);
+        return Some(Outcome::one(rewriter.reshape(&product, &[])));
+    }
+    if one.len() < 2 || other.len() < 2 {
+        return None;
+    }
+    let (batch, other_batch) = (&one[..one.len() - 2], &other[..other.len() - 2]);
+    if batch == other_batch || other_batch.is_empty() {
+        return None;
+    }
+    let common = broadcast(batch, other_batch)?;
+    let mut wide = |name: &str, shape: &[usize]| {
+        let (batch, matrix) = shape.split_at(shape.len() - 2);
+        if batch == common {
+            return name.to_owned();
+        }
+        let wanted: Vec<usize> = common.iter().chain(matrix).copied().collect();
+        rewriter.expand(name, &wanted)
+    };
+    let (left, right) = (wide(left, one), wide(right, other));
+    Some(Outcome::one(rewriter.join("MatMul", &left, &right)))
+}
+
+/// Borders that repeat what lies inside, that take away, or that are no zeros.
+fn pad(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outcome> {
+    let value = node.input_name(0)?;
+    let shape = rewriter.shape(value)?;
+    let kind = rewriter.element(value)?;
+    let pads = rewriter.whole(node.input_name(1)?)?;
+    if pads.iter().all(|it| *it == 0) {
+        return Some(Outcome::one(value.to_owned()));
+    }
+    let (before, after) = pads.split_at_checked(shape.len())?;
+    let mode = node.string("mode").unwrap_or("constant");
+    let mut now = value.to_owned();
+    if mode != "constant" {
+        for (place, length) in shape.iter().enumerate() {
+            if before[place] == 0 && after[place] == 0 {
+                continue;
+            }
+            let length = *length as i64;
+            let end = length + after[place];
+            let places: Option<Vec<i64>> =
+                (-before[place]..end).map(|it| mirrored(it, length, mode)).collect();
+            now = rewriter.gather(&now, &places?, place);
+        }
+        return Some(Outcome::one(now));
+    }
+    let fill = match node.input_name(2) {
+        Some(fill) => *rewriter.numbers(fill)?.first()? as f32,
+        None => 0.0,
+    };
+    let negative = pads.iter().any(|it| *it < 0);
+    if !negative && fill == 0.0 && kind == element::FLOAT {
+        return None;
+    }
+    let mut lengths = shape.to_vec();
+    for place in 0..shape.len() {
+        let (start, end) = (before[place].min(0), after[place].min(0));
+        if start < 0 || end < 0 {
+            let start = usize::try_from(-start).ok()?;
+            let end = usize::try_from(shape[place] as i64 + end).ok()?;
+            now = rewriter.slice(&now, place, start, end);
+            lengths[place] = end.checked_sub(start)?;
+        }
+    }
+    let count =
+        |list: &[i64]| -> Vec<usize> { list.iter().map(|it| (*it).max(0) as usize).collect() };
+    let (before, after) = (count(before), count(after));
+    let mut float = if kind == element::FLOAT { now } else { rewriter.cast(&now, element::FLOAT) };
+    float = rewriter.pad(&float, &before, &after);
+    if fill != 0.0 {
+        let outer: Vec<usize> =
+            (0..shape.len()).map(|it| before[it] + lengths[it] + after[it]).collect();
+        let border: Vec<f32> = (0..outer.iter().product())
+            .map(|place: usize| {
+                let mut rest = place;
+                let inside = (0..outer.len()).rev().all(|at| {
+                    let here = rest % outer[at];
+                    rest /= outer[at];
+                    (before[at]..before[at] + lengths[at]).contains(&here)
+                });
+                if inside { 0.0 } else { fill }
+            })
+            .collect();
+        let border = rewriter.floats(&outer, &border);
+        float = rewriter.join("Add", &float, &border);
+    }
+    Some(Outcome::one(rewriter.as_whole(&float, kind)))
+}
+
+/// The place inside that a place of a border repeats.
+fn mirrored(place: i64, length: i64, mode: &str) -> Option<i64> {
+    match mode {
+        "edge" => Some(place.clamp(0, length - 1)),
+        "wrap" => Some(place.rem_euclid(length)),
+        "reflect" if length == 1 => Some(0),
+        "reflect" => {
+            let turn = place.rem_euclid(2 * (length - 1));
+            Some(turn.min(2 * (length - 1) - turn))
+        }
+        _ => None,
+    }
+}
+
+/// A choice that no input decides.
+fn choice(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outcome> {
+    let condition = rewriter.numbers(node.input_name(0)?)?;
+    let first = *condition.first()?;
+    if condition.iter().any(|it| (*it != 0.0) != (first != 0.0)) {
+        return None;
+    }
+    let chosen = node.input_name(if first != 0.0 { 1 } else { 2 })?;
+    let result = rewriter.shape(node.output_name(0)?)?;
+    Some(Outcome::one(match rewriter.shape(chosen)? == result {
+        true => chosen.to_owned(),
+        false => rewriter.expand(chosen, result),
+    }))
+}
+
+fn cumulate(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outcome> {
+    let value = node.input_name(0)?;
+    let shape = rewriter.shape(value)?;
+    let kind = rewriter.element(value)?;
+    let place = axis(*rewriter.numbers(node.input_name(1)?)?.first()? as i64, shape.len())?;
+    let length = shape[place];
+    let reverse = node.int("reverse") == Some(1);
+    let exclusive = node.int("exclusive") == Some(1);
+    let value = rewriter.as_float(value);
+    let result = if node.op_type == "CumSum" {
+        let counts = |from: usize, to: usize| {
+            let (from, to) = if reverse { (to, from) } else { (from, to) };
+            from < to || (from == to && !exclusive)
+        };
+        let matrix: Vec<f32> = (0..length * length)
+            .map(|it| f32::from(u8::from(counts(it / length, it % length))))
+            .collect();
+        let matrix = rewriter.floats(&[length, length], &matrix);
+        along(rewriter, &value, shape.len(), place, &matrix)
+    } else {
+        let mut one = shape.to_vec();
+        one[place] = 1;
+        let ones = vec![1f32; one.iter().product()];
+        let mut product = rewriter.floats(&one, &ones);
+        let mut parts = vec![String::new(); length];
+        for step in 0..length {
+            let at = if reverse { length - 1 - step } else { step };
+            let part = rewriter.slice(&value, place, at, at + 1);
+            let next = rewriter.join("Mul", &product, &part);
+            parts[at] = if exclusive { product } else { next.clone() };
+            product = next;
+        }
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        rewriter.concat(&parts, place)
+    };
+    Some(Outcome::one(rewriter.as_whole(&result, kind)))
+}
+
+fn dropout(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outcome> {
+    let value = node.input_name(0)?;
+    let number = |place: usize| node.input_name(place).map(|name| rewriter.numbers(name));
+    let first = |list: Option<Option<Vec<f64>>>, usual: f64| match list {
+        Some(list) => list?.first().copied(),
+        None => Some(usual),
+    };
+    let (ratio, training) = (first(number(1), 0.5)?, first(number(2), 0.0)?);
+    if training != 0.0 && ratio != 0.0 {
+        return Some(Outcome::Refuse(
+            "it is in training mode; export the model for inference".into(),
+        ));
+    }
+    if node.output_name(1).is_none() && node.input_name(2).is_none() {
+        return None;
+    }
+    let shape = rewriter.shape(value)?;
+    let kept = vec![true; shape.iter().product()];
+    let kept = rewriter.weight(TensorProto::booleans(shape, &kept));
+    Some(Outcome::Replace(vec![value.to_owned(), kept]))
+}
+
+/// The middle of each axis, or zeros around it.
+fn centre(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outcome> {
+    let value = node.input_name(0)?;
+    let shape = rewriter.shape(value)?;
+    let result = rewriter.shape(node.output_name(0)?)?;
+    let kind = rewriter.element(value)?;
+    let mut now = rewriter.as_float(value);
+    let (mut before, mut after) = (vec![0; shape.len()], vec![0; shape.len()]);
+    for (place, (length, wanted)) in shape.iter().zip(result).enumerate() {
+        if wanted < length {
+            let start = (length - wanted) / 2;
+            now = rewriter.slice(&now, place, start, start + wanted);
+        } else {
+            before[place] = (wanted - length) / 2;
+            after[place] = wanted - length - before[place];
+        }
+    }
+    let now = rewriter.pad(&now, &before, &after);
+    Some(Outcome::one(rewriter.as_whole(&now, kind)))
+}
+
+/// Blocks laid over each other and summed.
+fn columns(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outcome> {
+    let value = node.input_name(0)?;
+    let [batch, rows, blocks] = *rewriter.shape(value)? else { return None };
+    let list = |place| -> Option<Vec<usize>> {
+        let list = rewriter.whole(node.input_name(place)?)?;
+        list.iter().map(|it| usize::try_from(*it).ok()).collect()
+    };
+    let (image, kernel) = (list(1)?, list(2)?);
+    let mut shape = vec![1, 1];
+    shape.extend(&image);
+    let axes = super::windows::axes(node, &shape, &kernel)?;
+    let windows = super::windows::windows(&axes);
+    let taps: usize = kernel.iter().product();
+    let channels = rows / taps.max(1);
+    let size: usize = image.iter().product();
+    if windows.places.len() != blocks {
+        return None;
+    }
+    let mut from: Vec<Vec<i64>> = vec![Vec::new(); size];
+    for (block, window) in windows.places.iter().enumerate() {
+        for (tap, place) in window.iter().enumerate() {
+            if let Some(place) = place {
+                from[*place].push((tap * blocks + block) as i64);
+            }
+        }
+    }
+    // A zero after the blocks stands for what is not there.
+    let flat = rewriter.reshape(value, &[batch * channels, taps * blocks]);
+    let none = rewriter.floats(&[batch * channels, 1], &vec![0.0; batch * channels]);
+    let flat = rewriter.concat(&[&flat, &none], 1);
+    let most = from.iter().map(Vec::len).max().unwrap_or_default();
+    let mut sum: Option<String> = None;
+    for number in 0..most {
+        let places: Vec<i64> = from
+            .iter()
+            .map(|list| list.get(number).copied().unwrap_or((taps * blocks) as i64))
+            .collect();
+        let part = rewriter.gather(&flat, &places, 1);
+        sum = Some(match sum {
+            None => part,
+            Some(sum) => rewriter.join("Add", &sum, &part),
+        });
+    }
+    let result: Vec<usize> = [batch, channels].into_iter().chain(image).collect();
+    Some(Outcome::one(rewriter.reshape(&sum?, &result)))
+}
+
+/// Each block's elements one after the other, or each channel's.
+fn blocks(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outcome> {
+    let value = node.input_name(0)?;
+    let [batch, channels, height, width] = *rewriter.shape(value)? else { return None };
+    let size = usize::try_from(node.int("blocksize")?).ok().filter(|size| *size > 0)?;
+    let order = match node.string("mode")? {
+        "CRD" => [0, 1, 3, 5, 2, 4],
+        _ => [0, 3, 5, 1, 2, 4],
+    };
+    let (rows, columns) = (height / size, width / size);
+    let split = rewriter.reshape(value, &[batch, channels, rows, size, columns, size]);
+    let turned = rewriter.transpose(&split, &order);
+    let result = [batch, channels * size * size, rows, columns];
+    Some(Outcome::one(rewriter.reshape(&turned, &result)))
+}
+
+/// An operand of an Einsum that has one letter twice is its diagonal.
+fn diagonal(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outcome> {
+    let equation: String =
+        node.string("equation")?.chars().filter(|it| !it.is_whitespace()).collect();
+    let (left, right) = equation.split_once("->")?;
+    let mut changed = false;
+    let (mut terms, mut values) = (Vec::new(), Vec::new());
+    for (term, value) in left.split(',').zip(&node.input) {
+        let mut shape = rewriter.shape(value)?.to_vec();
+        let (open, letters) = match term.strip_prefix("...") {
+            Some(letters) => (true, letters),
+            None => (false, term),
+        };
+        let mut letters: Vec<char> = letters.chars().collect();
+        if letters.contains(&'.') {
+            return None;
+        }
+        let mut value = value.clone();
+        while let Some((first, second)) = twice(&letters) {
+            changed = true;
+            let lead = shape.len() - letters.len();
+            let (first_axis, second_axis) = (lead + first, lead + second);
+            let length = shape[first_axis];
+            let mut order: Vec<usize> =
+                (0..shape.len()).filter(|it| *it != first_axis && *it != second_axis).collect();
+            let mut lengths: Vec<usize> = order.iter().map(|it| shape[*it]).collect();
+            order.extend([first_axis, second_axis]);
+            let turned = rewriter.transpose(&value, &order);
+            lengths.push(length * length);
+            let flat = rewriter.reshape(&turned, &lengths);
+            let places: Vec<i64> = (0..length).map(|it| (it * (length + 1)) as i64).collect();
+            value = rewriter.gather(&flat, &places, lengths.len() - 1);
+            *lengths.last_mut()? = length;
+            shape = lengths;
+            let letter = letters[first];
+            letters.remove(second);
+            letters.remove(first);
+            letters.push(letter);
+        }
+        let letters: String = letters.into_iter().collect();
+        terms.push(if open { format!("...{letters}") } else { letters });
+        values.push(value);
+    }
+    if !changed {
+        return None;
+    }
+    if terms == [right] {
+        return Some(Outcome::one(values.pop()?));
+    }
+    let equation = format!("{}->{right}", terms.join(","));
+    let values: Vec<&str> = values.iter().map(String::as_str).collect();
+    let attribute = [AttributeProto::string("equation", &equation)];
+    Some(Outcome::one(rewriter.node("Einsum", &values, attribute)))
+}
+
+fn twice(letters: &[char]) -> Option<(usize, usize)> {
+    (0..letters.len()).find_map(|second| {
+        let first = letters[..second].iter().position(|it| *it == letters[second])?;
+        Some((first, second))
+    })
+}
