@@ -5,7 +5,7 @@ use super::{
     facts::{Fact, Facts},
 };
 use crate::onnx::proto::{AttributeProto, GraphProto, NodeProto, TensorProto};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// What a rule makes of a node.
 #[derive(Debug)]
@@ -133,6 +133,9 @@ impl<'a> Rewriter<'a> {
     }
 
     pub(super) fn transpose(&mut self, value: &str, order: &[usize]) -> String {
+        if order.is_sorted() {
+            return value.to_owned();
+        }
         let order: Vec<_> = order.iter().map(|axis| *axis as i64).collect();
         self.node("Transpose", &[value], [AttributeProto::ints("perm", order)])
     }
@@ -204,8 +207,22 @@ pub(super) fn rewrite(
     for node in &nodes {
         makers.extend(node.output.iter().map(|name| (name.as_str(), node)));
     }
+    // What an earlier round has made of a node of the same name.
+    let before: HashSet<String> = nodes
+        .iter()
+        .flat_map(|node| &node.output)
+        .chain(graph.initializer.iter().map(|tensor| &tensor.name))
+        .filter_map(|name| Some(name.rsplit_once('/')?.0.to_owned()))
+        .collect();
     for node in &nodes {
-        let prefix = node.output.iter().find(|name| !name.is_empty()).cloned().unwrap_or_default();
+        let name = node.output.iter().find(|name| !name.is_empty()).cloned().unwrap_or_default();
+        let mut prefix = name.clone();
+        for number in 2.. {
+            if !before.contains(&prefix) {
+                break;
+            }
+            prefix = format!("{name}.{number}");
+        }
         let mut rewriter = Rewriter::new(facts, &makers, prefix);
         match rule(&mut rewriter, node) {
             Outcome::Keep => kept.push(node.clone()),

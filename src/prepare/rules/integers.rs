@@ -293,8 +293,9 @@ fn cast(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outcome> {
         element::BOOL if from != element::BOOL => {
             let float = rewriter.as_float(value);
             let zero = rewriter.float(0.0);
-            let same = rewriter.join("Equal", &float, &zero);
-            rewriter.apply("Not", &same)
+            let less = rewriter.join("Less", &float, &zero);
+            let more = rewriter.join("Greater", &float, &zero);
+            rewriter.join("Or", &less, &more)
         }
         to if element::is_float(from) && !element::is_float(to) && to != element::STRING => {
             let size = rewriter.apply("Abs", value);

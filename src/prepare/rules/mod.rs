@@ -24,6 +24,9 @@ mod spectral;
 mod states;
 mod windows;
 
+#[cfg(test)]
+mod tests;
+
 use super::{
     error::Refusal,
     facts::Facts,

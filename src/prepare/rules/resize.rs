@@ -258,19 +258,16 @@ pub(super) fn grid_sample(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Opti
         }
         let range: Vec<f32> = (0..length).map(|it| it as f32).collect();
         let range = rewriter.floats(&[1, 1, length], &range);
-        let near = if mode == "nearest" {
-            let at = rewriter.apply("Round", &at);
-            let same = rewriter.join("Equal", &at, &range);
-            rewriter.cast(&same, element::FLOAT)
+        if mode == "nearest" {
+            at = rewriter.apply("Round", &at);
+        }
+        let apart = rewriter.join("Sub", &at, &range);
+        let apart = rewriter.apply("Abs", &apart);
+        let near = if cubic {
+            cubic_share(rewriter, &apart)
         } else {
-            let apart = rewriter.join("Sub", &at, &range);
-            let apart = rewriter.apply("Abs", &apart);
-            if cubic {
-                cubic_share(rewriter, &apart)
-            } else {
-                let near = rewriter.from(1.0, &apart);
-                rewriter.apply("Relu", &near)
-            }
+            let near = rewriter.from(1.0, &apart);
+            rewriter.apply("Relu", &near)
         };
         weights = Some(match weights {
             None => near,
