@@ -58,14 +58,32 @@ impl Rewriter<'_> {
 
     /// Whole numbers as a type of integers or booleans, of which it is known that nothing is cut off.
     pub(super) fn as_whole(&mut self, value: &str, to: i32) -> String {
-        if to == element::FLOAT {
-            return value.to_owned();
+        match to {
+            element::FLOAT => return value.to_owned(),
+            // A choice by a number that has a scale would not be one of two.
+            element::BOOL => {
+                let half = self.float(0.5);
+                return self.join("Greater", value, &half);
+            }
+            _ => {}
         }
         let output = self.cast(value, to);
         if let Some(node) = self.nodes.last_mut() {
             node.name = format!("{output}{DONE}");
         }
         output
+    }
+
+    /// Without what is left of multiples of 2^-bits.
+    ///
+    /// ezkl splits a number into digits of its scale's size, and a product with a power of two has a small scale, so
+    /// that few digits hold little. A term that is no power of two gives it the scale of all others.
+    pub(super) fn floor(&mut self, value: &str, bits: u32) -> String {
+        let more = match bits {
+            ..9 => self.plus(value, 0.1 / 2f32.powi(bits as i32)),
+            _ => value.to_owned(),
+        };
+        self.apply("Floor", &more)
     }
 
     /// A constant of 64-bit integers with any shape.

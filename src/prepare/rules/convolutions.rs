@@ -16,7 +16,10 @@ pub(super) fn rule(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outc
         return transposed(rewriter, node, shape, kernel_shape);
     }
     let axes = windows::axes(node, shape, kernel_shape.get(2..)?)?;
-    if windows::is_written(node, &axes) {
+    // A bias that is no constant is added afterwards: ezkl adds it at another scale.
+    let (bias, outputs) = (node.input_name(2), kernel_shape[0]);
+    let apart = bias.is_some_and(|bias| rewriter.numbers(bias).is_none());
+    if windows::is_written(node, &axes) && !apart {
         return None;
     }
     let mut kernel = kernel.to_owned();
@@ -37,8 +40,17 @@ pub(super) fn rule(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outc
         AttributeProto::int("group", node.int("group").unwrap_or(1)),
     ];
     let mut inputs = vec![value, kernel.as_str()];
-    inputs.extend(node.input_name(2));
-    Some(Outcome::one(rewriter.node("Conv", &inputs, attributes)))
+    inputs.extend(bias.filter(|_| !apart));
+    let sum = rewriter.node("Conv", &inputs, attributes);
+    Some(Outcome::one(match bias.filter(|_| apart) {
+        Some(bias) => {
+            let mut along = vec![1; shape.len()];
+            along[1] = outputs;
+            let bias = rewriter.reshape(bias, &along);
+            rewriter.join("Add", &sum, &bias)
+        }
+        None => sum,
+    }))
 }
 
 /// Puts `step - 1` zeros between the elements of an axis.

@@ -177,7 +177,10 @@ fn power(rewriter: &mut Rewriter<'_>, node: &NodeProto, kind: i32) -> Option<Str
     let raised = rewriter.apply("Exp", &scaled);
     // A negative number to an odd power is negative.
     let half = rewriter.times(&exponent, 0.5);
-    let floor = rewriter.apply("Floor", &half);
+    let floor = match whole_exponent {
+        true => rewriter.floor(&half, 1),
+        false => rewriter.apply("Floor", &half),
+    };
     let odd = rewriter.join("Sub", &half, &floor);
     let negative = rewriter.apply("Sign", &base);
     let negative = rewriter.apply("Neg", &negative);
@@ -199,9 +202,11 @@ fn shift(rewriter: &mut Rewriter<'_>, node: &NodeProto, kind: i32) -> Option<Str
     let bits = bits(kind)?;
     let most = bits.min(MOST_BITS);
     let power = |places: f64| 2f64.powf(if left { places } else { -places }) as f32;
+    let mut digits = MOST_BITS;
     let factor = if let Some(numbers) = rewriter.numbers(places) {
         let shape = rewriter.shape(places)?;
         let factors: Vec<f32> = numbers.iter().map(|it| power(*it)).collect();
+        digits = numbers.iter().fold(0.0f64, |most, it| most.max(*it)) as u32;
         rewriter.floats(shape, &factors)
     } else {
         let shape = rewriter.shape(places)?;
@@ -226,7 +231,7 @@ fn shift(rewriter: &mut Rewriter<'_>, node: &NodeProto, kind: i32) -> Option<Str
     let value = rewriter.as_float(value);
     let moved = rewriter.join("Mul", &value, &factor);
     let result = if !left {
-        rewriter.apply("Floor", &moved)
+        rewriter.floor(&moved, digits)
     } else if bits <= MOST_BITS {
         let whole = 2f32.powi(bits as i32);
         let over = rewriter.times(&moved, 1.0 / whole);
@@ -250,7 +255,7 @@ fn bitwise(rewriter: &mut Rewriter<'_>, node: &NodeProto, kind: i32) -> Option<S
         let mut digits = Vec::new();
         for side in &mut rest {
             let half = rewriter.times(side, 0.5);
-            let half = rewriter.apply("Floor", &half);
+            let half = rewriter.floor(&half, 1);
             let twice = rewriter.times(&half, 2.0);
             digits.push(rewriter.join("Sub", side, &twice));
             *side = half;

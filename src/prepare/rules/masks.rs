@@ -230,8 +230,8 @@ pub(super) fn compare(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<O
             mask.split(rewriter, term)?;
             let seen = rewriter.expand(mask.name()?, &wide);
             let none = Mask::none(rewriter, &seen);
-            let none = rewriter.reshape(&none, shape);
-            return Some(Outcome::one(rewriter.as_whole(&none, element::BOOL)));
+            let none = rewriter.as_whole(&none, element::BOOL);
+            return Some(Outcome::one(rewriter.reshape(&none, shape)));
         }
     }
     if from_infinite(rewriter, other, &mut HashSet::new()) {

@@ -208,7 +208,7 @@ async fn sequences_and_states() {
         Case::new(
             "CausalConvWithState",
             vec![floats(&[2, 3, 5]), floats(&[3, 1, 4]), floats(&[3]), floats(&[2, 3, 3])],
-            "Concat Conv Mul Sigmoid Slice",
+            "Add Concat Conv Mul Reshape Sigmoid Slice",
         )
         .opset(27)
         .outputs(2)
