@@ -45,7 +45,7 @@ pub(super) fn sweep(graph: &mut GraphProto) {
 }
 
 /// The names that a node reads, those in its bodies with them.
-fn reads(node: &NodeProto, into: &mut HashSet<String>) {
+pub(super) fn reads(node: &NodeProto, into: &mut HashSet<String>) {
     into.extend(node.input.iter().cloned());
     for body in node.attribute.iter().flat_map(|it| it.g.iter().chain(&it.graphs)) {
         into.extend(body.output.iter().map(|output| output.name.clone()));
@@ -104,7 +104,8 @@ pub(super) fn pass_on(graph: &mut GraphProto) -> usize {
     before - graph.node.len()
 }
 
-fn rename(node: &mut NodeProto, name: &impl Fn(&String) -> String) {
+/// Gives each name that a node reads or makes, those in its bodies with them, another.
+pub(super) fn rename(node: &mut NodeProto, name: &impl Fn(&String) -> String) {
     for value in node.input.iter_mut().chain(&mut node.output) {
         *value = name(value);
     }

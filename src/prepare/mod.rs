@@ -5,6 +5,7 @@
 //! operators by those that ezkl computes right. What comes out is run beside the original by ONNX Runtime before
 //! anything is made of it.
 
+mod bodies;
 mod check;
 mod error;
 mod external;
@@ -130,6 +131,10 @@ pub async fn prepare(
         let facts = look(&model, &given, path).await?;
         let opset = opset(&model);
         let graph = model.graph.get_or_insert_default();
+        if bodies::inline(graph, &facts, opset).map_err(|it| it.at(path))? {
+            graph::sweep(graph);
+            continue;
+        }
         let mut changed = graph::fold(graph, &facts) > 0;
         changed |= normal::raise(&mut model, opset, &facts).map_err(|it| it.at(path))?;
         let graph = model.graph.get_or_insert_default();

@@ -155,6 +155,11 @@ fn convert(rewriter: &mut Rewriter<'_>, node: &NodeProto, opset: i64) -> Option<
             node.input.truncate(2);
             node.set(AttributeProto::int("axis", axis));
         }
+        "Cast" if opset >= 19 => {
+            // About types that no model is brought to.
+            node.unset("saturate");
+            node.unset("round_mode");
+        }
         "BatchNormalization" => {
             node.output.truncate(1);
             node.unset("spatial");

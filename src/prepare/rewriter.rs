@@ -3,6 +3,7 @@
 use super::{
     error::Refusal,
     facts::{Fact, Facts},
+    graph::reads,
 };
 use crate::onnx::proto::{AttributeProto, GraphProto, NodeProto, TensorProto};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -32,6 +33,8 @@ pub(super) struct Rewriter<'a> {
     facts: &'a Facts,
     /// The node that makes each value.
     makers: &'a HashMap<&'a str, &'a NodeProto>,
+    /// What nodes and outputs read.
+    read: &'a HashSet<String>,
     /// What new names begin with.
     prefix: String,
     pub(super) nodes: Vec<NodeProto>,
@@ -42,14 +45,20 @@ impl<'a> Rewriter<'a> {
     pub(super) fn new(
         facts: &'a Facts,
         makers: &'a HashMap<&'a str, &'a NodeProto>,
+        read: &'a HashSet<String>,
         prefix: String,
     ) -> Self {
-        Self { facts, makers, prefix, nodes: Vec::new(), weights: Vec::new() }
+        Self { facts, makers, read, prefix, nodes: Vec::new(), weights: Vec::new() }
     }
 
     /// The node of the graph that makes a value; `None` for inputs and weights.
     pub(super) fn maker(&self, name: &str) -> Option<&'a NodeProto> {
         self.makers.get(name).copied()
+    }
+
+    /// Whether anything reads an output of the node.
+    pub(super) fn is_read(&self, node: &NodeProto, output: usize) -> bool {
+        node.output_name(output).is_some_and(|name| self.read.contains(name))
     }
 
     /// What is known of a value of the graph; not of one that the rule itself has made.
@@ -207,6 +216,8 @@ pub(super) fn rewrite(
     for node in &nodes {
         makers.extend(node.output.iter().map(|name| (name.as_str(), node)));
     }
+    let mut read = graph.output.iter().map(|output| output.name.clone()).collect();
+    nodes.iter().for_each(|node| reads(node, &mut read));
     // What an earlier round has made of a node of the same name.
     let before: HashSet<String> = nodes
         .iter()
@@ -223,7 +234,7 @@ pub(super) fn rewrite(
             }
             prefix = format!("{name}.{number}");
         }
-        let mut rewriter = Rewriter::new(facts, &makers, prefix);
+        let mut rewriter = Rewriter::new(facts, &makers, &read, prefix);
         match rule(&mut rewriter, node) {
             Outcome::Keep => kept.push(node.clone()),
             Outcome::Refuse(reason) => return Err(Refusal::of(node, reason)),

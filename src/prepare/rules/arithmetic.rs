@@ -11,6 +11,9 @@ use crate::{
 /// What the name of a node ends with that a rule has made of one of the same operator, and that is to stay.
 const DONE: &str = "/done";
 
+/// How far back it is asked what a value is made of.
+const PLAIN_STEPS: usize = 12;
+
 impl Rewriter<'_> {
     /// An operator with one input and no attribute.
     pub(super) fn apply(&mut self, operator: &str, value: &str) -> String {
@@ -84,6 +87,46 @@ impl Rewriter<'_> {
             _ => value.to_owned(),
         };
         self.apply("Floor", &more)
+    }
+
+    /// One where whole numbers are the same, else zero.
+    ///
+    /// `source` is what `value` is made of: ezkl's own Equal is right for integers that come straight from an input,
+    /// and gives a number of another scale for what has a scale.
+    pub(super) fn same(&mut self, source: &str, value: &str, other: &str) -> String {
+        if self.is_plain(source) {
+            let same = self.join("Equal", value, other);
+            return self.cast(&same, element::FLOAT);
+        }
+        let less = self.join("Less", value, other);
+        let more = self.join("Greater", value, other);
+        let less = self.cast(&less, element::FLOAT);
+        let more = self.cast(&more, element::FLOAT);
+        let other = self.join("Add", &less, &more);
+        self.from(1.0, &other)
+    }
+
+    /// Whether a value holds integers as an input has them, or booleans.
+    pub(super) fn is_plain(&self, name: &str) -> bool {
+        self.is_plain_within(name, PLAIN_STEPS)
+    }
+
+    fn is_plain_within(&self, name: &str, steps: usize) -> bool {
+        let Some(fact) = self.fact(name) else { return false };
+        if element::is_float(fact.element) {
+            return false;
+        }
+        let (Some(maker), None) = (self.maker(name), &fact.constant) else { return true };
+        let Some(steps) = steps.checked_sub(1) else { return false };
+        let plain = |name: &String| name.is_empty() || self.is_plain_within(name, steps);
+        match maker.op_type.as_str() {
+            _ if fact.element == element::BOOL => true,
+            "ArgMax" | "ArgMin" => true,
+            "Add" | "Cast" | "Concat" | "Expand" | "Gather" | "Identity" | "Max" | "Min"
+            | "Mul" | "Neg" | "ReduceSum" | "Reshape" | "Slice" | "Squeeze" | "Sub"
+            | "Transpose" | "Unsqueeze" => maker.input.iter().all(plain),
+            _ => false,
+        }
     }
 
     /// A constant of 64-bit integers with any shape.

@@ -61,7 +61,7 @@ pub(super) fn rule(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outc
     }
     window(rewriter, node, &mut mask, places, past)?;
     let biased = scores.clone();
-    let shares = mask.softmax(rewriter, &scores, 3);
+    let shares = mask.softmax(rewriter, &scores, 3, places.1);
     let mixed = rewriter.join("MatMul", &shares, &value.name);
     let result = if flat {
         let [batch, count, places, _] = query.shape;
@@ -71,7 +71,7 @@ pub(super) fn rule(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outc
         mixed
     };
     let mode = node.int("qk_matmul_output_mode").unwrap_or(0);
-    if mode == 2 && mask.name().is_some() && node.output_name(3).is_some() {
+    if mode == 2 && mask.name().is_some() && rewriter.is_read(node, 3) {
         return Some(Outcome::Refuse(
             "its masked scores are infinite, and a circuit has no infinity; leave the output qk_matmul_output out".into(),
         ));
@@ -231,7 +231,8 @@ pub(super) fn rotary(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Ou
 /// A softmax over scores of which some are put out of sight by a very low number.
 pub(super) fn softmax(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outcome> {
     let value = node.input_name(0)?;
-    let rank = rewriter.shape(value)?.len();
+    let shape = rewriter.shape(value)?;
+    let (rank, length) = (shape.len(), *shape.last()?);
     let place = axis(node.int("axis").unwrap_or(-1), rank).filter(|place| place + 1 == rank)?;
     let maker = rewriter.maker(value)?;
     let mut mask = Mask::default();
@@ -261,5 +262,5 @@ pub(super) fn softmax(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<O
         }
         _ => return None,
     };
-    Some(Outcome::one(mask.softmax(rewriter, &scores, place)))
+    Some(Outcome::one(mask.softmax(rewriter, &scores, place, length)))
 }

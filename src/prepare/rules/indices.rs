@@ -2,7 +2,7 @@
 
 use crate::{
     onnx::{
-        proto::{AttributeProto, NodeProto, TensorProto},
+        proto::{AttributeProto, NodeProto},
         tensor::element,
     },
     prepare::rewriter::{Outcome, Rewriter, axis},
@@ -25,40 +25,23 @@ pub(super) fn rule(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outc
 fn from_the_end(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outcome> {
     let (value, places) = (node.input_name(0)?, node.input_name(1)?);
     let shape = rewriter.shape(value)?;
-    let places_shape = rewriter.shape(places)?;
-    let width = *places_shape.last().unwrap_or(&1);
-    let first = usize::try_from(node.int("batch_dims").unwrap_or(0)).ok()?;
-    let gather_nd = node.op_type == "GatherND";
-    let place = axis(node.int("axis").unwrap_or(0), shape.len());
-    let length = |number: usize| -> Option<i64> {
-        let place = if gather_nd { first + number % width.max(1) } else { place? };
-        Some(*shape.get(place)? as i64)
+    let own = rewriter.shape(places)?;
+    let lengths = if node.op_type == "GatherND" {
+        let first = usize::try_from(node.int("batch_dims").unwrap_or(0)).ok()?;
+        shape.get(first..first + own.last()?)?
+    } else {
+        let place = axis(node.int("axis").unwrap_or(0), shape.len())?;
+        std::slice::from_ref(&shape[place])
     };
-    let places = match rewriter.whole(places) {
-        Some(numbers) if numbers.iter().any(|it| *it < 0) => {
-            let numbers: Option<Vec<i64>> = numbers
-                .iter()
-                .enumerate()
-                .map(|(number, it)| Some(if *it < 0 { it + length(number)? } else { *it }))
-                .collect();
-            rewriter.integer_tensor(places_shape, &numbers?)
+    // A single place has no axis along which a length could lie.
+    let places = match own {
+        [] => {
+            let list = rewriter.whole(places)?;
+            let [place] = list[..] else { return None };
+            let length = i64::try_from(lengths[0]).ok()?;
+            (place < 0).then(|| rewriter.integer_tensor(&[], &[place + length]))?
         }
-        Some(_) => return None,
-        // Only where the sample itself counts from the end: a comparison for each place is no small thing.
-        None if rewriter.fact(places).is_some_and(|fact| fact.below_zero) => {
-            let lengths: Option<Vec<i64>> = (0..width).map(length).collect();
-            let lengths = match gather_nd {
-                true => rewriter.integers(&lengths?),
-                false => rewriter.integer_tensor(&[], &[length(0)?]),
-            };
-            let whole = rewriter.cast(places, element::INT64);
-            let zero = rewriter.integer_tensor(&[], &[0]);
-            let below = rewriter.join("Less", &whole, &zero);
-            let below = rewriter.cast(&below, element::INT64);
-            let more = rewriter.join("Mul", &below, &lengths);
-            rewriter.join("Add", &whole, &more)
-        }
-        None => return None,
+        _ => from_start(rewriter, places, lengths)?,
     };
     let attributes = node.attribute.clone();
     Some(Outcome::one(rewriter.node(&node.op_type, &[value, &places], attributes)))
@@ -125,8 +108,8 @@ fn scatter(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outcome> {
     let updates = rewriter.reshape(&updates, &[1, count, block]);
     let range: Vec<i64> = (0..blocks as i64).collect();
     let range = rewriter.integer_tensor(&[blocks, 1, 1], &range);
-    let same = rewriter.join("Equal", &range, &places);
-    let here = rewriter.cast(&same, element::FLOAT);
+    // Products and sums of integers are integers as well.
+    let here = rewriter.same(node.input_name(1)?, &places, &range);
     let joined = match reduction {
         "add" => {
             let parts = rewriter.join("Mul", &here, &updates);
@@ -162,32 +145,15 @@ fn flat_places(
 ) -> Option<(usize, usize, usize, String)> {
     let given = node.input_name(1)?;
     let own = rewriter.shape(given)?;
-    let kind = rewriter.numbers(given);
     let strides: Vec<usize> =
         (0..shape.len()).map(|place| shape[place + 1..].iter().product()).collect();
     let total: usize = shape.iter().product();
-    let whole = rewriter.cast(given, element::INT64);
-    let from_start = |rewriter: &mut Rewriter<'_>, whole: String, lengths: &[usize]| {
-        let below = match &kind {
-            Some(numbers) => numbers.iter().any(|it| *it < 0.0),
-            None => rewriter.fact(given).is_some_and(|fact| fact.below_zero),
-        };
-        if !below {
-            return whole;
-        }
-        let lengths: Vec<i64> = lengths.iter().map(|it| *it as i64).collect();
-        let lengths = rewriter.integers(&lengths);
-        let zero = rewriter.integer_tensor(&[], &[0]);
-        let below = rewriter.join("Less", &whole, &zero);
-        let below = rewriter.cast(&below, element::INT64);
-        let more = rewriter.join("Mul", &below, &lengths);
-        rewriter.join("Add", &whole, &more)
-    };
     if node.op_type == "ScatterND" {
         let width = *own.last()?;
         let count: usize = own[..own.len() - 1].iter().product();
         let block = shape.get(width..)?.iter().product();
-        let whole = from_start(rewriter, whole, &shape[..width]);
+        let whole = from_start(rewriter, given, shape.get(..width)?);
+        let whole = whole.unwrap_or_else(|| rewriter.cast(given, element::INT64));
         let steps: Vec<i64> = strides[..width].iter().map(|it| (it / block) as i64).collect();
         let steps = rewriter.integers(&steps);
         let parts = rewriter.join("Mul", &whole, &steps);
@@ -196,7 +162,8 @@ fn flat_places(
     }
     let place = axis(node.int("axis").unwrap_or(0), shape.len())?;
     let count: usize = own.iter().product();
-    let whole = from_start(rewriter, whole, &[shape[place]]);
+    let whole = from_start(rewriter, given, &[shape[place]]);
+    let whole = whole.unwrap_or_else(|| rewriter.cast(given, element::INT64));
     let base: Vec<i64> = (0..count)
         .map(|number| {
             let (mut rest, mut base) = (number, 0);
@@ -215,28 +182,48 @@ fn flat_places(
     Some((total, 1, count, rewriter.reshape(&places, &[1, count, 1])))
 }
 
-/// A scatter's known places that count from the end.
+/// A scatter's places that count from the end.
 fn negative_places(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outcome> {
     let given = node.input_name(1)?;
-    let numbers = rewriter.whole(given)?;
     let own = rewriter.shape(given)?;
     let shape = rewriter.shape(node.input_name(0)?)?;
-    if numbers.iter().all(|it| *it >= 0) {
-        return None;
-    }
-    let width = *own.last()?;
-    let place = axis(node.int("axis").unwrap_or(0), shape.len())?;
-    let nd = node.op_type == "ScatterND";
-    let numbers: Vec<i64> = numbers
-        .iter()
-        .enumerate()
-        .map(|(number, it)| {
-            let length = shape[if nd { number % width } else { place }] as i64;
-            if *it < 0 { it + length } else { *it }
-        })
-        .collect();
-    let places = rewriter.weight(TensorProto::integers(own, &numbers));
+    let lengths = match node.op_type.as_str() {
+        "ScatterND" => shape.get(..*own.last()?)?,
+        _ => std::slice::from_ref(shape.get(axis(node.int("axis").unwrap_or(0), shape.len())?)?),
+    };
+    let places = from_start(rewriter, given, lengths)?;
     let inputs = [node.input_name(0)?, &places, node.input_name(2)?];
     let attributes: Vec<AttributeProto> = node.attribute.clone();
     Some(Outcome::one(rewriter.node(&node.op_type, &inputs, attributes)))
+}
+
+/// Places from the start, where some count from the end: of axes with these lengths, one after the other. `None`
+/// where none does.
+///
+/// Of places that an input gives only the sample can tell: a comparison for each is no small thing.
+fn from_start(rewriter: &mut Rewriter<'_>, given: &str, lengths: &[usize]) -> Option<String> {
+    if let Some(numbers) = rewriter.whole(given) {
+        if numbers.iter().all(|it| *it >= 0) {
+            return None;
+        }
+        let length = lengths.iter().cycle();
+        let numbers: Vec<i64> = numbers
+            .iter()
+            .zip(length)
+            .map(|(it, length)| if *it < 0 { it + *length as i64 } else { *it })
+            .collect();
+        let shape = rewriter.shape(given)?;
+        return Some(rewriter.integer_tensor(shape, &numbers));
+    }
+    if !rewriter.fact(given)?.below_zero {
+        return None;
+    }
+    let lengths: Vec<i64> = lengths.iter().map(|it| *it as i64).collect();
+    let lengths = rewriter.integers(&lengths);
+    let whole = rewriter.cast(given, element::INT64);
+    let zero = rewriter.integer_tensor(&[], &[0]);
+    let below = rewriter.join("Less", &whole, &zero);
+    let below = rewriter.cast(&below, element::INT64);
+    let more = rewriter.join("Mul", &below, &lengths);
+    Some(rewriter.join("Add", &whole, &more))
 }

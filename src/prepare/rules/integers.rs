@@ -99,7 +99,7 @@ fn quotient(rewriter: &mut Rewriter<'_>, one: &str, other: &str, unsigned: bool)
 /// The same bits with or without a sign.
 fn reinterpreted(rewriter: &mut Rewriter<'_>, node: &NodeProto, kind: i32) -> Option<String> {
     let to = i32::try_from(node.int("to")?).ok()?;
-    let count = bits(kind).filter(|count| Some(*count) == bits(to) && *count < 64)?;
+    let count = bits(kind).filter(|count| Some(*count) == bits(to) && *count <= MOST_BITS)?;
     let value = rewriter.cast(node.input_name(0)?, element::INT64);
     if is_unsigned(kind) == is_unsigned(to) {
         return Some(rewriter.as_whole(&value, to));
@@ -216,15 +216,14 @@ fn shift(rewriter: &mut Rewriter<'_>, node: &NodeProto, kind: i32) -> Option<Str
         let range = rewriter.integer_tensor(&table, &range);
         let powers: Vec<f32> = (0..most).map(|it| power(f64::from(it))).collect();
         let powers = rewriter.floats(&table, &powers);
-        let mut places = rewriter.cast(places, element::INT64);
+        let mut spread = rewriter.cast(places, element::INT64);
         if !left {
             // Beyond the number's width nothing changes any more.
             let last = rewriter.integer_tensor(&[], &[i64::from(most) - 1]);
-            places = rewriter.join("Min", &places, &last);
+            spread = rewriter.join("Min", &spread, &last);
         }
-        let spread = rewriter.unsqueeze(&places, &[-1]);
-        let same = rewriter.join("Equal", &spread, &range);
-        let same = rewriter.cast(&same, element::FLOAT);
+        let spread = rewriter.unsqueeze(&spread, &[-1]);
+        let same = rewriter.same(places, &spread, &range);
         let chosen = rewriter.join("Mul", &same, &powers);
         rewriter.reduce("ReduceSum", &chosen, &[shape.len()], false)
     };
@@ -233,8 +232,11 @@ fn shift(rewriter: &mut Rewriter<'_>, node: &NodeProto, kind: i32) -> Option<Str
     let result = if !left {
         rewriter.floor(&moved, digits)
     } else if bits <= MOST_BITS {
+        // What does not fit any more is lost, a sign's place being the highest.
         let whole = 2f32.powi(bits as i32);
-        let over = rewriter.times(&moved, 1.0 / whole);
+        let above = if is_unsigned(kind) { 0.0 } else { whole / 2.0 };
+        let over = rewriter.plus(&moved, above);
+        let over = rewriter.times(&over, 1.0 / whole);
         let over = rewriter.apply("Floor", &over);
         let over = rewriter.times(&over, whole);
         rewriter.join("Sub", &moved, &over)

@@ -27,15 +27,14 @@ pub(super) fn rule(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outc
         "none" => rewriter.reduce("ReduceSum", &picked, &[1], false),
         "sum" => total(rewriter, &picked, rank),
         _ => {
-            let sum = total(rewriter, &picked, rank);
-            // An index outside of the classes is none of them, so that the sum of the weights says how many count.
+            let mean = mean(rewriter, &picked, rank);
+            // An index outside of the classes is none of them, so that the weights say how many count.
             let outside = ignored.is_some_and(|it| !(0..classes as i64).contains(&it));
             if weights.is_some() || outside {
-                let count = total(rewriter, &chosen, rank);
-                rewriter.join("Div", &sum, &count)
+                let counted = self::mean(rewriter, &chosen, rank);
+                rewriter.join("Div", &mean, &counted)
             } else {
-                let count: usize = rewriter.shape(target)?.iter().product();
-                rewriter.times(&sum, 1.0 / count as f32)
+                mean
             }
         }
     };
@@ -47,16 +46,25 @@ fn total(rewriter: &mut Rewriter<'_>, value: &str, rank: usize) -> String {
     rewriter.reduce("ReduceSum", value, &axes, false)
 }
 
+/// The sum over classes, and of these the mean, axis by axis: one over the number of all has few digits in fixed
+/// point.
+fn mean(rewriter: &mut Rewriter<'_>, value: &str, rank: usize) -> String {
+    let mut now = rewriter.reduce("ReduceSum", value, &[1], false);
+    for _ in 1..rank {
+        now = rewriter.reduce("ReduceMean", &now, &[0], false);
+    }
+    now
+}
+
 /// One where the class is the target's, along axis 1.
 fn one_hot(rewriter: &mut Rewriter<'_>, target: &str, classes: usize, rank: usize) -> String {
-    let target = rewriter.cast(target, element::INT64);
-    let target = rewriter.unsqueeze(&target, &[1]);
+    let spread = rewriter.cast(target, element::INT64);
+    let spread = rewriter.unsqueeze(&spread, &[1]);
     let mut shape = vec![1; rank];
     shape[1] = classes;
     let range: Vec<i64> = (0..classes as i64).collect();
     let range = rewriter.integer_tensor(&shape, &range);
-    let same = rewriter.join("Equal", &target, &range);
-    rewriter.cast(&same, element::FLOAT)
+    rewriter.same(target, &spread, &range)
 }
 
 /// The weight of each class, along axis 1; none where all count the same.
@@ -101,8 +109,7 @@ pub(super) fn one_hot_rule(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Opt
     for from in [0, depth].iter().take(if from_end { 2 } else { 1 }) {
         let range: Vec<i64> = (0..depth).map(|place| place - from).collect();
         let range = rewriter.integer_tensor(&shape, &range);
-        let same = rewriter.join("Equal", &spread, &range);
-        let same = rewriter.cast(&same, element::FLOAT);
+        let same = rewriter.same(places, &spread, &range);
         table = Some(match table {
             None => same,
             Some(table) => rewriter.join("Add", &table, &same),

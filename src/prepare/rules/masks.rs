@@ -177,8 +177,14 @@ impl Mask {
         }
     }
 
-    /// The softmax over the last axis, whose number is told, of what is seen; zero for all that is not.
-    pub(super) fn softmax(&self, rewriter: &mut Rewriter<'_>, scores: &str, axis: usize) -> String {
+    /// The softmax over the last axis, whose number and length are told, of what is seen; zero for all that is not.
+    pub(super) fn softmax(
+        &self,
+        rewriter: &mut Rewriter<'_>,
+        scores: &str,
+        axis: usize,
+        length: usize,
+    ) -> String {
         let Some(mask) = &self.name else {
             return rewriter.softmax("Softmax", scores, -1);
         };
@@ -196,7 +202,12 @@ impl Mask {
             let none = Self::none(rewriter, mask);
             sum = rewriter.join("Add", &sum, &none);
         }
-        rewriter.join("Div", &powers, &sum)
+        // One over a large number has few digits in fixed point, and so has a small number.
+        let half = 2f32.powi((length.max(1).ilog2() / 2) as i32);
+        let half = if length < 16 { 1.0 } else { half };
+        let part = rewriter.times(&sum, 1.0 / half);
+        let shares = rewriter.join("Div", &powers, &part);
+        rewriter.times(&shares, 1.0 / half)
     }
 
     /// One for each row that sees nothing.
@@ -218,6 +229,13 @@ pub(super) fn compare(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<O
     let other = match (infinite(left), infinite(right)) {
         (false, true) => left,
         (true, false) => right,
+        // ezkl's own Equal gives a number of another scale for what has a scale.
+        (false, false) if !rewriter.is_plain(left) || !rewriter.is_plain(right) => {
+            let less = rewriter.join("Less", left, right);
+            let more = rewriter.join("Greater", left, right);
+            let other = rewriter.join("Or", &less, &more);
+            return Some(Outcome::one(rewriter.apply("Not", &other)));
+        }
         _ => return None,
     };
     let shape = rewriter.shape(node.output_name(0)?)?;

@@ -17,6 +17,7 @@ mod norms;
 mod pools;
 mod quantised;
 mod recurrent;
+mod reductions;
 mod refused;
 mod resize;
 mod shapes;
@@ -102,8 +103,10 @@ fn own(operator: &str) -> Option<Rule> {
         "Resize" => resize::rule,
         "AffineGrid" => resize::affine_grid,
         "GridSample" => resize::grid_sample,
-        "CenterCropPad" | "Col2Im" | "CumProd" | "CumSum" | "Dropout" | "Einsum" | "MatMul"
-        | "Pad" | "SpaceToDepth" | "Where" => shapes::rule,
+        "CenterCropPad" | "Col2Im" | "CumProd" | "CumSum" | "Dropout" | "Einsum" | "Expand"
+        | "MatMul" | "Pad" | "SpaceToDepth" | "Tile" | "Trilu" | "Where" => shapes::rule,
+        "ReduceProd" => reductions::rule,
+        "TopK" => reductions::largest,
         "DFT" | "STFT" => spectral::rule,
         "Det" => spectral::determinant,
         "CausalConvWithState" => states::causal_convolution,

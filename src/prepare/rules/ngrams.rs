@@ -45,8 +45,7 @@ pub(super) fn rule(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outc
         let taken = rewriter.gather(&whole, &taken, 1);
         let taken = rewriter.reshape(&taken, &[batch, windows.len(), 1, length]);
         let runs = rewriter.integer_tensor(&[1, 1, runs.len() / length, length], runs);
-        let same = rewriter.join("Equal", &taken, &runs);
-        let same = rewriter.cast(&same, element::FLOAT);
+        let same = rewriter.same(value, &taken, &runs);
         let mut all = rewriter.pick(&same, 0, 3);
         for token in 1..length {
             let one = rewriter.pick(&same, token as i64, 3);

@@ -79,7 +79,7 @@ fn most(
     shape: &[usize],
     axes: &[Axis],
 ) -> Option<Outcome> {
-    let places_too = node.output_name(1).is_some();
+    let places_too = rewriter.is_read(node, 1);
     let maker = rewriter.maker(value);
     let zeros_fit = maker.is_some_and(|it| NEVER_NEGATIVE.contains(&&*it.op_type));
     if !places_too && !has_gaps(axes) && (zeros_fit || !is_padded(axes)) {

@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// Inputs by which an operator's result has its shape, or its places: a circuit needs them fixed.
-const FIXED: [(&str, &[usize]); 31] = [
+const FIXED: [(&str, &[usize]); 29] = [
     ("AffineGrid", &[1]),
     ("BlackmanWindow", &[0]),
     ("CenterCropPad", &[1]),
@@ -20,8 +20,6 @@ const FIXED: [(&str, &[usize]); 31] = [
     ("Expand", &[1]),
     ("HammingWindow", &[0]),
     ("HannWindow", &[0]),
-    ("Loop", &[0, 1]),
-    ("MaxUnpool", &[2]),
     ("MelWeightMatrix", &[0, 1, 2, 3, 4]),
     ("OneHot", &[1]),
     ("Pad", &[1, 3]),
@@ -41,7 +39,7 @@ const FIXED: [(&str, &[usize]); 31] = [
 ];
 
 /// Operators that no rule is for.
-const WITHOUT: [(&str, &str); 25] = [
+const WITHOUT: [(&str, &str); 26] = [
     ("NonZero", SHAPE),
     ("Unique", SHAPE),
     ("NonMaxSuppression", SHAPE),
@@ -49,6 +47,7 @@ const WITHOUT: [(&str, &str); 25] = [
     ("StringConcat", TEXT),
     ("StringSplit", TEXT),
     ("RegexFullMatch", TEXT),
+    ("MaxUnpool", "where it puts its numbers is data; use ConvTranspose or Resize in its place"),
     ("ImageDecoder", "it reads a picture's file; give the model the picture's numbers"),
     ("SequenceAt", SEQUENCE),
     ("SequenceConstruct", SEQUENCE),

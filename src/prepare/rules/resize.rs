@@ -23,6 +23,13 @@ pub(super) fn rule(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outc
     let result = rewriter.shape(node.output_name(0)?)?;
     let kind = rewriter.element(value)?;
     let axes = axes(rewriter, node, shape, result)?;
+    if node.string("coordinate_transformation_mode") == Some("align_corners")
+        && axes.iter().any(|axis| (axis.scale * axis.length as f64 - axis.out as f64).abs() > 1e-3)
+    {
+        return Some(Outcome::Refuse(
+            "ONNX and ONNX Runtime part over align_corners with scales that make no whole size; give it sizes".into(),
+        ));
+    }
     let mut now = rewriter.as_float(value);
     let mut outside: Vec<Vec<bool>> = Vec::new();
     for (place, axis) in axes.iter().enumerate() {

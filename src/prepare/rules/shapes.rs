@@ -20,6 +20,9 @@ pub(super) fn rule(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outc
         "Col2Im" => columns(rewriter, node),
         "Einsum" => diagonal(rewriter, node),
         "SpaceToDepth" => blocks(rewriter, node),
+        "Tile" => tile(rewriter, node),
+        "Trilu" => triangle(rewriter, node),
+        "Expand" => expand(rewriter, node),
         _ => None,
     }
 }
@@ -79,12 +82,14 @@ fn pad(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outcome> {
         }
         return Some(Outcome::one(now));
     }
-    let fill = match node.input_name(2) {
-        Some(fill) => *rewriter.numbers(fill)?.first()? as f32,
-        None => 0.0,
+    let given = node.input_name(2);
+    let fill = match given.map(|fill| rewriter.numbers(fill)) {
+        Some(Some(fill)) => Some(*fill.first()? as f32),
+        Some(None) => None,
+        None => Some(0.0),
     };
     let negative = pads.iter().any(|it| *it < 0);
-    if !negative && fill == 0.0 && kind == element::FLOAT {
+    if !negative && fill == Some(0.0) && kind == element::FLOAT {
         return None;
     }
     let mut lengths = shape.to_vec();
@@ -102,7 +107,7 @@ fn pad(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outcome> {
     let (before, after) = (count(before), count(after));
     let mut float = if kind == element::FLOAT { now } else { rewriter.cast(&now, element::FLOAT) };
     float = rewriter.pad(&float, &before, &after);
-    if fill != 0.0 {
+    if fill != Some(0.0) {
         let outer: Vec<usize> =
             (0..shape.len()).map(|it| before[it] + lengths[it] + after[it]).collect();
         let border: Vec<f32> = (0..outer.iter().product())
@@ -113,10 +118,14 @@ fn pad(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outcome> {
                     rest /= outer[at];
                     (before[at]..before[at] + lengths[at]).contains(&here)
                 });
-                if inside { 0.0 } else { fill }
+                if inside { 0.0 } else { fill.unwrap_or(1.0) }
             })
             .collect();
-        let border = rewriter.floats(&outer, &border);
+        let mut border = rewriter.floats(&outer, &border);
+        if fill.is_none() {
+            let fill = rewriter.as_float(given?);
+            border = rewriter.join("Mul", &border, &fill);
+        }
         float = rewriter.join("Add", &float, &border);
     }
     Some(Outcome::one(rewriter.as_whole(&float, kind)))
@@ -202,13 +211,74 @@ fn dropout(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outcome> {
             "it is in training mode; export the model for inference".into(),
         ));
     }
-    if node.output_name(1).is_none() && node.input_name(2).is_none() {
+    if !rewriter.is_read(node, 1) && node.input_name(2).is_none() {
         return None;
     }
     let shape = rewriter.shape(value)?;
     let kept = vec![true; shape.iter().product()];
     let kept = rewriter.weight(TensorProto::booleans(shape, &kept));
     Some(Outcome::Replace(vec![value.to_owned(), kept]))
+}
+
+fn tile(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outcome> {
+    let mut now = node.input_name(0)?.to_owned();
+    let shape = rewriter.shape(&now)?;
+    let repeats = rewriter.whole(node.input_name(1)?)?;
+    for (place, (length, times)) in shape.iter().zip(repeats).enumerate() {
+        if times != 1 {
+            let length = *length as i64;
+            let places: Vec<i64> = (0..length * times).map(|it| it % length).collect();
+            now = rewriter.gather(&now, &places, place);
+        }
+    }
+    Some(Outcome::one(now))
+}
+
+/// Zeros on one side of a diagonal; ezkl's own is right for squares alone.
+fn triangle(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outcome> {
+    let value = node.input_name(0)?;
+    let shape = rewriter.shape(value)?;
+    let kind = rewriter.element(value)?;
+    let diagonal = match node.input_name(1) {
+        Some(diagonal) => *rewriter.numbers(diagonal)?.first()? as i64,
+        None => 0,
+    };
+    let upper = node.int("upper").unwrap_or(1) != 0;
+    let [rows, columns] = *shape.get(shape.len().checked_sub(2)?..)? else { return None };
+    let kept = |place: usize| {
+        let after = (place % columns) as i64 - (place / columns) as i64;
+        if upper { after >= diagonal } else { after <= diagonal }
+    };
+    let mask: Vec<i64> = (0..rows * columns).map(|it| i64::from(kept(it))).collect();
+    if element::is_float(kind) {
+        let mask: Vec<f32> = mask.iter().map(|it| *it as f32).collect();
+        let mask = rewriter.floats(&[rows, columns], &mask);
+        return Some(Outcome::one(rewriter.join("Mul", value, &mask)));
+    }
+    let mask = rewriter.integer_tensor(&[rows, columns], &mask);
+    let whole = rewriter.cast(value, element::INT64);
+    let kept = rewriter.join("Mul", &whole, &mask);
+    Some(Outcome::one(rewriter.as_whole(&kept, kind)))
+}
+
+/// ezkl takes the shape that is asked for as the result's, which it is not where the value's own is longer.
+fn expand(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outcome> {
+    let value = node.input_name(0)?;
+    let shape = rewriter.shape(value)?;
+    let wanted = rewriter.whole(node.input_name(1)?)?;
+    let result = rewriter.shape(node.output_name(0)?)?;
+    if shape == result {
+        return Some(Outcome::one(value.to_owned()));
+    }
+    let as_asked = wanted.len() == result.len()
+        && wanted.iter().zip(result).all(|(wanted, result)| *wanted == *result as i64);
+    if as_asked && shape.len() == result.len() {
+        return None;
+    }
+    let mut wide = vec![1; result.len() - shape.len()];
+    wide.extend(shape);
+    let value = if wide == shape { value.to_owned() } else { rewriter.reshape(value, &wide) };
+    Some(Outcome::one(rewriter.expand(&value, result)))
 }
 
 /// The middle of each axis, or zeros around it.

@@ -92,19 +92,19 @@ pub(super) fn cached(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Ou
         table.extend((0..tokens).map(|token| at as i64 - token as i64));
     }
     // A place less a token's number is where writing starts; around the end also a whole length before it.
-    let starts = match node.input_name(2) {
+    let given = node.input_name(2);
+    let starts = match given {
         Some(starts) => rewriter.cast(starts, element::INT64),
         None => rewriter.integer_tensor(&[batch], &vec![0; batch]),
     };
+    let given = given.unwrap_or_default();
     let starts = rewriter.reshape(&starts, &[batch, 1, 1, 1]);
     let table = rewriter.integer_tensor(&[1, 1, length, tokens], &table);
-    let here = rewriter.join("Equal", &table, &starts);
-    let mut here = rewriter.cast(&here, element::FLOAT);
+    let mut here = rewriter.same(given, &starts, &table);
     if node.string("mode") == Some("circular") {
         let length = rewriter.integer_tensor(&[], &[length as i64]);
         let around = rewriter.join("Add", &table, &length);
-        let around = rewriter.join("Equal", &around, &starts);
-        let around = rewriter.cast(&around, element::FLOAT);
+        let around = rewriter.same(given, &starts, &around);
         here = rewriter.join("Add", &here, &around);
     }
     let update = rewriter.reshape(update, &[batch, outer, tokens, inner]);

@@ -1,6 +1,7 @@
 //! Each rule on a small model. That the answers stay is checked by [`prepare`](crate::prepare::prepare) itself, with
 //! ONNX Runtime on the sample and on other inputs; here it is the operators that are left.
 
+mod bodies;
 mod networks;
 mod numbers;
 mod places;
@@ -25,6 +26,10 @@ struct Case {
     weights: Vec<TensorProto>,
     /// The operators that are left, sorted.
     left: &'static str,
+    /// The inputs are none of the node's own, for its body alone.
+    bare: bool,
+    /// The model shows the first output and no other.
+    alone: bool,
 }
 
 struct Input {
@@ -48,7 +53,7 @@ fn integers(kind: i32, shape: &[usize], data: &[i64]) -> Input {
 impl Case {
     fn new(operator: &str, inputs: Vec<Input>, left: &'static str) -> Self {
         let node = NodeProto::new(operator, &[], &["y"], []);
-        Self { node, opset: 17, inputs, weights: Vec::new(), left }
+        Self { node, opset: 17, inputs, weights: Vec::new(), left, bare: false, alone: false }
     }
 
     fn with(mut self, attribute: AttributeProto) -> Self {
@@ -92,7 +97,9 @@ impl Case {
             .enumerate()
             .map(|(number, it)| typed(&input(number), it.element, &it.shape))
             .collect();
-        node.input = (0..values.len()).map(input).collect();
+        if !self.bare {
+            node.input = (0..values.len()).map(input).collect();
+        }
         let mut weights = Vec::new();
         for (number, tensor) in self.weights.iter().enumerate() {
             let name = if tensor.data_type == 0 { String::new() } else { format!("w{number}") };
@@ -101,10 +108,11 @@ impl Case {
             }
             node.input.push(name);
         }
+        let shown = if self.alone { 1 } else { node.output.len() };
         let output = |name: &String| ValueInfoProto { name: name.clone(), r#type: None };
         let graph = GraphProto {
             name: "graph".to_owned(),
-            output: node.output.iter().filter(|name| !name.is_empty()).map(output).collect(),
+            output: node.output.iter().take(shown).map(output).collect(),
             node: vec![node],
             initializer: weights,
             input: values,

@@ -143,12 +143,12 @@ async fn losses() {
         Case::new(
             loss,
             vec![floats(&[3, 5]), target()],
-            "Cast Equal LogSoftmax Mul Neg ReduceSum Unsqueeze",
+            "Cast Equal LogSoftmax Mul Neg ReduceMean ReduceSum Unsqueeze",
         ),
         Case::new(
             loss,
             vec![floats(&[3, 5]), target(), floats(&[5])],
-            "Cast Div Equal LogSoftmax Mul Neg ReduceSum Reshape Unsqueeze",
+            "Cast Div Equal LogSoftmax Mul Neg ReduceMean ReduceSum Reshape Unsqueeze",
         )
         .with(AttributeProto::int("ignore_index", 0)),
         Case::new(

@@ -60,6 +60,8 @@ async fn places() {
 async fn shapes() {
     let x = || vec![floats(&[3, 4])];
     let pads = [1, 2, 0, 1];
+    let mut numbers_alone = Case::new("TopK", vec![floats(&[2, 5])], "TopK").outputs(2).list(&[3]);
+    numbers_alone.alone = true;
     all(vec![
         Case::new("MatMul", vec![floats(&[5]), floats(&[5])], "MatMul Reshape"),
         Case::new("MatMul", vec![floats(&[3, 1, 2, 4]), floats(&[1, 2, 4, 3])], "Expand MatMul"),
@@ -74,6 +76,22 @@ async fn shapes() {
             .with(int("reverse", 1))
             .scalar(0),
         Case::new("CenterCropPad", x(), "Pad Slice").opset(18).list(&[5, 2]),
+        Case::new("Tile", x(), "Gather").list(&[2, 3]),
+        Case::new("Trilu", vec![floats(&[2, 3, 4])], "Mul").with(int("upper", 0)).scalar(-1),
+        Case::new("Trilu", vec![integers(element::INT64, &[2, 3], &[1, 2, 3, 4, 5, 6])], "Mul"),
+        Case::new("Expand", vec![floats(&[3, 1])], "Expand Reshape").list(&[2, 1, 4]),
+        Case::new("Expand", vec![floats(&[3, 1])], "Expand").list(&[3, 4]),
+        Case::new("ReduceProd", vec![floats(&[3, 5])], "Concat Mul Reshape Slice"),
+        Case::new("ReduceProd", vec![floats(&[3, 2])], "ReduceProd")
+            .with(AttributeProto::ints("axes", [1])),
+        Case::new(
+            "TopK",
+            vec![floats(&[2, 5])],
+            "Add ArgMax Cast Concat Equal Mul ReduceMax ReduceMin Sub",
+        )
+        .outputs(2)
+        .list(&[3]),
+        numbers_alone,
         Case::new("Col2Im", vec![floats(&[1, 8, 6])], "Add Concat Gather Reshape")
             .opset(18)
             .list(&[3, 4])
