@@ -435,7 +435,7 @@ async fn without_an_srs_for_ezkls_own_circuit_there_is_one_and_it_says_what_it_l
     request.objective = Objective::Gas;
     let report = run(&request, &pool).await.expect("a circuit");
     assert_eq!(report.more_gas, None);
-    request.max_logrows = 7;
+    request.max_logrows = 8;
     let report = run(&request, &pool).await.expect("a circuit");
     assert_eq!((report.more_gas, report.passed_over), (None, None), "all of these are at hand");
     pool.shutdown().await;

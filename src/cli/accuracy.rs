@@ -55,12 +55,16 @@ pub(super) struct Accuracy {
 impl Accuracy {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         let places = Places::new(context)?;
-        let _built = places.built(context, &[&self.model, &self.settings]).await?;
+        let built = places.built(context, &[&self.model, &self.settings]).await?;
         let pool = pool(context, places.project())?;
         let scratch = files::Scratch::new()?;
         let settings = places.made_settings(&self.settings)?;
         let variables = Settings::read(&settings)?.run_args.variables;
-        let model = places.prepared(&self.model, &variables, scratch.path()).await?;
+        let model = match (built.as_ref().and(places.project()), &self.model) {
+            // What the circuit was compiled from.
+            (Some(project), None) => project.artifacts().prepared,
+            _ => places.prepared(&self.model, &variables, scratch.path()).await?,
+        };
         let mut circuits = vec![(label(&settings, "circuit"), settings)];
         if let Some(against) = &self.against {
             circuits.push((label(against, "against"), against.clone()));

@@ -104,6 +104,6 @@ fn first_other(expected: &[f64], found: &[f64], share: f64, labels: bool) -> Opt
     let allowed = if labels { 0.0 } else { share * largest + 1e-6 };
     expected.iter().zip(found).position(|(expected, found)| {
         // Where the original has no number, the circuit is judged elsewhere.
-        expected.is_finite() && !((expected - found).abs() <= allowed)
+        expected.is_finite() && (found.is_nan() || (expected - found).abs() > allowed)
     })
 }

@@ -156,7 +156,7 @@ pub async fn prepare(
     Ok(prepared)
 }
 
-/// Prepares a model and writes it to `copy`, unless it lies there already. The sample is the first observation of
+/// Prepares a model and writes it to `copy`. The sample is the first observation of
 /// `data`; without it, ones.
 ///
 /// # Errors
@@ -177,11 +177,7 @@ pub async fn to_file(
     let inputs: Vec<_> =
         slots.into_iter().zip(sample).map(|(slot, data)| (slot.name, slot.shape, data)).collect();
     let prepared = prepare(original, &inputs).await?;
-    let bytes = prepared.to_bytes();
-    // Left alone where it is there already, for a reader in another process.
-    if std::fs::read(copy).ok().as_deref() != Some(&bytes) {
-        files::write_atomic(copy, &bytes)?;
-    }
+    files::write_atomic(copy, &prepared.to_bytes())?;
     Ok(prepared.notes)
 }
 

@@ -178,13 +178,11 @@ impl Project {
         Ok(Original::read(&self.model(), &self.config.model.outputs)?)
     }
 
-    /// The model as ezkl takes it, made now in the build folder unless it lies there.
-    pub async fn prepared_model(&self) -> Result<PathBuf> {
-        let copy = self.artifacts().prepared;
-        files::create_dir_all(&self.artifacts().folder)?;
+    /// Writes the model as ezkl takes it to `copy`. What is built stays as it is.
+    pub async fn prepare_to(&self, copy: &Path) -> Result<prepare::Notes> {
         let variables = self.config.circuit.run_args().variables;
-        prepare::to_file(&self.original()?, &variables, Some(&self.sample()), &copy).await?;
-        Ok(copy)
+        let sample = self.sample();
+        Ok(prepare::to_file(&self.original()?, &variables, Some(&sample), copy).await?)
     }
 
     /// The calibration inputs; the first is the sample.

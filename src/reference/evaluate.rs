@@ -11,7 +11,7 @@ use crate::{
 use ort::value::DynValue;
 use std::{
     collections::{BTreeMap, HashSet},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 /// Runs a model of which every input's axis has a length, and returns each value that its nodes make, by name:
@@ -32,12 +32,16 @@ fn run(
     environment: &ort::environment::Environment,
     mut model: ModelProto,
     inputs: &[(Vec<usize>, Vec<f64>)],
-    path: &PathBuf,
+    path: &Path,
 ) -> Result<BTreeMap<String, TensorProto>> {
-    let load =
-        |error: ort::Error| Error::Load { path: path.clone(), message: error.message().to_owned() };
-    let failed =
-        |error: ort::Error| Error::Run { path: path.clone(), message: error.message().to_owned() };
+    let load = |error: ort::Error| Error::Load {
+        path: path.to_owned(),
+        message: error.message().to_owned(),
+    };
+    let failed = |error: ort::Error| Error::Run {
+        path: path.to_owned(),
+        message: error.message().to_owned(),
+    };
     if let Some(graph) = &mut model.graph {
         let known: HashSet<_> = graph.output.iter().map(|output| output.name.clone()).collect();
         let made = graph.node.iter().flat_map(|node| &node.output);
@@ -55,7 +59,7 @@ fn run(
         let name = outlet.name().to_owned();
         let element = outlet.dtype().tensor_type().filter(|it| values::name(*it).is_some());
         let element = element.ok_or_else(|| Error::NotNumbers {
-            path: path.clone(),
+            path: path.to_owned(),
             tensor: name.clone(),
             found: outlet.dtype().to_string(),
         })?;

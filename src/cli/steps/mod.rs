@@ -105,19 +105,18 @@ impl Places {
         })
     }
 
-    /// The model as ezkl takes it: the project's lies in its build folder, one named on the command line goes to
-    /// `scratch`.
+    /// The model as ezkl takes it, made in `scratch`.
     pub(super) async fn prepared(
         &self,
         given: &Option<PathBuf>,
         variables: &[(String, usize)],
         scratch: &Path,
     ) -> Result<PathBuf> {
-        if let (Some(project), None) = (&self.project, given) {
-            return Ok(project.prepared_model().await?);
-        }
         let copy = scratch.join("prepared.onnx");
-        crate::prepare::to_file(&self.original(given)?, variables, None, &copy).await?;
+        match (&self.project, given) {
+            (Some(project), None) => project.prepare_to(&copy).await?,
+            _ => crate::prepare::to_file(&self.original(given)?, variables, None, &copy).await?,
+        };
         Ok(copy)
     }
 
