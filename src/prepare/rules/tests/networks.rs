@@ -111,7 +111,10 @@ async fn recurrent_layers() {
         }
     };
     all(vec![
-        layer("LSTM", 4, 1, "LSTM"),
+        layer("LSTM", 4, 1, lstm),
+        Case::new("RNN", vec![floats(&[300, 1, 2]), floats(&[1, 2, 2]), floats(&[1, 2, 2])], "RNN")
+            .outputs(2)
+            .with(int("hidden_size", 2)),
         layer("LSTM", 4, 1, lstm).with(AttributeProto::string("direction", "reverse")),
         layer("LSTM", 4, 2, lstm).with(both()),
         layer("LSTM", 4, 1, lstm).none().weight(state(1)).weight(state(1)),
