@@ -264,6 +264,17 @@ pub(super) fn compare(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<O
     Some(Outcome::one(constant(rewriter, shape, &never)))
 }
 
+/// Whether a number is none or infinite, which no number in a circuit is.
+pub(super) fn is_number(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outcome> {
+    let value = node.input_name(0)?;
+    if from_infinite(rewriter, value, &mut HashSet::new()) {
+        return None;
+    }
+    let shape = rewriter.shape(value)?;
+    let never = vec![false; shape.iter().product()];
+    Some(Outcome::one(constant(rewriter, shape, &never)))
+}
+
 /// Whether an infinite constant goes into a value.
 fn from_infinite<'a>(rewriter: &Rewriter<'a>, name: &'a str, seen: &mut HashSet<&'a str>) -> bool {
     if !seen.insert(name) {

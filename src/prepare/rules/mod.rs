@@ -83,6 +83,7 @@ fn own(operator: &str) -> Option<Rule> {
         "NegativeLogLikelihoodLoss" | "SoftmaxCrossEntropyLoss" => losses::rule,
         "OneHot" => losses::one_hot_rule,
         "Equal" => masks::compare,
+        "IsInf" | "IsNaN" => masks::is_number,
         "TfIdfVectorizer" => ngrams::rule,
         "BatchNormalization"
         | "GroupNormalization"

@@ -13,6 +13,9 @@ use crate::{
 const NEVER_NEGATIVE: [&str; 7] =
     ["Relu", "Sigmoid", "HardSigmoid", "Softmax", "Abs", "Exp", "Softplus"];
 
+/// How many times larger numbers are when they are raised to the third power and beyond.
+const ENLARGED: f32 = 4.0;
+
 pub(super) fn rule(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outcome> {
     let value = node.input_name(0)?;
     let shape = rewriter.shape(value)?;
@@ -32,7 +35,9 @@ pub(super) fn rule(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outc
                 1 => rewriter.apply("Abs", value),
                 2 => rewriter.join("Mul", value, value),
                 power => {
+                    // A small number's power would have no digit left in fixed point.
                     let sizes = rewriter.apply("Abs", value);
+                    let sizes = rewriter.times(&sizes, ENLARGED);
                     let power = rewriter.float(power as f32);
                     rewriter.join("Pow", &sizes, &power)
                 }
@@ -44,7 +49,8 @@ pub(super) fn rule(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outc
                 2 => rewriter.apply("Sqrt", &sum),
                 power => {
                     let root = rewriter.float(1.0 / power as f32);
-                    rewriter.join("Pow", &sum, &root)
+                    let size = rewriter.join("Pow", &sum, &root);
+                    rewriter.times(&size, 1.0 / ENLARGED)
                 }
             }))
         }

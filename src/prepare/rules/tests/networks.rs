@@ -35,6 +35,7 @@ async fn pools() {
             .opset(19)
             .with(list("dilations", &[2, 2])),
         pool("LpPool", "AveragePool Mul Sqrt").with(int("p", 2)),
+        pool("LpPool", "Abs AveragePool Mul Pow").with(int("p", 3)),
     ])
     .await;
 }
