@@ -13,9 +13,6 @@ use crate::{
 const NEVER_NEGATIVE: [&str; 7] =
     ["Relu", "Sigmoid", "HardSigmoid", "Softmax", "Abs", "Exp", "Softplus"];
 
-/// How many times larger numbers are when they are raised to the third power and beyond.
-const ENLARGED: f32 = 4.0;
-
 pub(super) fn rule(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outcome> {
     let value = node.input_name(0)?;
     let shape = rewriter.shape(value)?;
@@ -35,9 +32,7 @@ pub(super) fn rule(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outc
                 1 => rewriter.apply("Abs", value),
                 2 => rewriter.join("Mul", value, value),
                 power => {
-                    // A small number's power would have no digit left in fixed point.
                     let sizes = rewriter.apply("Abs", value);
-                    let sizes = rewriter.times(&sizes, ENLARGED);
                     let power = rewriter.float(power as f32);
                     rewriter.join("Pow", &sizes, &power)
                 }
@@ -49,8 +44,7 @@ pub(super) fn rule(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outc
                 2 => rewriter.apply("Sqrt", &sum),
                 power => {
                     let root = rewriter.float(1.0 / power as f32);
-                    let size = rewriter.join("Pow", &sum, &root);
-                    rewriter.times(&size, 1.0 / ENLARGED)
+                    rewriter.join("Pow", &sum, &root)
                 }
             }))
         }
@@ -182,8 +176,9 @@ fn sum(rewriter: &mut Rewriter<'_>, value: &str, shape: &[usize], axes: &[Axis])
     let value = padded(rewriter, value, axes);
     let taps: usize = axes.iter().map(|axis| axis.kernel).product();
     if !has_gaps(axes) {
-        let mean = rewriter.node("AveragePool", &[&value], windows::written(axes));
-        return Some(rewriter.times(&mean, taps as f32));
+        // Before the division, which would leave few digits of a small number in fixed point.
+        let value = rewriter.times(&value, taps as f32);
+        return Some(rewriter.node("AveragePool", &[&value], windows::written(axes)));
     }
     let whole: Vec<Axis> = axes
         .iter()
