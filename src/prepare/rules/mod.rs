@@ -7,6 +7,7 @@ mod activations;
 mod arithmetic;
 mod attention;
 mod convolutions;
+mod einsum;
 mod indices;
 mod integers;
 mod losses;
@@ -82,6 +83,7 @@ fn own(operator: &str) -> Option<Rule> {
         "ArgMax" | "ArgMin" => integers::select,
         "NegativeLogLikelihoodLoss" | "SoftmaxCrossEntropyLoss" => losses::rule,
         "OneHot" => losses::one_hot_rule,
+        "Einsum" => einsum::diagonal,
         "Equal" => masks::compare,
         "IsInf" | "IsNaN" => masks::is_number,
         "TfIdfVectorizer" => ngrams::rule,
@@ -104,8 +106,8 @@ fn own(operator: &str) -> Option<Rule> {
         "Resize" => resize::rule,
         "AffineGrid" => resize::affine_grid,
         "GridSample" => resize::grid_sample,
-        "CenterCropPad" | "Col2Im" | "CumProd" | "CumSum" | "Dropout" | "Einsum" | "Expand"
-        | "MatMul" | "Pad" | "SpaceToDepth" | "Tile" | "Trilu" | "Where" => shapes::rule,
+        "CenterCropPad" | "Col2Im" | "CumProd" | "CumSum" | "Dropout" | "Expand" | "MatMul"
+        | "Pad" | "SpaceToDepth" | "Tile" | "Trilu" | "Where" => shapes::rule,
         "ReduceProd" => reductions::rule,
         "TopK" => reductions::largest,
         "DFT" | "STFT" => spectral::rule,
