@@ -25,11 +25,11 @@ import json
 import os
 import pathlib
 import re
-import signal
-import subprocess
 import sys
 import tempfile
 import time
+
+import attempt
 
 # The judge's default bound: a share of the range of an output.
 SHARE = 0.02
@@ -50,39 +50,6 @@ SCALE = 13
 LARGE_VALUES = 8
 
 
-def run(command, folder, limit):
-    """Exit code, stdout, stderr; the code is None where it took too long. Its children go with it."""
-    process = subprocess.Popen(
-        command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-    )
-    try:
-        out, err = process.communicate(timeout=limit)
-        return process.returncode, out, err
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        return None, "", ""
-
-
-def words(err):
-    """What the command said went wrong."""
-    lines = [line for line in err.splitlines() if line.startswith("error: ")]
-    return lines[-1][len("error: "):] if lines else ""
-
-
-def judge(code, err, command, limit):
-    if code is None:
-        return "died", f"{command} did not end within {limit} s"
-    reason = words(err)
-    if code < 0 or code not in (0, 2, 3, 4, 6) or (code != 0 and not reason):
-        return "died", f"{command} ended with {code}: {reason or err[-300:]}"
-    if "crashed" in reason or "panicked" in err:
-        return "died", reason or err[-300:]
-    if code != 0:
-        return "refused", reason
-    return None
-
-
 def compare(answers, expected):
     if len(answers) != len(expected["output_data"]):
         return f"{len(answers)} outputs for {len(expected['output_data'])}"
@@ -99,16 +66,18 @@ def compare(answers, expected):
     return None
 
 
-def attempt(case, options, scale=None):
+def tried(case, options, scale=None):
     with tempfile.TemporaryDirectory(prefix="zkvouch-ops-") as folder:
         for name in [path.name for path in case.iterdir() if path.name != "expected.json"]:
             (pathlib.Path(folder) / name).write_bytes((case / name).read_bytes())
         project = pathlib.Path(folder) / "zkvouch.toml"
-        for command in (["init", "network.onnx", "--data", "input.json"], ["build", "--until", "witness"]):
-            code, _, err = run([options.binary, *command], folder, options.limit)
-            verdict = judge(code, err, command[0], options.limit)
-            if verdict:
-                return verdict
+        init = ["init", "network.onnx", "--no-inspect", "--data", "input.json"]
+        for command in (init, ["build", "--until", "witness"]):
+            ended = attempt.run([options.binary, *command], folder, options.limit)
+            failed = attempt.verdict(ended, command[0], options.limit)
+            if failed:
+                outcome, why = failed
+                return outcome, why.removeprefix(f"{command[0]}: ")
             if command[0] == "init":
                 # Nothing is proved or deployed, so that any SRS and any size will do.
                 text = project.read_text().replace('source = "ceremony"', 'source = "unsafe-dev"', 1)
@@ -125,9 +94,9 @@ def attempt(case, options, scale=None):
 
 def outcome_of(case, options):
     started = time.monotonic()
-    outcome, why = attempt(case, options, SCALE if options.manual else None)
+    outcome, why = tried(case, options, SCALE if options.manual else None)
     if options.manual and outcome == "refused" and "gen_settings failed" not in why:
-        other = attempt(case, options, LARGE_VALUES)
+        other = tried(case, options, LARGE_VALUES)
         outcome, why = (outcome, why) if other[0] == "refused" else other
     operator = json.loads((case / "expected.json").read_text())["operator"]
     return {"operator": operator, "outcome": outcome, "why": why, "seconds": round(time.monotonic() - started, 1)}
@@ -146,6 +115,7 @@ def main():
     parser.add_argument("--table", type=pathlib.Path)
     parser.add_argument("--manual", action="store_true")
     options = parser.parse_args()
+    attempt.stop_with_us()
     options.binary = str(pathlib.Path(options.binary).resolve())
     cases = sorted(path for path in options.folder.iterdir() if path.is_dir() and path.name.startswith(options.only))[:: options.every]
     results = json.loads(options.results.read_text()) if options.results and options.results.exists() else {}

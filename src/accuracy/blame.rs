@@ -13,7 +13,6 @@ use crate::{
 use std::{path::Path, time::Duration};
 
 /// Beyond these the search would take longer than it is worth.
-const MOST_NODES: usize = 4096;
 const MOST_BYTES: u64 = 64 << 20;
 const TIME: Duration = Duration::from_secs(20);
 
@@ -41,10 +40,6 @@ fn words(error: &Error) -> Option<String> {
 
 async fn find(engine: &Engine, model: &Path, args: &RunArgs, wanted: &str) -> Option<String> {
     let proto = ModelProto::from_bytes(&files::read(model).ok()?[..]).ok()?;
-    let nodes = &proto.graph.as_ref()?.node;
-    if nodes.is_empty() || nodes.len() > MOST_NODES {
-        return None;
-    }
     let scratch = files::Scratch::new().ok()?;
     let (path, out) = (scratch.path().join("part.onnx"), scratch.path().join("part.json"));
     // Whether the part is refused like the whole; `None` where it says nothing.
@@ -55,24 +50,7 @@ async fn find(engine: &Engine, model: &Path, args: &RunArgs, wanted: &str) -> Op
             Err(error) => Some(words(&error).is_some_and(|words| words == wanted)),
         }
     };
-    let (mut low, mut high) = (0, nodes.len() - 1);
-    // Invariant: the part that ends at `high` is refused, as the whole was.
-    while low < high {
-        let middle = usize::midpoint(low, high);
-        let mut at = middle;
-        let found = loop {
-            match refused(at).await {
-                Some(found) => break Some(found),
-                None if at > low => at -= 1,
-                None => break None,
-            }
-        };
-        match found {
-            Some(true) => high = at,
-            _ => low = middle + 1,
-        }
-    }
-    Some(part::describe(&nodes[high], high))
+    part::first(&proto, refused).await
 }
 
 #[cfg(test)]

@@ -5,14 +5,44 @@ use crate::{
     files,
     onnx::{
         data_type,
-        proto::{
-            AttributeProto, ModelProto, NodeProto, TensorShapeProto, TypeProto, ValueInfoProto,
-            tensor_shape_proto::{Dimension, dimension},
-            type_proto,
-        },
+        proto::{AttributeProto, ModelProto, NodeProto, ValueInfoProto},
     },
 };
 use std::path::Path;
+
+/// Beyond this many operators a search would take longer than it is worth.
+const MOST_NODES: usize = 4096;
+
+/// The first operator at which something happens, in words, found by bisection: what has happened once stays so,
+/// and it has at the last one. `happened` tells whether it has at the operator with a number; `None` where that one
+/// can't be asked.
+pub(super) async fn first(
+    model: &ModelProto,
+    happened: impl AsyncFn(usize) -> Option<bool>,
+) -> Option<String> {
+    let nodes = &model.graph.as_ref()?.node;
+    if nodes.is_empty() || nodes.len() > MOST_NODES {
+        return None;
+    }
+    let (mut low, mut high) = (0, nodes.len() - 1);
+    // Invariant: it has happened at `high`.
+    while low < high {
+        let middle = usize::midpoint(low, high);
+        let mut at = middle;
+        let found = loop {
+            match happened(at).await {
+                Some(found) => break Some(found),
+                None if at > low => at -= 1,
+                None => break None,
+            }
+        };
+        match found {
+            Some(true) => high = at,
+            _ => low = middle + 1,
+        }
+    }
+    Some(describe(&nodes[high], high))
+}
 
 /// Writes the part of a model that ends at the node with this number and has that node's first result as its
 /// output; tells what it is for ONNX Runtime. `None` where it can't be asked for.
@@ -36,12 +66,12 @@ pub(super) async fn write(
     let reference = FloatModel::load(path, variables).await.ok()?;
     let info = reference.outputs().first()?;
     // ezkl's loader wants to be told what ONNX Runtime infers.
-    write(typed(name, &info.shape, &info.element)?)?;
+    write(ValueInfoProto::tensor(&name, data_type(&info.element)?, &info.shape))?;
     Some(reference)
 }
 
 /// A node in words: what it is, its name or its number, and the attributes that are numbers and words.
-pub(super) fn describe(node: &NodeProto, number: usize) -> String {
+fn describe(node: &NodeProto, number: usize) -> String {
     let kind = &node.op_type;
     let operator = match node.name.is_empty() {
         true => format!("operator {kind} (number {number})"),
@@ -63,17 +93,4 @@ fn attribute(attribute: &AttributeProto) -> Option<String> {
         _ => return None,
     };
     Some(format!("{} = {value}", attribute.name))
-}
-
-fn typed(name: String, shape: &[usize], element: &str) -> Option<ValueInfoProto> {
-    let dim = |size: &usize| Dimension {
-        value: Some(dimension::Value::DimValue(*size as i64)),
-        denotation: String::new(),
-    };
-    let tensor = type_proto::Tensor {
-        elem_type: data_type(element)?,
-        shape: Some(TensorShapeProto { dim: shape.iter().map(dim).collect() }),
-    };
-    let value = Some(type_proto::Value::TensorType(tensor));
-    Some(ValueInfoProto { name, r#type: Some(TypeProto { value }) })
 }

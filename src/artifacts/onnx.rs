@@ -2,7 +2,7 @@
 
 use super::{Kind, Result, invalid, layout::Slot};
 use crate::onnx::proto::{
-    GraphProto, ModelProto, NodeProto, ValueInfoProto, tensor_shape_proto::dimension, type_proto,
+    GraphProto, ModelProto, NodeProto, ValueInfoProto, tensor_shape_proto::dimension,
 };
 use prost::bytes::Bytes;
 use std::{
@@ -286,14 +286,8 @@ pub(crate) fn key(name: &str) -> String {
 
 impl OnnxTensor {
     fn of(info: &ValueInfoProto) -> Self {
-        let value = info.r#type.as_ref().and_then(|kind| kind.value.as_ref());
-        let (elem_type, shape) = match value {
-            Some(type_proto::Value::TensorType(tensor)) => {
-                (tensor.elem_type, tensor.shape.as_ref())
-            }
-            _ => (0, None),
-        };
-        let dims = shape.map(|shape| shape.dim.iter().map(|dim| Dim::of(&dim.value)).collect());
+        let dims = info.dims().map(|dims| dims.iter().map(|dim| Dim::of(&dim.value)).collect());
+        let elem_type = info.elem_type().unwrap_or_default();
         Self { name: info.name.clone(), elem_type, dims }
     }
 }
@@ -314,7 +308,7 @@ impl Dim {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::onnx::proto::TensorShapeProto;
+    use crate::onnx::proto::{TensorShapeProto, type_proto};
     use proptest::prelude::*;
 
     /// A field of type 2.

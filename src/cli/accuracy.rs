@@ -74,7 +74,7 @@ impl Accuracy {
             circuits[1].0 = "against".to_owned();
         }
         let mut request = AccuracyRequest {
-            original: places.original(&self.model)?,
+            original: places.original(&self.model, &[])?,
             data: places.data(&self.data),
             circuits: Vec::new(),
             worst: self.worst,

@@ -71,7 +71,7 @@ impl Init {
             self.data.iter().map(|path| relative(path, &self.dir)).collect::<Result<Vec<_>>>()?;
         let inspection = match self.no_inspect {
             true => None,
-            false => Some(self.inspect(context, &circuit).await?),
+            false => Some(self.inspect(context, &original, &circuit).await?),
         };
         let text = config::template(&model, &data, &self.outputs, &circuit, &self.srs);
         files::write_atomic(&file, text.as_bytes())?;
@@ -85,10 +85,14 @@ impl Init {
         )
     }
 
-    async fn inspect(&self, context: &Context, circuit: &CircuitConfig) -> Result<Inspection> {
+    async fn inspect(
+        &self,
+        context: &Context,
+        original: &Original,
+        circuit: &CircuitConfig,
+    ) -> Result<Inspection> {
         let request = InspectRequest {
-            model: &self.model,
-            outputs: &self.outputs,
+            original,
             data: &self.data,
             run_args: &circuit.run_args(),
             srs: &self.srs,

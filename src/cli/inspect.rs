@@ -10,8 +10,9 @@ use crate::{
     project::{
         Project,
         config::CircuitConfig,
-        inspect::{InspectRequest, Inspection, TensorReport, inspect},
+        inspect::{InspectRequest, Inspection, inspect},
     },
+    reference::TensorInfo,
     srs,
     tune::{ChainLimits, Outlook},
 };
@@ -39,28 +40,24 @@ pub(super) struct Inspect {
 
 impl Inspect {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
-        let project = match &self.model {
+        let project = match self.model {
             Some(_) => None,
             None => Some(context.project()?),
         };
-        let model = match (&self.model, &project) {
-            (Some(model), _) => model.clone(),
-            (None, Some(project)) => project.model(),
-            (None, None) => return Err(Coded::bad_input("no model is named").into()),
-        };
         let config = project.as_ref().map(|project| project.config());
-        let data = match (self.data.is_empty(), &project) {
-            (true, Some(project)) => project.data(),
+        let data = match &project {
+            Some(project) if self.data.is_empty() => project.data(),
             _ => self.data.clone(),
         };
-        let outputs = match (self.outputs.is_empty(), config) {
-            (true, Some(config)) => config.model.outputs.clone(),
-            _ => self.outputs.clone(),
+        let outputs = match config {
+            Some(config) if self.outputs.is_empty() => &config.model.outputs,
+            _ => &self.outputs,
         };
+        let model = project.as_ref().map(Project::model).or(self.model).unwrap_or_default();
+        let original = Original::read(&model, outputs)?;
         let mut run_args = config.map(|it| it.circuit.run_args()).unwrap_or_default();
         self.circuit.apply(&mut run_args);
         if project.is_none() {
-            let original = Original::read(&model, &outputs)?;
             let sample = data.first().map(PathBuf::as_path);
             run_args.variables = variables(original.file(), &self.circuit.variables, sample)?;
         }
@@ -71,8 +68,7 @@ impl Inspect {
             (None, None) => srs::Source::default(),
         };
         let request = InspectRequest {
-            model: &model,
-            outputs: &outputs,
+            original: &original,
             data: &data,
             run_args: &run_args,
             srs: &source,
@@ -108,7 +104,7 @@ pub(super) fn text(inspection: &Inspection) -> String {
         lines.push(format!("made by     {}", inspection.producer));
     }
     let tensor =
-        |report: &TensorReport| format!("{} {} {:?}", report.name, report.element, report.shape);
+        |report: &TensorInfo| format!("{} {} {:?}", report.name, report.element, report.shape);
     lines.extend(inspection.inputs.iter().map(|it| format!("input       {}", tensor(it))));
     lines.extend(inspection.outputs.iter().map(|it| format!("output      {}", tensor(it))));
     lines.push(format!("parameters  {}", inspection.parameters));

@@ -6,7 +6,9 @@ pub(crate) mod tensor;
 pub(crate) mod testing;
 
 use proto::{
-    GraphProto, ModelProto, TensorProto, ValueInfoProto, tensor_shape_proto::Dimension, type_proto,
+    GraphProto, ModelProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto,
+    tensor_shape_proto::{Dimension, dimension},
+    type_proto,
 };
 use std::collections::BTreeSet;
 
@@ -49,6 +51,26 @@ impl GraphProto {
 }
 
 impl ValueInfoProto {
+    /// A tensor of that type (as `TensorProto.data_type`) and shape.
+    pub(crate) fn tensor(name: &str, element: i32, shape: &[usize]) -> Self {
+        let dim = |size: &usize| Dimension {
+            value: Some(dimension::Value::DimValue(*size as i64)),
+            denotation: String::new(),
+        };
+        let shape = Some(TensorShapeProto { dim: shape.iter().map(dim).collect() });
+        let tensor = type_proto::Tensor { elem_type: element, shape };
+        let value = Some(type_proto::Value::TensorType(tensor));
+        Self { name: name.to_owned(), r#type: Some(TypeProto { value }) }
+    }
+
+    /// The type of a tensor's elements; `None` where it is no tensor, or its type is not told.
+    pub(crate) fn elem_type(&self) -> Option<i32> {
+        match self.r#type.as_ref()?.value.as_ref()? {
+            type_proto::Value::TensorType(tensor) => Some(tensor.elem_type),
+            _ => None,
+        }
+    }
+
     /// The axes of a tensor whose shape is told.
     pub(crate) fn dims(&self) -> Option<&[Dimension]> {
         match self.r#type.as_ref()?.value.as_ref()? {

@@ -76,20 +76,19 @@ pub(crate) fn model_of(
 }
 
 pub(crate) fn ints(name: &str, ints: &[i64]) -> AttributeProto {
-    AttributeProto { name: name.to_owned(), ints: ints.to_vec(), r#type: 7, ..Default::default() }
+    AttributeProto::ints(name, ints)
 }
 
 pub(crate) fn int(name: &str, i: i64) -> AttributeProto {
-    AttributeProto { name: name.to_owned(), i: Some(i), r#type: 2, ..Default::default() }
+    AttributeProto::int(name, i)
 }
 
-pub(crate) fn word(name: &str, word: &'static str) -> AttributeProto {
-    let s = Some(word.as_bytes().into());
-    AttributeProto { name: name.to_owned(), s, r#type: 3, ..Default::default() }
+pub(crate) fn word(name: &str, word: &str) -> AttributeProto {
+    AttributeProto::string(name, word)
 }
 
 pub(crate) fn number(name: &str, f: f32) -> AttributeProto {
-    AttributeProto { name: name.to_owned(), f: Some(f), r#type: 1, ..Default::default() }
+    AttributeProto::float(name, f)
 }
 
 /// Some number between -1 and 1, another for each place in a tensor.

@@ -2,7 +2,7 @@
 
 use super::{Error, Original, Prepared, Result};
 use crate::{
-    onnx::{proto::type_proto, tensor::element},
+    onnx::{proto::ValueInfoProto, tensor::element},
     reference::FloatModel,
 };
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
@@ -88,10 +88,7 @@ fn has_halves(original: &Original) -> bool {
     let Some(graph) = &original.model.graph else { return false };
     let casts = graph.node.iter().filter_map(|node| i32::try_from(node.int("to")?).ok());
     let weights = graph.initializer.iter().map(|tensor| tensor.data_type);
-    let inputs = graph.input.iter().filter_map(|input| match &input.r#type.as_ref()?.value {
-        Some(type_proto::Value::TensorType(tensor)) => Some(tensor.elem_type),
-        _ => None,
-    });
+    let inputs = graph.input.iter().filter_map(ValueInfoProto::elem_type);
     casts.chain(weights).chain(inputs).any(half)
 }
 

@@ -22,14 +22,10 @@ pub use error::Error;
 pub use original::Original;
 
 use crate::{
-    artifacts::{observations, onnx},
+    artifacts::observations,
     files,
     onnx::{
-        proto::{
-            GraphProto, ModelProto, TensorShapeProto, TypeProto, ValueInfoProto,
-            tensor_shape_proto::{Dimension, dimension},
-            type_proto,
-        },
+        proto::{GraphProto, ModelProto, OperatorSetIdProto, ValueInfoProto},
         tensor::element,
     },
     reference,
@@ -69,32 +65,20 @@ impl Prepared {
     pub fn to_bytes(&self) -> Vec<u8> {
         self.model.to_bytes()
     }
-}
 
-/// What a model holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
     /// Each operator with how often it is there.
-    pub operators: BTreeMap<String, usize>,
-    /// Elements of weights and other constants.
-    pub parameters: usize,
-}
-
-impl Summary {
-    /// Reads a model file.
-    ///
-    /// # Errors
-    /// A file that is missing or no ONNX.
-    pub fn read(path: &Path) -> Result<Self> {
-        let model = onnx::parse(path)?;
-        let mut summary = Self::default();
-        if let Some(graph) = &model.graph {
-            summary.parameters = graph.initializer.iter().map(|tensor| tensor.elements()).sum();
-            for node in &graph.node {
-                *summary.operators.entry(node.op_type.clone()).or_default() += 1;
-            }
+    pub fn operators(&self) -> BTreeMap<String, usize> {
+        let mut operators = BTreeMap::new();
+        for node in self.model.graph.iter().flat_map(|graph| &graph.node) {
+            *operators.entry(node.op_type.clone()).or_default() += 1;
         }
-        Ok(summary)
+        operators
+    }
+
+    /// Elements of weights and other constants.
+    pub fn parameters(&self) -> usize {
+        let weights = self.model.graph.iter().flat_map(|graph| &graph.initializer);
+        weights.map(|tensor| tensor.elements()).sum()
     }
 }
 
@@ -126,8 +110,8 @@ pub async fn prepare(
         notes.changes.push("floats of 16 and 64 bits became floats of 32".to_owned());
     }
     normal::name_sets(&mut model);
+    let given = given(&model, inputs);
     for _ in 0..ROUNDS {
-        let given = given(&model, inputs);
         let facts = look(&model, &given, path).await?;
         let opset = opset(&model);
         let graph = model.graph.get_or_insert_default();
@@ -156,8 +140,7 @@ pub async fn prepare(
     Ok(prepared)
 }
 
-/// Prepares a model and writes it to `copy`. The sample is the first observation of
-/// `data`; without it, ones.
+/// Prepares a model and writes it to `copy`. The sample is the first observation of `data`; without it, ones.
 ///
 /// # Errors
 /// As [`prepare`]; data that does not fit the model; a file that can't be written.
@@ -166,7 +149,7 @@ pub async fn to_file(
     variables: &[(String, usize)],
     data: Option<&Path>,
     copy: &Path,
-) -> Result<Notes> {
+) -> Result<Prepared> {
     let slots = original.slots(variables)?;
     let sample = match data {
         Some(path) => observations::read(path, &slots)?.into_iter().next(),
@@ -178,7 +161,7 @@ pub async fn to_file(
         slots.into_iter().zip(sample).map(|(slot, data)| (slot.name, slot.shape, data)).collect();
     let prepared = prepare(original, &inputs).await?;
     files::write_atomic(copy, &prepared.to_bytes())?;
-    Ok(prepared.notes)
+    Ok(prepared)
 }
 
 /// What one run of the model on the sample tells.
@@ -196,7 +179,7 @@ fn given(model: &ModelProto, inputs: &[(String, Vec<usize>, Vec<f64>)]) -> Vec<G
             let (name, shape, data) = inputs.iter().find(|(name, ..)| *name == info.name)?;
             Some(Given {
                 name: name.clone(),
-                element: elem_type(info),
+                element: info.elem_type().unwrap_or(element::FLOAT),
                 shape: shape.clone(),
                 data: data.clone(),
             })
@@ -204,18 +187,9 @@ fn given(model: &ModelProto, inputs: &[(String, Vec<usize>, Vec<f64>)]) -> Vec<G
         .collect()
 }
 
-fn elem_type(info: &ValueInfoProto) -> i32 {
-    match info.r#type.as_ref().and_then(|kind| kind.value.as_ref()) {
-        Some(type_proto::Value::TensorType(tensor)) => tensor.elem_type,
-        _ => element::FLOAT,
-    }
-}
-
 /// The version of ONNX's own operators that the model is written in.
 fn opset(model: &ModelProto) -> i64 {
-    let own = |set: &&crate::onnx::proto::OperatorSetIdProto| {
-        set.domain.is_empty() || set.domain == "ai.onnx"
-    };
+    let own = |set: &&OperatorSetIdProto| set.domain.is_empty() || set.domain == "ai.onnx";
     model.opset_import.iter().find(own).map_or(1, |set| set.version)
 }
 
@@ -225,7 +199,8 @@ fn set_shapes(model: &mut ModelProto, inputs: &[(String, Vec<usize>, Vec<f64>)])
     graph.value_info.clear();
     for info in &mut graph.input {
         if let Some((_, shape, _)) = inputs.iter().find(|(name, ..)| *name == info.name) {
-            *info = typed(&info.name, elem_type(info), shape);
+            let element = info.elem_type().unwrap_or(element::FLOAT);
+            *info = ValueInfoProto::tensor(&info.name, element, shape);
         }
     }
     for info in &mut graph.output {
@@ -237,22 +212,9 @@ fn set_shapes(model: &mut ModelProto, inputs: &[(String, Vec<usize>, Vec<f64>)])
 fn set_outputs(graph: &mut GraphProto, facts: &Facts) {
     for info in &mut graph.output {
         if let Some(fact) = facts.get(&info.name) {
-            *info = typed(&info.name, fact.element, &fact.shape);
+            *info = ValueInfoProto::tensor(&info.name, fact.element, &fact.shape);
         }
     }
-}
-
-fn typed(name: &str, element: i32, shape: &[usize]) -> ValueInfoProto {
-    let dim = |size: &usize| Dimension {
-        value: Some(dimension::Value::DimValue(*size as i64)),
-        denotation: String::new(),
-    };
-    let tensor = type_proto::Tensor {
-        elem_type: element,
-        shape: Some(TensorShapeProto { dim: shape.iter().map(dim).collect() }),
-    };
-    let value = Some(type_proto::Value::TensorType(tensor));
-    ValueInfoProto { name: name.to_owned(), r#type: Some(TypeProto { value }) }
 }
 
 #[cfg(test)]

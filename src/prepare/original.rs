@@ -10,7 +10,7 @@ use crate::{
         onnx::{self, OnnxFile},
     },
     onnx::{
-        proto::{AttributeProto, ModelProto, TensorProto, TypeProto, ValueInfoProto, type_proto},
+        proto::{AttributeProto, ModelProto, TensorProto, ValueInfoProto},
         tensor::element,
     },
     reference::FloatModel,
@@ -128,20 +128,15 @@ fn class_names(model: &mut ModelProto, notes: &mut Vec<String>) {
     let Some(graph) = &mut model.graph else { return };
     let mut told = BTreeSet::new();
     for node in &mut graph.node {
-        for (strings, numbers) in [
-            ("classlabels_strings", "classlabels_ints"),
-            ("classlabels_strings", "classlabels_int64s"),
-        ] {
-            let takes = match node.op_type.as_str() {
-                "LinearClassifier" | "SVMClassifier" => numbers == "classlabels_ints",
-                "TreeEnsembleClassifier" => numbers == "classlabels_int64s",
-                _ => false,
-            };
-            let names: Vec<String> = node.strings(strings).into_iter().map(str::to_owned).collect();
-            if !takes || names.is_empty() {
-                continue;
-            }
-            node.unset(strings);
+        let numbers = match node.op_type.as_str() {
+            "LinearClassifier" | "SVMClassifier" => "classlabels_ints",
+            "TreeEnsembleClassifier" => "classlabels_int64s",
+            _ => continue,
+        };
+        let names = node.strings("classlabels_strings").into_iter().map(str::to_owned);
+        let names: Vec<String> = names.collect();
+        if !names.is_empty() {
+            node.unset("classlabels_strings");
             let range: Vec<i64> = (0..names.len() as i64).collect();
             node.set(AttributeProto::ints(numbers, range));
             told.insert(numbered(&names));
@@ -200,7 +195,7 @@ fn class_names(model: &mut ModelProto, notes: &mut Vec<String>) {
     }
     if !told.is_empty() {
         let text_only = |info: &mut ValueInfoProto| {
-            if elem_type(info) == Some(element::STRING) {
+            if info.elem_type() == Some(element::STRING) {
                 info.r#type = None;
             }
         };
@@ -219,15 +214,6 @@ fn numbered(names: &[String]) -> String {
     let list: Vec<_> =
         names.iter().enumerate().map(|(number, name)| format!("{number} is {name}")).collect();
     list.join(", ")
-}
-
-fn elem_type(info: &ValueInfoProto) -> Option<i32> {
-    match &info.r#type {
-        Some(TypeProto { value: Some(type_proto::Value::TensorType(tensor)) }) => {
-            Some(tensor.elem_type)
-        }
-        _ => None,
-    }
 }
 
 /// Keeps the outputs that are asked for, in the model's order.

@@ -1,6 +1,7 @@
 //! Models before and after they are prepared. That the answers stay is checked by [`prepare`] itself.
 
 use super::*;
+use crate::{artifacts::onnx, onnx::proto::tensor_shape_proto::dimension};
 use std::fs;
 
 fn case(name: &str) -> std::path::PathBuf {
@@ -16,8 +17,8 @@ async fn prepared(path: &Path, variables: &[(&str, usize)]) -> Result<(ModelProt
     let copy = folder.path().join("prepared.onnx");
     let variables: Vec<_> =
         variables.iter().map(|(name, size)| ((*name).to_owned(), *size)).collect();
-    let notes = to_file(&Original::read(path, &[])?, &variables, None, &copy).await?;
-    Ok((onnx::parse(&copy)?, notes))
+    let prepared = to_file(&Original::read(path, &[])?, &variables, None, &copy).await?;
+    Ok((onnx::parse(&copy)?, prepared.notes))
 }
 
 #[tokio::test]

@@ -280,7 +280,8 @@ impl Build<'_> {
                 let prepared =
                     prepare::to_file(&self.original, &variables, Some(&sample), copy).await?;
                 let unbound = self.original.file().unbound.clone();
-                Ok(ModelNotes { weights: weights.to_vec(), prepared, unbound })
+                let (weights, prepared) = (weights.to_vec(), prepared.notes);
+                Ok(ModelNotes { weights, prepared, unbound })
             })
             .await?;
         Ok(())

@@ -10,15 +10,12 @@ use crate::{
     engine::Engine,
     files,
     prepare::{self, Original},
+    reference::TensorInfo,
     srs, toolchain,
     tune::{self, ChainLimits, CostModel, Outlook, machine},
 };
 use serde::Serialize;
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 /// Beyond so many input values no circuit is laid out: ezkl would take minutes, and no chain takes them.
 const MOST_VALUES: usize = 1 << 17;
@@ -30,10 +27,8 @@ const WORD: u64 = 32;
 /// What to look at.
 #[derive(Clone, Debug)]
 pub struct InspectRequest<'a> {
-    /// The ONNX file.
-    pub model: &'a Path,
-    /// The outputs to keep; all of them if empty.
-    pub outputs: &'a [String],
+    /// The model, with the outputs to keep.
+    pub original: &'a Original,
     /// Inputs that the model is meant for; may be empty.
     pub data: &'a [PathBuf],
     /// The circuit's arguments, the axes' lengths among them.
@@ -42,17 +37,6 @@ pub struct InspectRequest<'a> {
     pub srs: &'a srs::Source,
     /// What the chain takes.
     pub chain: Option<ChainLimits>,
-}
-
-/// An input or output.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct TensorReport {
-    /// Its name in the model.
-    pub name: String,
-    /// Its type, such as `f32` or `i64`.
-    pub element: String,
-    /// Its shape, every axis with a length.
-    pub shape: Vec<usize>,
 }
 
 /// What was seen.
@@ -64,9 +48,9 @@ pub struct Inspection {
     /// The program that wrote it.
     pub producer: String,
     /// What goes in.
-    pub inputs: Vec<TensorReport>,
+    pub inputs: Vec<TensorInfo>,
     /// What comes out.
-    pub outputs: Vec<TensorReport>,
+    pub outputs: Vec<TensorInfo>,
     /// Weights and other constants, in elements.
     pub parameters: usize,
     /// The operators that ezkl is given, with how often each is there.
@@ -92,7 +76,7 @@ pub struct Inspection {
 /// A model or data that can't be read; an operator that no circuit has; an engine that fails otherwise than by the
 /// model.
 pub async fn inspect(request: &InspectRequest<'_>, engine: &Engine) -> Result<Inspection> {
-    let original = Original::read(request.model, request.outputs)?;
+    let original = request.original;
     let variables = &request.run_args.variables;
     let slots = original.slots(variables)?;
     let mut observations = 0;
@@ -103,26 +87,17 @@ pub async fn inspect(request: &InspectRequest<'_>, engine: &Engine) -> Result<In
     let scratch = files::Scratch::new()?;
     let file = scratch.path().join("prepared.onnx");
     let sample = request.data.first().map(PathBuf::as_path);
-    let prepared = prepare::to_file(&original, variables, sample, &file).await?;
+    let prepared = prepare::to_file(original, variables, sample, &file).await?;
     let float = original.float_model(variables).await?;
-    let tensors = |infos: &[crate::reference::TensorInfo]| {
-        let report = |info: &crate::reference::TensorInfo| TensorReport {
-            name: info.name.clone(),
-            element: info.element.clone(),
-            shape: info.shape.clone(),
-        };
-        infos.iter().map(report).collect()
-    };
-    let summary = prepare::Summary::read(&file)?;
     let memory = machine::memory();
     let mut inspection = Inspection {
-        model: request.model.to_owned(),
+        model: original.path().to_owned(),
         producer: original.file().producer.clone(),
-        inputs: tensors(float.inputs()),
-        outputs: tensors(float.outputs()),
-        parameters: summary.parameters,
-        operators: summary.operators,
-        prepared,
+        inputs: float.inputs().to_vec(),
+        outputs: float.outputs().to_vec(),
+        parameters: prepared.parameters(),
+        operators: prepared.operators(),
+        prepared: prepared.notes,
         unbound: original.file().unbound.clone(),
         observations,
         memory_mb: memory.map(|bytes| bytes / 1_000_000),

@@ -179,7 +179,7 @@ impl Project {
     }
 
     /// Writes the model as ezkl takes it to `copy`. What is built stays as it is.
-    pub async fn prepare_to(&self, copy: &Path) -> Result<prepare::Notes> {
+    pub async fn prepare_to(&self, copy: &Path) -> Result<prepare::Prepared> {
         let variables = self.config.circuit.run_args().variables;
         let sample = self.sample();
         Ok(prepare::to_file(&self.original()?, &variables, Some(&sample), copy).await?)

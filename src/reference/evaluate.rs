@@ -1,6 +1,10 @@
 //! Every value inside a model, from one run of it.
 
-use super::{Error, Result, library, model::builder, values};
+use super::{
+    Error, Result, library,
+    model::{in_memory, numbers_of, value},
+    values,
+};
 use crate::{
     onnx::{
         data_type,
@@ -34,14 +38,6 @@ fn run(
     inputs: &[(Vec<usize>, Vec<f64>)],
     path: &Path,
 ) -> Result<BTreeMap<String, TensorProto>> {
-    let load = |error: ort::Error| Error::Load {
-        path: path.to_owned(),
-        message: error.message().to_owned(),
-    };
-    let failed = |error: ort::Error| Error::Run {
-        path: path.to_owned(),
-        message: error.message().to_owned(),
-    };
     if let Some(graph) = &mut model.graph {
         let known: HashSet<_> = graph.output.iter().map(|output| output.name.clone()).collect();
         let made = graph.node.iter().flat_map(|node| &node.output);
@@ -51,30 +47,17 @@ fn run(
             .collect();
         graph.output.extend(more);
     }
-    let mut session = builder(environment, &[])
-        .and_then(|mut builder| builder.commit_from_memory(&model.to_bytes()))
-        .map_err(load)?;
+    let mut session = in_memory(environment, &model, path)?;
     let mut given = Vec::new();
     for (outlet, (shape, data)) in session.inputs().iter().zip(inputs) {
-        let name = outlet.name().to_owned();
-        let element = outlet.dtype().tensor_type().filter(|it| values::name(*it).is_some());
-        let element = element.ok_or_else(|| Error::NotNumbers {
-            path: path.to_owned(),
-            tensor: name.clone(),
-            found: outlet.dtype().to_string(),
-        })?;
-        let value = values::tensor(element, shape, data).map_err(|fault| match fault {
-            values::Fault::Value(index) => Error::InputValue {
-                name: name.clone(),
-                index,
-                value: data[index],
-                element: values::name(element).unwrap_or_default(),
-            },
-            values::Fault::Ort(error) => failed(error),
-        })?;
-        given.push((name, value));
+        let element = numbers_of(outlet, path)?;
+        let value = value(outlet.name(), element, shape, data, path)?;
+        given.push((outlet.name().to_owned(), value));
     }
-    let outputs = session.run(given).map_err(failed)?;
+    let outputs = session.run(given).map_err(|error| Error::Run {
+        path: path.to_owned(),
+        message: error.message().to_owned(),
+    })?;
     let tensors =
         outputs.iter().filter_map(|(name, value)| Some((name.to_owned(), proto(&value)?)));
     Ok(tensors.collect())

@@ -16,13 +16,14 @@ use ort::{
     },
     value::{DynValue, Outlet, TensorElementType},
 };
+use serde::Serialize;
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
 /// One input or output of a model.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TensorInfo {
     /// The name in the ONNX file.
     pub name: String,
@@ -92,13 +93,7 @@ impl FloatModel {
         let environment = library::environment().await?;
         let (model, path, shapes) = (model.clone(), path.to_owned(), shapes.to_vec());
         blocking(move || {
-            let load = |error: ort::Error| Error::Load {
-                path: path.clone(),
-                message: error.message().to_owned(),
-            };
-            let session = builder(environment, &[])
-                .and_then(|mut builder| builder.commit_from_memory(&model.to_bytes()))
-                .map_err(load)?;
+            let session = in_memory(environment, &model, &path)?;
             Self::with(session, path, &model, shapes)
         })
         .await
@@ -129,14 +124,6 @@ impl FloatModel {
         shapes: Vec<(String, Vec<usize>)>,
     ) -> Result<Self> {
         let load = |message: &str| Error::Load { path: path.clone(), message: message.to_owned() };
-        let describe = |outlet: &Outlet| {
-            let kind = outlet.dtype();
-            let element = kind.tensor_type().filter(|element| values::name(*element).is_some());
-            element.ok_or_else(|| {
-                let (path, tensor) = (path.clone(), outlet.name().to_owned());
-                Error::NotNumbers { path, tensor, found: kind.to_string() }
-            })
-        };
         let info = |outlet: &Outlet, element, shape| TensorInfo {
             name: outlet.name().to_owned(),
             shape,
@@ -144,7 +131,7 @@ impl FloatModel {
         };
         let (mut inputs, mut elements) = (Vec::new(), Vec::new());
         for outlet in session.inputs() {
-            let element = describe(outlet)?;
+            let element = numbers_of(outlet, &path)?;
             let known = shapes.iter().find(|(name, _)| name == outlet.name());
             let shape = known.map(|(_, shape)| shape.clone());
             let shape = shape.ok_or_else(|| {
@@ -156,7 +143,7 @@ impl FloatModel {
         let outputs = session
             .outputs()
             .iter()
-            .map(|outlet| Ok(info(outlet, describe(outlet)?, Vec::new())))
+            .map(|outlet| Ok(info(outlet, numbers_of(outlet, &path)?, Vec::new())))
             .collect::<Result<_>>()?;
         let session = Arc::new(Mutex::new(session));
         let operators = proto.operators();
@@ -237,16 +224,7 @@ impl FloatModel {
                     found: data.len(),
                 });
             }
-            let value =
-                values::tensor(*element, &info.shape, data).map_err(|fault| match fault {
-                    Fault::Value(index) => Error::InputValue {
-                        name: info.name.clone(),
-                        index,
-                        value: data[index],
-                        element: values::name(*element).unwrap_or_default(),
-                    },
-                    Fault::Ort(error) => failed(error),
-                })?;
+            let value = value(&info.name, *element, &info.shape, data, &self.path)?;
             values.push((info.name.as_str(), value));
         }
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
@@ -255,8 +233,56 @@ impl FloatModel {
     }
 }
 
+/// The type of an input's or output's numbers.
+///
+/// # Errors
+/// One that holds none.
+pub(super) fn numbers_of(outlet: &Outlet, path: &Path) -> Result<TensorElementType> {
+    let kind = outlet.dtype();
+    let element = kind.tensor_type().filter(|element| values::name(*element).is_some());
+    element.ok_or_else(|| {
+        let (path, tensor) = (path.to_owned(), outlet.name().to_owned());
+        Error::NotNumbers { path, tensor, found: kind.to_string() }
+    })
+}
+
+/// Numbers as an input takes them.
+///
+/// # Errors
+/// A number that is none of the type.
+pub(super) fn value(
+    name: &str,
+    element: TensorElementType,
+    shape: &[usize],
+    data: &[f64],
+    path: &Path,
+) -> Result<DynValue> {
+    values::tensor(element, shape, data).map_err(|fault| match fault {
+        Fault::Value(index) => Error::InputValue {
+            name: name.to_owned(),
+            index,
+            value: data[index],
+            element: values::name(element).unwrap_or_default(),
+        },
+        Fault::Ort(error) => {
+            Error::Run { path: path.to_owned(), message: error.message().to_owned() }
+        }
+    })
+}
+
+/// A session of a model that is in memory. `path` is what errors name.
+pub(super) fn in_memory(
+    environment: &ort::environment::Environment,
+    model: &ModelProto,
+    path: &Path,
+) -> Result<Session> {
+    builder(environment, &[])
+        .and_then(|mut builder| builder.commit_from_memory(&model.to_bytes()))
+        .map_err(|error| Error::Load { path: path.to_owned(), message: error.message().to_owned() })
+}
+
 /// What every session is made with.
-pub(super) fn builder(
+fn builder(
     environment: &ort::environment::Environment,
     variables: &[(String, usize)],
 ) -> ort::Result<SessionBuilder> {

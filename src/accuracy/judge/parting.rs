@@ -13,8 +13,6 @@ use crate::{
 };
 use std::path::Path;
 
-/// Beyond this many operators the search would take longer than it is worth.
-const MOST_NODES: usize = 4096;
 /// The tallest circuit, so that gen-settings never runs out of rows.
 const LOGROWS: u32 = 20;
 /// What an intermediate value may be off by, as a share of the largest of its tensor.
@@ -28,30 +26,9 @@ pub(super) async fn find(
     input: &Observation,
 ) -> Option<String> {
     let proto = ModelProto::from_bytes(&files::read(model).ok()?[..]).ok()?;
-    let count = proto.graph.as_ref()?.node.len();
-    if count == 0 || count > MOST_NODES {
-        return None;
-    }
     let search = Search { pool, proto, settings, input };
-    let (mut low, mut high) = (0, count - 1);
-    // Invariant: whatever ends at `high` has parted already, by the whole circuit's answer.
-    while low < high {
-        let middle = usize::midpoint(low, high);
-        let mut at = middle;
-        // Not every operator's result can be asked for: constants, indices, what ezkl refuses.
-        let parted = loop {
-            match search.parts_at(at).await {
-                Some(parted) => break Some(parted),
-                None if at > low => at -= 1,
-                None => break None,
-            }
-        };
-        match parted {
-            Some(true) => high = at,
-            _ => low = middle + 1,
-        }
-    }
-    Some(part::describe(&search.proto.graph.as_ref()?.node[high], high))
+    // Not every operator's result can be asked for: constants, indices, what ezkl refuses.
+    part::first(&search.proto, async |number| search.parts_at(number).await).await
 }
 
 struct Search<'a> {

@@ -97,11 +97,12 @@ impl Places {
         }
     }
 
-    /// The model as its maker wrote it.
-    pub(super) fn original(&self, given: &Option<PathBuf>) -> Result<Original> {
+    /// The model as its maker wrote it, with these of its outputs; with the project's, or all of them, where none is
+    /// named.
+    pub(super) fn original(&self, given: &Option<PathBuf>, outputs: &[String]) -> Result<Original> {
         Ok(match (&self.project, given) {
-            (Some(project), None) => project.original()?,
-            _ => Original::read(&self.model(given), &[])?,
+            (Some(project), None) if outputs.is_empty() => project.original()?,
+            _ => Original::read(&self.model(given), outputs)?,
         })
     }
 
@@ -115,7 +116,9 @@ impl Places {
         let copy = scratch.join("prepared.onnx");
         match (&self.project, given) {
             (Some(project), None) => project.prepare_to(&copy).await?,
-            _ => crate::prepare::to_file(&self.original(given)?, variables, None, &copy).await?,
+            _ => {
+                crate::prepare::to_file(&self.original(given, &[])?, variables, None, &copy).await?
+            }
         };
         Ok(copy)
     }

@@ -34,13 +34,9 @@ pub(in crate::cli) struct Prepare {
 impl Prepare {
     pub(in crate::cli) async fn run(self, context: &Context) -> Result<()> {
         let places = Places::new(context)?;
-        let original = match self.outputs.is_empty() {
-            true => places.original(&self.model)?,
-            false => prepare::Original::read(&places.model(&self.model), &self.outputs)?,
-        };
-        let config = places.project().map(|project| project.config().circuit.clone());
-        let circuit = config.unwrap_or_else(CircuitConfig::default);
-        let mut args = circuit.run_args();
+        let original = places.original(&self.model, &self.outputs)?;
+        let config = places.project().map(|project| &project.config().circuit);
+        let mut args = config.map(CircuitConfig::run_args).unwrap_or_default();
         if !self.variables.is_empty() {
             args.variables.clone_from(&self.variables);
         }
@@ -48,7 +44,8 @@ impl Prepare {
         let sample = places.project().filter(|_| self.model.is_none()).map(|it| it.sample());
         let data = self.data.or(sample);
         let output = places.prepared_file(&self.output);
-        let notes = prepare::to_file(&original, &args.variables, data.as_deref(), &output).await?;
+        let prepared = prepare::to_file(&original, &args.variables, data.as_deref(), &output);
+        let notes = prepared.await?.notes;
         let mut text = format!("prepared: {}", output.display());
         for line in notes.outputs.iter().chain(&notes.changes) {
             text.push_str(&format!("\n  {line}"));

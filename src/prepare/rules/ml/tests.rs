@@ -6,10 +6,12 @@ use crate::{
     onnx::{
         proto::{
             AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
+            ValueInfoProto,
         },
         tensor::element,
+        testing::{ints, word},
     },
-    prepare::{Error, Original, Prepared, prepare, typed},
+    prepare::{Error, Original, Prepared, prepare},
 };
 use proptest::prelude::*;
 use prost::bytes::Bytes;
@@ -25,14 +27,6 @@ fn strings(name: &str, values: &[&str]) -> AttributeProto {
 
 fn tensor(name: &str, tensor: TensorProto) -> AttributeProto {
     AttributeProto { name: name.into(), t: Some(tensor), r#type: 4, ..<_>::default() }
-}
-
-fn ints(name: &str, values: &[i64]) -> AttributeProto {
-    AttributeProto::ints(name, values)
-}
-
-fn text(name: &str, value: &str) -> AttributeProto {
-    AttributeProto::string(name, value)
 }
 
 /// An operator over `x`, with its outputs' types.
@@ -52,9 +46,9 @@ async fn prepared(
     data: &[f64],
 ) -> Result<Prepared, Error> {
     let mut graph = GraphProto { name: "model".into(), ..<_>::default() };
-    graph.input.push(typed("x", kind, shape));
+    graph.input.push(ValueInfoProto::tensor("x", kind, shape));
     for (output, kind) in node.output.iter().zip(types) {
-        let mut info = typed(output, *kind, &[]);
+        let mut info = ValueInfoProto::tensor(output, *kind, &[]);
         if let Some(crate::onnx::proto::type_proto::Value::TensorType(tensor)) =
             info.r#type.as_mut().and_then(|kind| kind.value.as_mut())
         {
@@ -110,7 +104,7 @@ async fn linear_models() {
                 floats("coefficients", &weights[..4 * rows]),
                 floats("intercepts", &[0.1, -0.2, 0.3][..rows]),
                 ints("classlabels_ints", labels),
-                text("post_transform", post),
+                word("post_transform", post),
             ];
             let node = node("LinearClassifier", 2, attributes);
             comes_through(node, FLOAT, &[LABEL, FLOAT], &[2, 4], &[FLOWER, FLOWER].concat()).await;
@@ -121,7 +115,7 @@ async fn linear_models() {
             floats("coefficients", &weights),
             floats("intercepts", &[0.1, -0.1]),
             ints("classlabels_ints", &[3, 1]),
-            text("post_transform", post),
+            word("post_transform", post),
         ];
         let mirrored = node("LinearClassifier", 2, attributes);
         comes_through(mirrored, FLOAT, &[LABEL, FLOAT], &[1, 4], &FLOWER).await;
@@ -130,7 +124,7 @@ async fn linear_models() {
                 floats("coefficients", &weights.repeat(2)[..4 * targets]),
                 floats("intercepts", &[0.1, -0.2, 0.3][..targets]),
                 AttributeProto::int("targets", targets as i64),
-                text("post_transform", post),
+                word("post_transform", post),
             ];
             let node = node("LinearRegressor", 1, attributes);
             comes_through(node, FLOAT, &[FLOAT], &[1, 4], &FLOWER).await;
@@ -149,7 +143,7 @@ fn machine(classes: usize, kernel: &str) -> Vec<AttributeProto> {
         floats("coefficients", &numbers(vectors * (classes - 1), 3.1)),
         floats("rho", &numbers(classes * (classes - 1) / 2, 7.7)),
         floats("kernel_params", &[0.5, 0.3, 3.0]),
-        text("kernel_type", kernel),
+        word("kernel_type", kernel),
         ints("vectors_per_class", &vec![2; classes]),
         ints("classlabels_ints", &(0..classes as i64).collect::<Vec<_>>()),
     ]
@@ -161,7 +155,7 @@ async fn support_vector_machines() {
         for classes in [2, 3, 4] {
             for post in ["NONE", "LOGISTIC", "SOFTMAX"] {
                 let mut attributes = machine(classes, kernel);
-                attributes.push(text("post_transform", post));
+                attributes.push(word("post_transform", post));
                 let node = node("SVMClassifier", 2, attributes);
                 comes_through(node, FLOAT, &[LABEL, FLOAT], &[1, 2], &[0.4, -0.9]).await;
             }
@@ -205,9 +199,9 @@ async fn features() {
         ("Binarizer", binary),
         ("Imputer", filled),
         ("Imputer", absent),
-        ("Normalizer", vec![text("norm", "MAX")]),
-        ("Normalizer", vec![text("norm", "L1")]),
-        ("Normalizer", vec![text("norm", "L2")]),
+        ("Normalizer", vec![word("norm", "MAX")]),
+        ("Normalizer", vec![word("norm", "L1")]),
+        ("Normalizer", vec![word("norm", "L2")]),
         ("FeatureVectorizer", vec![ints("inputdimensions", &[4])]),
     ] {
         let node = node(operator, 1, attributes);
@@ -319,7 +313,7 @@ impl Lists {
 fn regressor(trees: &[Part], targets: usize, aggregate: &str) -> NodeProto {
     let mut attributes = Lists::of(trees).attributes("target");
     attributes.push(AttributeProto::int("n_targets", targets as i64));
-    attributes.push(text("aggregate_function", aggregate));
+    attributes.push(word("aggregate_function", aggregate));
     node("TreeEnsembleRegressor", 1, attributes)
 }
 
@@ -327,7 +321,7 @@ fn classifier(trees: &[Part], classes: usize, post: &str, base: &[f32]) -> NodeP
     let mut attributes = Lists::of(trees).attributes("class");
     let labels: Vec<i64> = (0..classes as i64).map(|class| 3 * class + 2).collect();
     attributes.push(ints("classlabels_int64s", &labels));
-    attributes.push(text("post_transform", post));
+    attributes.push(word("post_transform", post));
     if !base.is_empty() {
         attributes.push(floats("base_values", base));
     }

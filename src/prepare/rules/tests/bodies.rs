@@ -24,9 +24,9 @@ fn rounds(count: i64) -> Case {
         node("Add", &["next", "next"], "shown"),
     ];
     let inputs = vec![
-        typed("round", element::INT64, &[]),
-        typed("on", element::BOOL, &[]),
-        typed("carried", element::FLOAT, &[2]),
+        ValueInfoProto::tensor("round", element::INT64, &[]),
+        ValueInfoProto::tensor("on", element::BOOL, &[]),
+        ValueInfoProto::tensor("carried", element::FLOAT, &[2]),
     ];
     let body = body("body", graph(inputs, nodes, &["goes_on", "next", "shown"]));
     let mut case = Case::new("Loop", vec![floats(&[2])], "Add Concat Unsqueeze")
@@ -50,7 +50,10 @@ async fn loops_and_branches_are_written_out() {
         case
     };
     let sums = graph(
-        vec![typed("sum", element::FLOAT, &[2]), typed("next", element::FLOAT, &[2])],
+        vec![
+            ValueInfoProto::tensor("sum", element::FLOAT, &[2]),
+            ValueInfoProto::tensor("next", element::FLOAT, &[2]),
+        ],
         vec![node("Add", &["sum", "next"], "more"), node("Neg", &["more"], "shown")],
         &["more", "shown"],
     );

@@ -15,7 +15,7 @@ use crate::{
         },
         tensor::element,
     },
-    prepare::{Error, Original, Prepared, prepare, typed},
+    prepare::{Error, Original, Prepared, prepare},
 };
 
 /// One node, `y` (and `y1`, `y2` …) made of `x0`, `x1` …, and what becomes of it.
@@ -95,7 +95,7 @@ impl Case {
             .inputs
             .iter()
             .enumerate()
-            .map(|(number, it)| typed(&input(number), it.element, &it.shape))
+            .map(|(number, it)| ValueInfoProto::tensor(&input(number), it.element, &it.shape))
             .collect();
         if !self.bare {
             node.input = (0..values.len()).map(input).collect();
