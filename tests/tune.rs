@@ -388,14 +388,14 @@ async fn what_no_chain_takes_is_an_error_with_its_figure_and_so_is_more_gas() {
     let pool = pool();
     let mut request = request(folder.path(), "credit");
     request.prove = Prove::Never;
-    request.chain = Some(tune::ChainLimits { code: 5000, ..tune::ChainLimits::LEAN });
+    request.chain = Some(tune::ChainLimits { code: 5000, ..tune::ChainLimits::default() });
     let error = run(&request, &pool).await.expect_err("no verifier is that short");
     let Error::Undeployable(excess) = &error else { panic!("{error}") };
     assert!(excess.needed > 5000 && excess.needed < 10_000, "{error}");
     assert!(error.to_string().contains("chain takes 5000"), "{error}");
 
     // So few rows make many columns.
-    request.chain = Some(tune::ChainLimits::LEAN);
+    request.chain = Some(tune::ChainLimits::default());
     request.max_logrows = 8;
     let error = run(&request, &pool).await.expect_err("ezkl's own takes less gas");
     let Error::MoreGas { least, limit, .. } = &error else { panic!("{error}") };

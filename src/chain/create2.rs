@@ -15,11 +15,6 @@ pub const PROXY_CODE: &[u8] = &hex!(
 /// The salt that everything of ours is deployed with: keccak256("zkvouch.v1").
 pub const SALT: B256 = b256!("9dbfb460a07c2c0885d66e7c3cc7bbb3de3f3783898ac02f6a6b024b80a9b07a");
 
-/// EIP-170: the largest runtime code, in bytes.
-pub const MAX_RUNTIME_CODE: usize = 24_576;
-/// EIP-3860: the largest init code, in bytes.
-pub const MAX_INIT_CODE: usize = 49_152;
-
 /// The address at which `init_code` lands: `keccak256(0xff ‖ proxy ‖ salt ‖ keccak256(init_code))`,
 /// its last 20 bytes (EIP-1014).
 pub fn address(salt: B256, init_code: &[u8]) -> Address {

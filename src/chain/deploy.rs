@@ -7,7 +7,11 @@ use super::{
     golden::{Golden, check_golden},
     tx::{self, About, Call, Receipt, Sender, Simulation},
 };
-use crate::{calldata::Function, model::proof::Proof};
+use crate::{
+    calldata::Function,
+    evm::{Hardfork, Rules},
+    model::proof::Proof,
+};
 use alloy::primitives::{Address, B256, Bytes, keccak256};
 use std::{
     path::{Path, PathBuf},
@@ -160,8 +164,8 @@ impl<'a> Deployer<'a> {
     /// Other code at the address, code over the size limits, no proxy on the chain, or whatever
     /// the transaction came to.
     pub async fn contract(&mut self, contract: &Contract, method: Method) -> Result<Deployed> {
-        check_sizes(contract)?;
         let sender = self.sender;
+        check_sizes(sender, contract).await?;
         let known = contract.runtime_code.as_ref().map(keccak256);
         let deployed = |address, hash, outcome| Deployed {
             name: contract.name.clone(),
@@ -339,16 +343,25 @@ fn label(contract: &Contract) -> String {
     format!("the deployment of {}", contract.name)
 }
 
-fn check_sizes(contract: &Contract) -> Result<()> {
-    let check = |kind: &'static str, size: usize, limit: usize| {
-        if size == 0 || size > limit {
-            return Err(Error::CodeSize { name: contract.name.clone(), kind, size, limit });
-        }
-        Ok(())
+/// The node is asked for its limits only where the tightest ones are broken.
+async fn check_sizes(sender: &Sender, contract: &Contract) -> Result<()> {
+    let (init, runtime) = (contract.init_code.len(), contract.runtime_code.as_ref());
+    let sizes = |rules: &Rules| {
+        let sizes = [("init", Some(init), rules.init_code)];
+        sizes.into_iter().chain([("runtime", runtime.map(|code| code.len()), rules.runtime_code)])
     };
-    check("init", contract.init_code.len(), create2::MAX_INIT_CODE)?;
-    match &contract.runtime_code {
-        Some(code) => check("runtime", code.len(), create2::MAX_RUNTIME_CODE),
+    let beyond = |rules: &Rules| {
+        sizes(rules).find_map(|(kind, size, limit)| {
+            size.filter(|size| !(1..=limit).contains(size)).map(|size| (kind, size, limit))
+        })
+    };
+    if beyond(Hardfork::Osaka.rules()).is_none() {
+        return Ok(());
+    }
+    match beyond(sender.rpc().hardfork().await?.rules()) {
+        Some((kind, size, limit)) => {
+            Err(Error::CodeSize { name: contract.name.clone(), kind, size, limit })
+        }
         None => Ok(()),
     }
 }

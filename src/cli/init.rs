@@ -96,7 +96,7 @@ impl Init {
             data: &self.data,
             run_args: &circuit.run_args(),
             srs: &self.srs,
-            chain: Some(ChainLimits::LEAN),
+            chain: Some(ChainLimits::default()),
         };
         inspect::look(context, None, &request).await
     }

@@ -72,7 +72,7 @@ impl Inspect {
             data: &data,
             run_args: &run_args,
             srs: &source,
-            chain: config.map_or(Some(ChainLimits::LEAN), |it| it.verifier.chain_limits()),
+            chain: config.map_or(Some(ChainLimits::default()), |it| it.verifier.chain_limits()),
         };
         let inspection = look(context, project.as_ref(), &request).await?;
         let Some(obstacle) = &inspection.obstacle else {

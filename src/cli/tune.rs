@@ -175,7 +175,7 @@ impl Tune {
             .then_some((run_args.decomp_base, run_args.decomp_legs));
         let source = config.map(|it| it.srs.source.clone()).unwrap_or_default();
         let source = source.within(places.project().map_or(Path::new("."), Project::root));
-        let chain = config.map_or(Some(ChainLimits::LEAN), |it| it.verifier.chain_limits());
+        let chain = config.map_or(Some(ChainLimits::default()), |it| it.verifier.chain_limits());
         let engine = context.engine(places.project())?;
         // Settings that are not kept must not take the place of those that are built.
         let scratch = files::Scratch::new()?;

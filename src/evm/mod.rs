@@ -1,30 +1,22 @@
 //! An Ethereum Virtual Machine in this process: run a contract without a node.
 //!
 //! It executes whole transactions over an in-memory state, so that the gas it reports is what a
-//! receipt of the same hardfork says: the 21,000 base, calldata (with the floor of EIP-7623 from
-//! Prague on), execution and refunds. Anvil gives the same numbers to the unit.
+//! receipt of the same hardfork says: the base, calldata (with the floor of EIP-7623 from Prague on),
+//! execution, new state and refunds. Anvil gives the same numbers to the unit.
 
 use crate::error::ErrorKind;
 use alloy::primitives::{Address, Bytes, Log, U256, address};
-use foundry_compilers::artifacts::EvmVersion;
 use revm::{
     Context, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext,
     context::{CfgEnv, TxEnv, result::ExecutionResult},
     database::{CacheDB, EmptyDB},
-    primitives::{TxKind, hardfork::SpecId},
+    primitives::TxKind,
     state::AccountInfo,
 };
-use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
 
-/// EIP-170: the most bytes of runtime code that a chain accepts.
-pub const RUNTIME_CODE_LIMIT: usize = 24_576;
+mod hardfork;
 
-/// EIP-3860: the most bytes of init code that a chain accepts.
-pub const INIT_CODE_LIMIT: usize = 49_152;
-
-/// EIP-7825: the most gas that one transaction may ask for, from Osaka on.
-pub const TRANSACTION_GAS_LIMIT: u64 = 1 << 24;
+pub use hardfork::{Hardfork, Rules};
 
 /// The account that sends every transaction here: the first of Anvil's.
 pub const SENDER: Address = address!("f39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
@@ -51,7 +43,7 @@ pub enum Error {
         reason: String,
     },
     /// Not the name of a hardfork that is supported here.
-    #[error("unknown hardfork {0:?}; use cancun, prague or osaka")]
+    #[error("unknown hardfork {0:?}; use cancun, prague, osaka or amsterdam")]
     Hardfork(String),
 }
 
@@ -67,77 +59,6 @@ impl Error {
 /// A result of this module.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The rules of a chain. Gas differs: Prague has a floor for calldata (EIP-7623), Osaka another
-/// price for ModExp (EIP-7883) and a cap on a transaction's gas (EIP-7825).
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Hardfork {
-    /// On mainnet since March 2024. MCOPY is new, which the lean verifier uses.
-    Cancun,
-    /// On mainnet since May 2025.
-    Prague,
-    /// December 2025; what Anvil 1.7 runs unless told otherwise.
-    #[default]
-    Osaka,
-}
-
-impl Hardfork {
-    /// Every supported hardfork, oldest first.
-    pub const ALL: [Self; 3] = [Self::Cancun, Self::Prague, Self::Osaka];
-
-    /// The name that Anvil's and Foundry's `--hardfork` take.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Cancun => "cancun",
-            Self::Prague => "prague",
-            Self::Osaka => "osaka",
-        }
-    }
-
-    /// The newest code that this hardfork runs, for the compiler.
-    pub fn evm_version(self) -> EvmVersion {
-        match self {
-            Self::Cancun => EvmVersion::Cancun,
-            Self::Prague => EvmVersion::Prague,
-            Self::Osaka => EvmVersion::Osaka,
-        }
-    }
-
-    /// The most gas that one transaction may ask for: EIP-7825's cap from Osaka on, before that
-    /// the common block limit of 30 million.
-    pub fn transaction_gas_limit(self) -> u64 {
-        if self >= Self::Osaka { TRANSACTION_GAS_LIMIT } else { 30_000_000 }
-    }
-
-    fn spec(self) -> SpecId {
-        match self {
-            Self::Cancun => SpecId::CANCUN,
-            Self::Prague => SpecId::PRAGUE,
-            Self::Osaka => SpecId::OSAKA,
-        }
-    }
-}
-
-impl fmt::Display for Hardfork {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Hardfork {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|hardfork| hardfork.name().eq_ignore_ascii_case(text))
-            .ok_or_else(|| Error::Hardfork(text.to_owned()))
-    }
-}
-
 /// A contract that was created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deployed {
@@ -147,6 +68,8 @@ pub struct Deployed {
     pub runtime_code: Bytes,
     /// The gas of the creating transaction.
     pub gas_used: u64,
+    /// What of it was for state: the account, its code and what the constructor stored (EIP-8037).
+    pub state_gas: u64,
 }
 
 /// What became of a transaction.
@@ -158,6 +81,8 @@ pub struct CallResult {
     pub output: Bytes,
     /// The gas of the transaction as its receipt has it.
     pub gas_used: u64,
+    /// What of it was for new state (EIP-8037); none before Amsterdam.
+    pub state_gas: u64,
     /// The events that it left; none unless it succeeded.
     pub logs: Vec<Log>,
     /// Why it stopped with all its gas burnt (an invalid opcode, out of gas…).
@@ -204,7 +129,12 @@ impl Evm {
 
     /// The most gas that a transaction can be given here.
     pub fn gas_limit(&self) -> u64 {
-        if self.limits { self.hardfork.transaction_gas_limit() } else { UNLIMITED_GAS }
+        if self.limits { self.hardfork.rules().gas_limit() } else { UNLIMITED_GAS }
+    }
+
+    /// The most gas that a transaction can execute here; what it leaves behind may cost more.
+    pub fn execution_gas_limit(&self) -> u64 {
+        if self.limits { self.hardfork.rules().transaction_gas } else { UNLIMITED_GAS }
     }
 
     /// Creates a contract in a transaction of its own.
@@ -214,7 +144,7 @@ impl Evm {
     /// the runtime code is over the limit.
     pub fn deploy(&mut self, init_code: Bytes) -> Result<Deployed> {
         let result = self.execute(TxKind::Create, init_code, self.gas_limit(), true)?;
-        let gas_used = result.tx_gas_used();
+        let (gas_used, state_gas) = (result.tx_gas_used(), result.gas().state_gas_spent_final());
         match result {
             ExecutionResult::Success { output, .. } => {
                 let address = output
@@ -222,7 +152,7 @@ impl Evm {
                     .copied()
                     .ok_or_else(|| Error::Create { reason: "no address was returned".into() })?;
                 let runtime_code = self.code(address);
-                Ok(Deployed { address, runtime_code, gas_used })
+                Ok(Deployed { address, runtime_code, gas_used, state_gas })
             }
             ExecutionResult::Revert { output, .. } => {
                 Err(Error::Create { reason: format!("the constructor reverted with {output}") })
@@ -310,7 +240,7 @@ impl Evm {
 impl From<ExecutionResult> for CallResult {
     fn from(result: ExecutionResult) -> Self {
         let success = result.is_success();
-        let gas_used = result.tx_gas_used();
+        let (gas_used, state_gas) = (result.tx_gas_used(), result.gas().state_gas_spent_final());
         let (output, logs, halt) = match result {
             ExecutionResult::Success { output, logs, .. } => (output.into_data(), logs, None),
             ExecutionResult::Revert { output, .. } => (output, Vec::new(), None),
@@ -318,7 +248,7 @@ impl From<ExecutionResult> for CallResult {
                 (Bytes::new(), Vec::new(), Some(format!("{reason:?}")))
             }
         };
-        Self { success, output, gas_used, logs, halt }
+        Self { success, output, gas_used, state_gas, logs, halt }
     }
 }
 

@@ -30,10 +30,11 @@ fn a_transaction_costs_what_the_yellow_paper_says() {
         let result = evm.call(deployed.address, word.into(), evm.gas_limit()).expect("accepted");
         assert!(result.success);
         assert_eq!(result.output[..], word[..]);
-        // 31 zero bytes and another: 4 and 16 gas, or at least 10 and 40 from Prague on.
+        // 31 zero bytes and another.
         let execution = 2 + 3 + 2 + 3 + 3 + 3 + 2;
-        let floor = if hardfork >= Hardfork::Prague { 21_000 + 31 * 10 + 40 } else { 0 };
-        assert_eq!(result.gas_used, (21_000 + 31 * 4 + 16 + execution).max(floor), "{hardfork}");
+        let (intrinsic, floor) = hardfork.rules().calldata(&word[..]);
+        assert_eq!(result.gas_used, (intrinsic + execution).max(floor), "{hardfork}");
+        assert_eq!(result.state_gas, 0);
     }
 }
 
@@ -69,22 +70,70 @@ fn reverts_and_halts_are_results() {
     assert!(constructor.to_string().contains("000000aa"), "{constructor}");
 }
 
+/// What the table says is what revm charges, for calldata of every mixture.
+#[test]
+fn the_table_of_rules_is_what_is_charged() {
+    let stop = SENDER.create(100);
+    for hardfork in Hardfork::ALL {
+        let rules = hardfork.rules();
+        let mut evm = Evm::new(hardfork);
+        evm.set_code(stop, bytes!("00"));
+        for (zeros, others) in [(0, 0), (1, 0), (0, 1), (40, 9), (1_000, 1), (7, 3_000)] {
+            let calldata = [vec![0; zeros], vec![7; others]].concat();
+            let (intrinsic, floor) = rules.calldata(&calldata);
+            let result = evm.call(stop, calldata.into(), evm.gas_limit()).expect("accepted");
+            assert_eq!(result.gas_used, intrinsic.max(floor), "{hardfork}: {zeros} and {others}");
+        }
+        let [shorter, longer] = [1_000, 2_000].map(|length| evm.deploy(zeros(length)).expect("ok"));
+        // The longer code is in more memory: 63 words instead of 32.
+        let memory = 3 * (63 - 32) + (63 * 63 / 512 - 32 * 32 / 512);
+        let (gas, state) =
+            (longer.gas_used - shorter.gas_used, longer.state_gas - shorter.state_gas);
+        // A word of code is hashed where its state is paid apart.
+        let hashed = if rules.state_gas { 6 * (63 - 32) } else { 0 };
+        assert_eq!(gas, 1_000 * rules.code_byte + memory + hashed, "{hardfork}");
+        assert_eq!(state, if rules.state_gas { 1_000 * rules.code_byte } else { 0 });
+    }
+}
+
 #[test]
 fn limits_hold_and_can_be_lifted() {
-    let mut evm = Evm::new(Hardfork::Osaka);
-    assert!(evm.deploy(zeros(RUNTIME_CODE_LIMIT)).is_ok());
-    let error = evm.deploy(zeros(RUNTIME_CODE_LIMIT + 1)).expect_err("too long");
-    assert!(error.to_string().contains("CreateContractSizeLimit"), "{error}");
-    assert!(evm.deploy(vec![0; INIT_CODE_LIMIT].into()).is_ok());
-    let error = evm.deploy(vec![0; INIT_CODE_LIMIT + 1].into()).expect_err("too long");
-    assert!(matches!(error, Error::Refused { .. }), "{error}");
-    let error = evm.call(SENDER, Bytes::new(), TRANSACTION_GAS_LIMIT + 1).expect_err("over");
-    assert!(matches!(error, Error::Refused { .. }), "{error}");
+    for hardfork in [Hardfork::Osaka, Hardfork::Amsterdam] {
+        let Rules { runtime_code, init_code, .. } = *hardfork.rules();
+        let mut evm = Evm::new(hardfork);
+        // Where a byte of state costs 1,530, no block has room for the longest code.
+        let longest = runtime_code.min(30_000);
+        assert!(evm.deploy(zeros(longest)).is_ok());
+        let error = evm.deploy(zeros(runtime_code + 1)).expect_err("too long");
+        let words = ["CreateContractSizeLimit", "OutOfGas"];
+        assert!(words.iter().any(|word| error.to_string().contains(word)), "{error}");
+        assert!(evm.deploy(vec![0; init_code].into()).is_ok());
+        let error = evm.deploy(vec![0; init_code + 1].into()).expect_err("too long");
+        assert!(matches!(error, Error::Refused { .. }), "{error}");
 
-    let mut evm = evm.without_limits();
-    let deployed = evm.deploy(zeros(3 * RUNTIME_CODE_LIMIT)).expect("no limit");
-    assert_eq!(deployed.runtime_code.len(), 3 * RUNTIME_CODE_LIMIT);
-    assert!(evm.deploy(vec![0; 3 * INIT_CODE_LIMIT].into()).is_ok());
+        let mut evm = evm.without_limits();
+        let deployed = evm.deploy(zeros(3 * runtime_code)).expect("no limit");
+        assert_eq!(deployed.runtime_code.len(), 3 * runtime_code);
+        assert!(evm.deploy(vec![0; 3 * init_code].into()).is_ok());
+    }
+    let capped = Evm::new(Hardfork::Osaka).call(SENDER, Bytes::new(), (1 << 24) + 1);
+    assert!(matches!(capped, Err(Error::Refused { .. })), "{capped:?}");
+}
+
+/// EIP-7825 caps what is executed; gas for state may be asked for beyond it (EIP-8037).
+#[test]
+fn state_may_cost_more_than_a_transaction_may_execute() {
+    let mut evm = Evm::new(Hardfork::Amsterdam);
+    let cap = evm.hardfork().rules().transaction_gas;
+    let deployed = evm.deploy(zeros(24_000)).expect("state has a gas of its own");
+    assert!(deployed.gas_used > cap && deployed.state_gas > 24_000 * 1_530, "{deployed:?}");
+    assert!(deployed.gas_used - deployed.state_gas < 200_000);
+    // mstore(0x2d6900, 1): memory for some 17.2 million gas.
+    let hog = SENDER.create(200);
+    evm.set_code(hog, bytes!("6001622d69005200"));
+    let result = evm.call(hog, Bytes::new(), evm.gas_limit()).expect("accepted");
+    assert!(!result.success, "{result:?}");
+    assert!(evm.clone().without_limits().call(hog, Bytes::new(), 1 << 26).expect("runs").success);
 }
 
 #[test]

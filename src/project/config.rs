@@ -305,8 +305,8 @@ impl VerifierConfig {
     pub fn chain_limits(&self) -> Option<ChainLimits> {
         match self.kind {
             _ if self.allow_oversize => None,
-            verifier::Kind::Lean => Some(ChainLimits::LEAN),
-            _ => Some(ChainLimits::EZKL),
+            verifier::Kind::Lean => Some(ChainLimits::new(self.hardfork, true)),
+            _ => Some(ChainLimits::new(self.hardfork, false)),
         }
     }
 }

@@ -1,12 +1,10 @@
 //! What a chain takes of a circuit's verifier, told before there is a key.
 
 use super::cost::Cost;
-use crate::evm::RUNTIME_CODE_LIMIT;
+use crate::evm::Hardfork;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The gas of one transaction (EIP-7825).
-const GAS: u64 = 1 << 24;
 /// The longest transaction that nodes pass on, in bytes, with room for its other fields.
 const TRANSACTION: u64 = (128 << 10) - 512;
 /// Code and gas are estimates: a circuit must keep to a limit with so much room.
@@ -26,11 +24,12 @@ pub struct ChainLimits {
 }
 
 impl ChainLimits {
-    /// The limits of public chains for a lean verifier.
-    pub const LEAN: Self =
-        Self { code: RUNTIME_CODE_LIMIT as u64, gas: GAS, calldata: TRANSACTION, lean: true };
-    /// The same for ezkl's own verifier.
-    pub const EZKL: Self = Self { lean: false, ..Self::LEAN };
+    /// The limits of chains with these rules, for a lean verifier or for ezkl's own.
+    pub fn new(hardfork: Hardfork, lean: bool) -> Self {
+        let rules = hardfork.rules();
+        let (code, gas) = (rules.runtime_code as u64, rules.transaction_gas);
+        Self { code, gas, calldata: TRANSACTION, lean }
+    }
 
     /// By what a circuit of this cost may exceed the limits most.
     pub(super) fn excess(&self, cost: &Cost) -> Option<Excess> {
@@ -62,6 +61,13 @@ impl ChainLimits {
     /// Whether the lean verifier of many proofs, where there is to be one, has room, too.
     pub(super) fn takes_batches(&self, cost: &Cost) -> bool {
         !self.lean || cost.batch_code_bytes as f64 * ROOM <= self.code as f64
+    }
+}
+
+impl Default for ChainLimits {
+    /// A lean verifier on a chain of today.
+    fn default() -> Self {
+        Self::new(Hardfork::default(), true)
     }
 }
 
@@ -120,6 +126,14 @@ pub enum What {
 mod tests {
     use super::*;
 
+    fn lean() -> ChainLimits {
+        ChainLimits::new(Hardfork::Osaka, true)
+    }
+
+    fn ezkl() -> ChainLimits {
+        ChainLimits::new(Hardfork::Osaka, false)
+    }
+
     #[test]
     fn the_limit_that_is_exceeded_most_is_named_with_what_helps() {
         let fits = Cost {
@@ -129,25 +143,26 @@ mod tests {
             calldata_bytes: 30_000,
             ..Cost::default()
         };
-        assert_eq!(ChainLimits::LEAN.excess(&fits), None);
-        assert!(!ChainLimits::LEAN.takes_batches(&fits) && ChainLimits::EZKL.takes_batches(&fits));
+        assert_eq!(lean().excess(&fits), None);
+        assert!(!lean().takes_batches(&fits) && ezkl().takes_batches(&fits));
         let large = Cost { code_bytes: 24_000, ..fits };
-        let excess = ChainLimits::LEAN.excess(&large).expect("the estimate may be 12 % too low");
+        let excess = lean().excess(&large).expect("the estimate may be 12 % too low");
         assert_eq!(excess, Excess { what: What::Code, needed: 26_880, limit: 24_576 });
-        assert_eq!(ChainLimits::EZKL.excess(&large), None);
-        let ezkl = Cost { ezkl_code_bytes: 30_000, ..fits };
-        assert_eq!(ChainLimits::LEAN.excess(&ezkl), None);
-        let excess = ChainLimits::EZKL.excess(&ezkl).expect("beyond");
+        assert_eq!(ezkl().excess(&large), None);
+        let long_code = Cost { ezkl_code_bytes: 30_000, ..fits };
+        assert_eq!(lean().excess(&long_code), None);
+        let excess = ezkl().excess(&long_code).expect("beyond");
         assert_eq!((excess.what, excess.needed), (What::Code, 33_600));
-        assert_eq!(ChainLimits::LEAN.sure_excess(&large), None);
+        assert_eq!(lean().sure_excess(&large), None);
         let larger = Cost { code_bytes: 30_000, ..fits };
-        assert!(ChainLimits::LEAN.sure_excess(&larger).is_some_and(|it| it.needed > 26_000));
+        assert!(lean().sure_excess(&larger).is_some_and(|it| it.needed > 26_000));
+        assert_eq!(ChainLimits::new(Hardfork::Amsterdam, true).excess(&larger), None);
         let long = Cost { calldata_bytes: 196 << 10, ..large };
-        let excess = ChainLimits::LEAN.excess(&long).expect("beyond");
+        let excess = lean().excess(&long).expect("beyond");
         assert_eq!(excess.what, What::Calldata);
         let message = excess.to_string();
         assert!(message.contains("200704 bytes") && message.contains("hashed inputs"), "{message}");
         let dear = Cost { lean_gas: 60_000_000, ..long };
-        assert_eq!(ChainLimits::LEAN.excess(&dear).map(|excess| excess.what), Some(What::Gas));
+        assert_eq!(lean().excess(&dear).map(|excess| excess.what), Some(What::Gas));
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn reasons(report: &TuneReport, scales_kept: bool) -> Vec<String> {
         cost.ezkl_code_bytes,
         cost.lean_gas,
         cost.calldata_bytes,
-        match ChainLimits::LEAN.takes_batches(cost) {
+        match ChainLimits::default().takes_batches(cost) {
             true => String::new(),
             false => format!(
                 "; that of many proofs has about {} bytes, too many for a chain",

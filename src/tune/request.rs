@@ -83,7 +83,7 @@ impl TuneRequest {
             time: Duration::from_secs(60),
             max_logrows: MAX_LOGROWS,
             srs: None,
-            chain: Some(ChainLimits::LEAN),
+            chain: Some(ChainLimits::default()),
             range_margin: 256.0,
             lookup_margin: 2.0,
             seed: 0,

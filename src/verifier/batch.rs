@@ -65,7 +65,7 @@ pub async fn build(
             Err(solc::Error::StackTooDeep { .. }) => continue,
             Err(error) => return Err(error.into()),
         };
-        if matrix::fits(&contract) {
+        if matrix::fits(&contract, hardfork) {
             fitting = Some(contract);
             break;
         }
@@ -155,7 +155,7 @@ pub fn read(folder: &Path) -> Result<Option<VerifierArtifact>> {
 mod tests {
     use super::*;
     use crate::{
-        evm::RUNTIME_CODE_LIMIT,
+        evm::Hardfork,
         field::Felt,
         verifier::{
             Sample, Shape, VerifierSource,
@@ -212,7 +212,7 @@ mod tests {
     #[tokio::test]
     async fn what_no_chain_takes_is_left_out() {
         let compiler = compiler().await;
-        let filler: String = (0..RUNTIME_CODE_LIMIT / 32)
+        let filler: String = (0..Hardfork::Osaka.rules().runtime_code / 32)
             .map(|word| alloy::hex::encode(files::sha256(&word.to_be_bytes())))
             .collect();
         let source =

@@ -39,7 +39,7 @@ pub enum Error {
          use fewer columns or fewer public values, or the lean verifier"
     )]
     OutOfGas {
-        /// The most gas that one transaction may ask for.
+        /// The most gas that a transaction may execute.
         limit: u64,
         /// The rules that set this limit.
         hardfork: Hardfork,
@@ -165,7 +165,7 @@ fn check_shape(shape: Shape, proof: &[u8], instances: &[Felt]) -> Result<()> {
 
 /// The gas of a call that must be accepted.
 fn accepted(evm: &mut Evm, address: Address, calldata: Bytes) -> Result<u64> {
-    let limit = evm.gas_limit();
+    let limit = evm.execution_gas_limit();
     let result = evm.call(address, calldata, limit)?;
     match Verdict::of(&result) {
         Verdict::Accepted => Ok(result.gas_used),
@@ -181,7 +181,7 @@ fn accepted(evm: &mut Evm, address: Address, calldata: Bytes) -> Result<u64> {
 fn rejected(evm: &mut Evm, address: Address, mutants: Vec<Mutant>) -> Result<u64> {
     let mut dearest = 0;
     for mutant in mutants {
-        let result = evm.call(address, mutant.calldata, evm.gas_limit())?;
+        let result = evm.call(address, mutant.calldata, evm.execution_gas_limit())?;
         if !matches!(Verdict::of(&result), Verdict::Rejected(_)) {
             return Err(Error::Accepted(mutant.what));
         }

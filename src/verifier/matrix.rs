@@ -9,7 +9,7 @@ use super::{
     solc::{self, CompiledContract, Compiler, CompilerOptions, SolcRequest},
 };
 use crate::{
-    evm::{Evm, Hardfork, INIT_CODE_LIMIT, RUNTIME_CODE_LIMIT},
+    evm::{Evm, Hardfork},
     task::blocking,
 };
 use alloy::primitives::Bytes;
@@ -156,9 +156,10 @@ pub(super) async fn choose<'c>(
     }
 }
 
-/// Whether a public chain takes it.
-pub(super) fn fits(contract: &CompiledContract) -> bool {
-    size(contract) <= RUNTIME_CODE_LIMIT && contract.init_code.len() <= INIT_CODE_LIMIT
+/// Whether a chain with these rules takes it.
+pub(super) fn fits(contract: &CompiledContract, hardfork: Hardfork) -> bool {
+    let rules = hardfork.rules();
+    size(contract) <= rules.runtime_code && contract.init_code.len() <= rules.init_code
 }
 
 /// Bytes of runtime code; of init code for Yul, where the compiler does not know the other.
@@ -208,9 +209,9 @@ async fn cheapest<'c>(
         }
         attempts.push(attempt);
     }
-    let any_fits = codes.iter().any(|(_, _, contract)| fits(contract));
+    let any_fits = codes.iter().any(|(_, _, contract)| fits(contract, request.hardfork));
     if any_fits {
-        codes.retain(|(_, _, contract)| fits(contract));
+        codes.retain(|(_, _, contract)| fits(contract, request.hardfork));
         let init_codes: Vec<Bytes> = codes.iter().map(|(.., c)| c.init_code.clone()).collect();
         let gas = measure_all(init_codes, sample, request.hardfork).await?;
         for ((attempt, ..), gas) in codes.iter().zip(gas) {
@@ -324,7 +325,7 @@ async fn first_that_fits(
             }
             Err(error) => return Err(error.into()),
         };
-        if fits(&contract) {
+        if fits(&contract, request.hardfork) {
             return Ok(contract);
         }
         let size = size(&contract);

@@ -26,7 +26,7 @@ pub use solc::CompiledContract;
 
 use crate::{
     error::ErrorKind,
-    evm::{self, Evm, Hardfork, INIT_CODE_LIMIT, RUNTIME_CODE_LIMIT},
+    evm::{self, Evm, Hardfork},
     field::Felt,
     files,
     task::blocking,
@@ -56,7 +56,7 @@ pub enum Error {
     Golden(#[from] golden::Error),
     /// No public chain takes the code.
     #[error(
-        "the {contract} has {size} bytes of {what} code, {} more than the {limit} that a chain takes ({eip}); use \
+        "the {contract} has {size} bytes of {what} code, {} more than the {limit} that a chain takes under {hardfork}; use \
          fewer columns (`objective = \"gas\"` in [calibration], or a larger `max_logrows`), a smaller \
          model{}, or `allow_oversize = true` under [verifier] for a local chain without the limit",
         size.saturating_sub(*limit),
@@ -71,8 +71,8 @@ pub enum Error {
         size: usize,
         /// The most bytes that a chain takes of it.
         limit: usize,
-        /// The EIP that sets the limit.
-        eip: &'static str,
+        /// The rules that set the limit.
+        hardfork: Hardfork,
     },
     /// The code does not hold the SRS's `[tau]₂`.
     #[error(
@@ -288,13 +288,13 @@ pub async fn build_among(
     let shape = source.shape;
     let (runtime_size, init_size) = (contract.runtime_code.len(), contract.init_code.len());
     if !allow_oversize {
-        for (what, size, limit, eip) in [
-            ("runtime", runtime_size, RUNTIME_CODE_LIMIT, "EIP-170"),
-            ("init", init_size, INIT_CODE_LIMIT, "EIP-3860"),
-        ] {
+        let rules = hardfork.rules();
+        for (what, size, limit) in
+            [("runtime", runtime_size, rules.runtime_code), ("init", init_size, rules.init_code)]
+        {
             if size > limit {
                 let contract = source.contract;
-                return Err(Error::TooLarge { contract, what, size, limit, eip });
+                return Err(Error::TooLarge { contract, what, size, limit, hardfork });
             }
         }
     }

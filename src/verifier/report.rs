@@ -1,6 +1,6 @@
 //! What a verifier costs, measured in the in-process EVM.
 
-use crate::evm::{Hardfork, INIT_CODE_LIMIT, RUNTIME_CODE_LIMIT};
+use crate::evm::Hardfork;
 use serde::{Deserialize, Serialize};
 
 /// Sizes and gas under the rules of one hardfork.
@@ -19,18 +19,19 @@ pub struct GasReport {
     pub calldata_gas: Option<u64>,
     /// The gas of the transaction that creates the contract.
     pub deploy_gas: u64,
-    /// Bytes of runtime code; at most 24,576 can be deployed (EIP-170).
+    /// Bytes of runtime code.
     pub runtime_size: usize,
-    /// Bytes of init code; at most 49,152 can be deployed (EIP-3860).
+    /// Bytes of init code.
     pub init_size: usize,
     /// Bytes of a call's calldata.
     pub calldata_len: usize,
 }
 
 impl GasReport {
-    /// Whether the code fits the limits of a public chain.
+    /// Whether the code fits the limits of a chain with these rules.
     pub fn is_deployable(&self) -> bool {
-        self.runtime_size <= RUNTIME_CODE_LIMIT && self.init_size <= INIT_CODE_LIMIT
+        let rules = self.hardfork.rules();
+        self.runtime_size <= rules.runtime_code && self.init_size <= rules.init_code
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     testing::{Fixture, anvil, compiler},
     *,
 };
-use crate::evm::{CallResult, Evm, SENDER, TRANSACTION_GAS_LIMIT};
+use crate::evm::{CallResult, Evm, SENDER};
 use alloy::{
     primitives::{Address, Bytes, U256},
     providers::{Provider, ProviderBuilder, ext::AnvilApi},
@@ -117,7 +117,8 @@ async fn gas_is_anvils_to_the_unit() {
     let mut wrong = fixture.instances.clone();
     wrong[0] = Felt::from_i128(12345);
     let rejected = calldata::encode_verify_proof(&fixture.proof, &wrong);
-    for hardfork in Hardfork::ALL {
+    // Of Amsterdam Anvil has but the name.
+    for hardfork in [Hardfork::Cancun, Hardfork::Prague, Hardfork::Osaka] {
         let mut evm = Evm::new(hardfork);
         let deployed = evm.deploy(artifact.init_code().clone()).expect("deployed");
         let node = anvil(hardfork).await;
@@ -212,18 +213,18 @@ async fn what_does_not_verify_is_not_built() {
 async fn code_over_the_limit_is_refused_or_measured() {
     let compiler = compiler().await;
     // Words without a pattern, which no optimizer makes smaller.
-    let filler: String = (0..RUNTIME_CODE_LIMIT / 32)
+    let filler: String = (0..Hardfork::Osaka.rules().runtime_code / 32)
         .map(|word| alloy::hex::encode(files::sha256(&word.to_be_bytes())))
         .collect();
     let body = format!("bytes memory b = hex\"{filler}\"; return b[p.length] == 0;");
     // The other pipeline takes minutes for so large a literal.
     let request = || BuildRequest { options: Some(legacy()), ..BuildRequest::new(pretend(&body)) };
     let error = build(&compiler, request()).await.expect_err("too large");
-    let Error::TooLarge { what: "runtime", size, limit: RUNTIME_CODE_LIMIT, .. } = error else {
+    let Error::TooLarge { what: "runtime", size, limit: 24_576, .. } = error else {
         panic!("{error}");
     };
-    assert!(size > RUNTIME_CODE_LIMIT);
-    assert!(error.to_string().contains("24576") && error.to_string().contains("EIP-170"));
+    assert!(size > 24_576);
+    assert!(error.to_string().contains("24576") && error.to_string().contains("osaka"));
     let artifact = build(&compiler, BuildRequest { allow_oversize: true, ..request() })
         .await
         .expect("measured");
@@ -341,7 +342,7 @@ async fn measure_verifiers() {
         let mut evm = Evm::default().without_limits();
         let plain = evm.deploy(unguarded.init_code).expect("deployed");
         let canonical = calldata::encode_verify_proof(&fixture.proof, &fixture.instances);
-        let gas = TRANSACTION_GAS_LIMIT;
+        let gas = evm.gas_limit();
         let result = evm.call(plain.address, canonical.clone(), gas).expect("runs");
         eprintln!(
             "  without the guard: {} bytes, {} gas",

@@ -4,3 +4,4 @@ pub mod anvil;
 pub mod endpoint;
 pub(crate) mod http;
 pub mod rpc;
+mod rules;

@@ -20,6 +20,6 @@ mod watch;
 
 pub use call::{About, Call};
 pub use error::{Error, NotMined, Result};
-pub use options::{MAX_TRANSACTION_GAS, TxOptions};
+pub use options::TxOptions;
 pub use receipt::{Receipt, Simulation};
 pub use sender::Sender;

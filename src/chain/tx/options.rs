@@ -3,9 +3,6 @@
 #[cfg(feature = "cli")]
 use super::price::parse_price;
 
-/// EIP-7825: the most gas that one transaction may have, since Osaka.
-pub const MAX_TRANSACTION_GAS: u64 = 1 << 24;
-
 /// How transactions are sent: Foundry's flags and environment variables.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "cli", derive(clap::Args))]

@@ -1,10 +1,13 @@
 //! Simulating and pricing.
 
-use super::{Call, Error, MAX_TRANSACTION_GAS, Result, Simulation, TxOptions};
-use crate::chain::{
-    account::{self, Account},
-    node::rpc::{self, Rpc},
-    tx::{fees::Fees, journal::Journal, revert::RevertDecoder},
+use super::{Call, Error, Result, Simulation, TxOptions};
+use crate::{
+    chain::{
+        account::{self, Account},
+        node::rpc::{self, Rpc},
+        tx::{fees::Fees, journal::Journal, revert::RevertDecoder},
+    },
+    evm::Hardfork,
 };
 use alloy::{
     eips::BlockNumberOrTag,
@@ -82,7 +85,7 @@ impl Sender {
             self.rpc.balance(self.address()),
         );
         let (gas, block, balance) = (gas.map_err(refused)?, block?, balance?);
-        let gas_limit = self.gas_limit(call, gas, block.header.gas_limit)?;
+        let gas_limit = self.gas_limit(call, gas, block.header.gas_limit).await?;
         let fees = Fees::suggest(&self.rpc, &self.options, block.header.base_fee_per_gas).await?;
         let max_cost = self.cost(call, gas_limit, fees)?;
         Ok(Simulation { output, gas, gas_limit, fees, balance, max_cost })
@@ -117,7 +120,7 @@ impl Sender {
             tokio::join!(self.rpc.latest_block(), self.rpc.balance(self.address()));
         let (header, balance) = (block?.header, balance?);
         let gas = result.gas_used;
-        let gas_limit = self.gas_limit(call, gas, header.gas_limit)?;
+        let gas_limit = self.gas_limit(call, gas, header.gas_limit).await?;
         let fees = Fees::suggest(&self.rpc, &self.options, header.base_fee_per_gas).await?;
         let max_cost = self.cost(call, gas_limit, fees)?;
         let output = result.return_data;
@@ -145,7 +148,7 @@ impl Sender {
         self.cost(call, request.gas.unwrap_or_default(), fees).is_ok()
     }
 
-    fn gas_limit(&self, call: &Call, gas: u64, block_limit: u64) -> Result<u64> {
+    async fn gas_limit(&self, call: &Call, gas: u64, block_limit: u64) -> Result<u64> {
         if let Some(given) = self.options.gas_limit {
             return if given < gas {
                 Err(Error::GasLimitTooLow { label: call.label.clone(), given, needed: gas })
@@ -155,14 +158,20 @@ impl Sender {
         }
         let too_much =
             |limit, rule| Error::TooMuchGas { label: call.label.clone(), gas, limit, rule };
-        if gas > MAX_TRANSACTION_GAS {
-            return Err(too_much(MAX_TRANSACTION_GAS, "EIP-7825's limit for a transaction"));
-        }
         if gas > block_limit {
             return Err(too_much(block_limit, "the chain's limit for a block"));
         }
         let generous = gas.saturating_mul(self.options.gas_estimate_multiplier) / 100;
-        Ok(generous.min(MAX_TRANSACTION_GAS).min(block_limit))
+        let generous = generous.min(block_limit);
+        // The tightest limit that a chain of today may have: beyond it the node is asked for its own.
+        let capped = Hardfork::Osaka.rules().transaction_gas;
+        if generous <= capped || self.rpc.hardfork().await?.rules().state_gas {
+            return Ok(generous);
+        }
+        if gas > capped {
+            return Err(too_much(capped, "EIP-7825's limit for a transaction"));
+        }
+        Ok(capped)
     }
 
     pub(super) fn would_revert(&self, call: &Call, error: rpc::Error) -> Error {

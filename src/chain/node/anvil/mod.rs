@@ -76,6 +76,19 @@ pub enum Error {
         /// The end of its output.
         tail: Vec<String>,
     },
+    /// It is older than the hardfork that it was asked for.
+    #[error(
+        "Anvil {version} ({}) does not know the hardfork {hardfork}; use an older one, or a newer Anvil: \
+         run `foundryup`, or name it with {ANVIL_VARIABLE}", path.display()
+    )]
+    Hardfork {
+        /// The Anvil binary.
+        path: PathBuf,
+        /// Its version.
+        version: semver::Version,
+        /// What it was asked for.
+        hardfork: String,
+    },
     /// It runs and cannot be talked to.
     #[error(transparent)]
     Rpc(#[from] rpc::Error),
@@ -93,9 +106,19 @@ impl Error {
             | Self::Run { .. }
             | Self::Version { .. }
             | Self::Start { .. }
+            | Self::Hardfork { .. }
             | Self::Rpc(..) => ErrorKind::Tool,
         }
     }
+}
+
+/// Anvil knows some names of hardforks without their rules, and panics.
+fn lacks_hardfork(tail: &[String]) -> bool {
+    let words = ["unknown hardfork", "not implemented", "unimplemented"];
+    tail.iter().any(|line| {
+        let line = line.to_lowercase();
+        words.iter().any(|word| line.contains(word))
+    })
 }
 
 fn tail_text(tail: &[String]) -> String {
@@ -310,7 +333,12 @@ impl AnvilNode {
             Ok(Ok(address)) => address,
             Ok(Err(_)) => {
                 let message = process.wait(STOP_LIMIT).await;
-                return Err(Error::Start { message, tail: process.tail() });
+                let tail = process.tail();
+                if lacks_hardfork(&tail) {
+                    let (AnvilBinary { path, version, .. }, hardfork) = (binary, options.hardfork);
+                    return Err(Error::Hardfork { path, version, hardfork });
+                }
+                return Err(Error::Start { message, tail });
             }
             Err(_) => {
                 let message = format!("it did not listen within {} s", START_LIMIT.as_secs());
@@ -449,7 +477,16 @@ mod tests {
         assert!(error.contains("in use"), "{error}");
         let options = AnvilOptions { hardfork: "narnia".into(), ..Default::default() };
         let error = AnvilNode::spawn(options).await.expect_err("no such fork").to_string();
-        assert!(error.contains("narnia"), "{error}");
+        assert!(error.contains("does not know the hardfork narnia"), "{error}");
+        // Known by name, without its rules, until an Anvil comes that has them.
+        let options = AnvilOptions { hardfork: "amsterdam".into(), ..Default::default() };
+        match AnvilNode::spawn(options).await {
+            Err(error) => assert!(matches!(error, Error::Hardfork { .. }), "{error}"),
+            Ok(node) => {
+                let found = node.rpc().hardfork().await.expect("answered");
+                assert_eq!(found, crate::evm::Hardfork::Amsterdam);
+            }
+        }
     }
 
     #[tokio::test]

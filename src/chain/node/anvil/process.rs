@@ -37,6 +37,8 @@ impl Process {
             // Variables of Anvil's own would override what was asked for.
             .env_remove("ANVIL_IP_ADDR")
             .env("NO_COLOR", "1")
+            // Of its last words few are kept: those of a backtrace are none of them.
+            .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
