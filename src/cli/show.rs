@@ -4,7 +4,7 @@ use crate::{
     artifacts::layout::{DecodedInstances, Values},
     model::schema::TensorKind,
     project::{BatchReport, Comparison},
-    verifier::GasReport,
+    verifier::{ForkGas, GasReport},
 };
 
 /// Elements shown of a long tensor.
@@ -35,6 +35,22 @@ pub(super) fn decoded(decoded: &DecodedInstances) -> String {
         .join("\n")
 }
 
+/// What another hardfork charges, state apart from execution.
+fn fork_line(fork: &ForkGas) -> String {
+    let mut line = format!("{:<12} ", fork.hardfork.name());
+    if let Some(gas) = fork.verify_gas {
+        line.push_str(&format!("{gas} gas to verify, "));
+    }
+    line.push_str(&format!("{} to deploy", fork.deploy_gas));
+    if fork.deploy_state_gas > 0 {
+        line.push_str(&format!(" ({} of it for state)", fork.deploy_state_gas));
+    }
+    if !fork.deployable {
+        line.push_str(", too long to deploy");
+    }
+    line
+}
+
 /// The first few numbers, and how many there are.
 pub(super) fn numbers(values: &[f64]) -> String {
     let shown =
@@ -54,11 +70,15 @@ pub(super) fn gas(
 ) -> String {
     let verify = report.verify_gas.map_or("not measured".to_owned(), |gas| format!("{gas} gas"));
     let mut text = format!(
-        "verify       {verify} ({})\ndeploy       {} gas\ncode         {} bytes of 24576",
-        report.hardfork.name(),
+        "verify       {verify} ({})\ndeploy       {} gas\ncode         {} bytes of {}",
+        report.hardfork,
         report.deploy_gas,
-        report.runtime_size
+        report.runtime_size,
+        report.hardfork.rules().runtime_code
     );
+    for fork in report.forks.iter().filter(|fork| fork.hardfork != report.hardfork) {
+        text.push_str(&format!("\n{}", fork_line(fork)));
+    }
     if let Some(Comparison { ezkl, breakdown }) = comparison {
         let percent = |lean: u64, ezkl: u64| 100.0 * lean as f64 / ezkl.max(1) as f64;
         let verify = ezkl.verify_gas.unwrap_or_default();

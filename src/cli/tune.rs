@@ -9,6 +9,7 @@ use crate::{
     accuracy::ErrorBound,
     artifacts::{observations, onnx::OnnxFile, run_args::RunArgs},
     engine::EnginePool,
+    evm::Hardfork,
     files,
     project::{
         Project,
@@ -196,6 +197,7 @@ impl Tune {
         request.decomposition = decomposition;
         request.srs = Some((source, toolchain::cache_dir()?));
         request.chain = chain;
+        request.costs.hardfork = config.map_or_else(Hardfork::default, |it| it.verifier.hardfork);
         let pool = pool(context, places.project())?;
         let bar = context.ui.spinner("tune");
         let ui = context.ui.clone();

@@ -370,7 +370,7 @@ impl Build<'_> {
         request.srs = Some((config.srs.source.within(project.root()), toolchain::cache_dir()?));
         request.cache = Some(toolchain::cache_dir()?.join("tune"));
         let (costs, unused) = CostModel::of_this_machine(self.engine().await.version());
-        request.costs = costs;
+        request.costs = CostModel { hardfork: config.verifier.hardfork, ..costs };
         if let Some(error) = unused {
             (self.observer)(Event::Phase { message: format!("measured costs not used: {error}") });
         }

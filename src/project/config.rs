@@ -421,7 +421,7 @@ version = "{version}"
 [verifier]
 # kind = "lean"              # or "ezkl": ezkl's own Solidity, with the guard put into it
 # solc = "0.8.37"            # a version or a path
-# hardfork = "osaka"         # the rules that gas is measured under
+# hardfork = "osaka"         # the rules that the verifier has to keep and gas is measured under; or "amsterdam"
 # allow_oversize = false     # build even what no public chain takes
 
 # [verifier.matrix]          # what else to try; the cheapest verification is taken

@@ -5,6 +5,7 @@
 //! of memory and time, of setup and proof, over all sizes (`benches/estimates.py`).
 
 use super::shape::{BLINDING, Shape};
+use crate::evm::Hardfork;
 use serde::{Deserialize, Serialize};
 
 /// What code and gas of a lean verifier are linear in: 1, advice columns, fixed columns, lookups,
@@ -65,6 +66,15 @@ fn memory((base, share): (u64, f64), pk_bytes: u64) -> u64 {
     base.saturating_add((share * pk_bytes as f64) as u64)
 }
 
+/// What a transaction that takes `osaka` gas under Osaka's rules takes under others: its base differs,
+/// and it takes at least the floor of its calldata, of which few bytes are zero. Verifiers write nothing
+/// and use no precompile that another fork prices otherwise, but Osaka's ModExp, a few hundred gas.
+fn charged(hardfork: Hardfork, osaka: u64, calldata_bytes: u64) -> u64 {
+    let rules = hardfork.rules();
+    let base = Hardfork::Osaka.rules().call - rules.call;
+    (osaka - base.min(osaka)).max(rules.floor + rules.floor_byte * calldata_bytes)
+}
+
 /// Turns a shape into seconds, bytes and gas.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CostModel {
@@ -88,6 +98,9 @@ pub struct CostModel {
     pub machine: f64,
     /// CPUs that one proof keeps busy: CPU seconds over wall-clock seconds.
     pub cpus: f64,
+    /// The rules that gas is predicted under: no property of the machine, so in no file.
+    #[serde(skip)]
+    pub hardfork: Hardfork,
 }
 
 impl Default for CostModel {
@@ -104,6 +117,7 @@ impl Default for CostModel {
             machine: 1.0,
             // Nearly everything runs on all CPUs: 1.9 times faster on two.
             cpus: (available_cpus() as f64 * 0.95).max(1.0),
+            hardfork: Hardfork::default(),
         }
     }
 }
@@ -164,22 +178,22 @@ impl CostModel {
         let cpu = cpu * self.machine;
         let (pk_bytes, proof_bytes) = (shape.pk_bytes(), shape.proof_bytes());
         let features = features(shape);
+        // Selector, two offsets, two lengths, the proof padded to words, the instances.
+        let calldata_bytes =
+            4 + 4 * 32 + proof_bytes.next_multiple_of(32) + 32 * shape.instances as u64;
+        let gas = |osaka: u64| charged(self.hardfork, osaka, calldata_bytes);
         Cost {
             prove_cpu_seconds: cpu,
             prove_seconds: cpu / self.cpus,
             peak_bytes: memory(PROVE_MEMORY, pk_bytes),
             pk_bytes,
             proof_bytes,
-            verify_gas: 184_000 + 3_690 * proof_bytes / 32 + 990 * shape.instances as u64,
-            lean_gas: sum(&LEAN_GAS, &features),
+            verify_gas: gas(184_000 + 3_690 * proof_bytes / 32 + 990 * shape.instances as u64),
+            lean_gas: gas(sum(&LEAN_GAS, &features)),
             code_bytes: sum(&CODE, &features),
             batch_code_bytes: sum(&BATCH_CODE, &features),
             ezkl_code_bytes: ezkl_code(shape),
-            // Selector, two offsets, two lengths, the proof padded to words, the instances.
-            calldata_bytes: 4
-                + 4 * 32
-                + proof_bytes.next_multiple_of(32)
-                + 32 * shape.instances as u64,
+            calldata_bytes,
             setup_cpu_seconds: SETUP_TIME * cpu,
             setup_peak_bytes: memory(SETUP_MEMORY, pk_bytes),
         }
@@ -213,6 +227,20 @@ pub(super) fn available_cpus() -> usize {
 #[cfg(test)]
 mod tests {
     use super::{super::shape::tests::settings, *};
+
+    /// The base that examples/credit saves under Amsterdam, and the bytes of an image that bind there:
+    /// gas measured on real verifiers, in units of gas.
+    #[test]
+    fn other_rules_charge_another_base_and_the_bytes() {
+        assert_eq!(charged(Hardfork::Osaka, 375_245, 4_708), 375_245);
+        assert_eq!(charged(Hardfork::Amsterdam, 375_245, 4_708), 369_245);
+        assert_eq!(charged(Hardfork::Amsterdam, 676_918, 28_500), 15_000 + 64 * 28_500);
+        let shape = Shape::of(&settings("credit")).expect("a shape");
+        let osaka = CostModel::default().cost(&shape);
+        let amsterdam =
+            CostModel { hardfork: Hardfork::Amsterdam, ..CostModel::default() }.cost(&shape);
+        assert_eq!(amsterdam.lean_gas, osaka.lean_gas - 6_000);
+    }
 
     #[test]
     fn the_machine_factor_is_what_was_measured() {

@@ -36,6 +36,7 @@ pub(super) fn key(
         "margins": [request.range_margin, request.lookup_margin],
         "seed": request.seed,
         "costs": request.costs,
+        "hardfork": request.costs.hardfork,
         "prove": request.prove,
         "decomposition": request.decomposition,
         "chain": request.chain,

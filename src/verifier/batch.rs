@@ -5,7 +5,8 @@
 use super::{
     ArtifactFiles, BuildRequest, Error, GasReport, Result, VerifierArtifact, calldata,
     golden::{self, Verdict},
-    matrix, report,
+    matrix,
+    report::{self, ForkGas},
     solc::{self, Compiler, CompilerOptions},
 };
 use crate::{evm::Evm, files, task::blocking};
@@ -79,7 +80,7 @@ pub async fn build(
     let sample = sample.map(|sample| (sample.proof.to_vec(), sample.instances.to_vec()));
     let measure = move || {
         let mut evm = Evm::new(hardfork);
-        let deployed = evm.deploy(init_code)?;
+        let deployed = evm.deploy(init_code.clone())?;
         let mut gas = Vec::new();
         let mut one = None;
         if let Some((proof, instances)) = &sample {
@@ -97,9 +98,13 @@ pub async fn build(
                 gas.push(BatchGas { proofs, gas_per_proof: result.gas_used / proofs as u64 });
             }
         }
-        Ok::<_, Error>((deployed, one, gas))
+        let of_one = sample
+            .as_ref()
+            .map(|(proof, instances)| calldata::encode_verify_many([(&proof[..], &instances[..])]));
+        let forks = ForkGas::measure(&init_code, of_one.as_ref())?;
+        Ok::<_, Error>((deployed, one, gas, forks))
     };
-    let (deployed, one, gas) = blocking(measure).await?;
+    let (deployed, one, gas, forks) = blocking(measure).await?;
     let report = GasReport {
         hardfork,
         verify_gas: one.map(|(gas, _)| gas.accepted),
@@ -110,6 +115,7 @@ pub async fn build(
         init_size: contract.init_code.len(),
         // Selector, two offsets, two arrays of one, each with its length and its element's offset.
         calldata_len: 4 + 0x40 + 2 * 0x60 + shape.proof_len + 0x20 * shape.n_instances,
+        forks,
     };
     tracing::info!(?report, ?gas, options = %contract.options, "batch verifier built");
     let solc = compiler.solc();

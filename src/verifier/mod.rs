@@ -21,7 +21,7 @@ pub use artifact::{
 pub use calldata::Shape;
 pub use ceremony::{Error as CeremonyError, ceremony_words, is_made_with};
 pub use matrix::{Attempt, Matrix};
-pub use report::GasReport;
+pub use report::{ForkGas, GasReport};
 pub use solc::CompiledContract;
 
 use crate::{
@@ -302,21 +302,26 @@ pub async fn build_among(
     if allow_oversize {
         evm = evm.without_limits();
     }
-    let init_code = contract.init_code.clone();
+    let code = contract.init_code.clone();
     let sample = sample.map(|sample| (sample.proof.to_vec(), sample.instances.to_vec()));
     let measure = move || {
-        let deployed = evm.deploy(init_code)?;
+        let deployed = evm.deploy(code.clone())?;
         let gas = match &sample {
             Some((proof, instances)) => {
                 let gas = golden::check(&mut evm, deployed.address, shape, proof, instances)?;
-                let calldata = calldata::encode_verify_proof(proof, instances);
-                Some((gas, report::calldata_gas(&calldata)))
+                Some((gas, calldata::encode_verify_proof(proof, instances)))
             }
             None => None,
         };
-        Ok::<_, Error>((deployed, gas))
+        let calldata = gas.as_ref().map(|(_, calldata)| calldata);
+        let forks = ForkGas::measure(&code, calldata)?;
+        Ok::<_, Error>((
+            deployed,
+            gas.map(|(gas, calldata)| (gas, report::calldata_gas(&calldata))),
+            forks,
+        ))
     };
-    let (deployed, measured) = blocking(measure).await?;
+    let (deployed, measured, forks) = blocking(measure).await?;
     let gas = GasReport {
         hardfork,
         verify_gas: measured.map(|(gas, _)| gas.accepted),
@@ -326,6 +331,7 @@ pub async fn build_among(
         runtime_size: deployed.runtime_code.len(),
         init_size,
         calldata_len: shape.calldata_len(),
+        forks,
     };
     tracing::info!(kind = %source.kind, ?gas, options = %contract.options, "verifier built");
     let solc = compiler.solc();

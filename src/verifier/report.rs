@@ -1,6 +1,7 @@
 //! What a verifier costs, measured in the in-process EVM.
 
-use crate::evm::Hardfork;
+use crate::evm::{self, Evm, Hardfork};
+use alloy::primitives::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// Sizes and gas under the rules of one hardfork.
@@ -25,6 +26,52 @@ pub struct GasReport {
     pub init_size: usize,
     /// Bytes of a call's calldata.
     pub calldata_len: usize,
+    /// The same transactions under each of [`Hardfork::REPORTED`].
+    #[serde(default)]
+    pub forks: Vec<ForkGas>,
+}
+
+/// What one hardfork charges for a verifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForkGas {
+    /// The rules.
+    pub hardfork: Hardfork,
+    /// The gas of a transaction that verifies a proof; `None` where there was no sample proof.
+    pub verify_gas: Option<u64>,
+    /// The gas of the transaction that creates the contract.
+    pub deploy_gas: u64,
+    /// What of it is for state, in a gas of its own (EIP-8037); 0 before Amsterdam.
+    pub deploy_state_gas: u64,
+    /// Whether a chain takes code of this size.
+    pub deployable: bool,
+}
+
+impl ForkGas {
+    /// Runs both transactions under the rules of each reported fork: the creation, and the call with
+    /// this calldata.
+    pub(super) fn measure(init_code: &Bytes, calldata: Option<&Bytes>) -> evm::Result<Vec<Self>> {
+        Hardfork::REPORTED
+            .into_iter()
+            .map(|hardfork| Self::under(hardfork, init_code, calldata))
+            .collect()
+    }
+
+    fn under(hardfork: Hardfork, init_code: &Bytes, calldata: Option<&Bytes>) -> evm::Result<Self> {
+        let mut evm = Evm::new(hardfork).without_limits();
+        let deployed = evm.deploy(init_code.clone())?;
+        let call = |calldata: &Bytes| {
+            evm.call(deployed.address, calldata.clone(), evm.gas_limit()).map(|call| call.gas_used)
+        };
+        let rules = hardfork.rules();
+        Ok(Self {
+            hardfork,
+            verify_gas: calldata.map(call).transpose()?,
+            deploy_gas: deployed.gas_used,
+            deploy_state_gas: deployed.state_gas,
+            deployable: deployed.runtime_code.len() <= rules.runtime_code
+                && init_code.len() <= rules.init_code,
+        })
+    }
 }
 
 impl GasReport {

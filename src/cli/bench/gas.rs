@@ -4,7 +4,7 @@ use super::circuit::{CircuitOptions, each, name};
 use crate::cli::Context;
 use crate::{
     evm::Hardfork,
-    verifier::{GasReport, Kind, batch::BatchGas, lean::Breakdown, solc::CompilerOptions},
+    verifier::{ForkGas, GasReport, Kind, batch::BatchGas, lean::Breakdown, solc::CompilerOptions},
 };
 use clap::Args;
 use eyre::{Result, eyre};
@@ -37,6 +37,8 @@ struct Measured {
     verify_gas: u64,
     runtime_bytes: usize,
     deploy_gas: u64,
+    /// Under each reported hardfork.
+    forks: Vec<ForkGas>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -124,6 +126,7 @@ fn measured(gas: &GasReport) -> Result<Measured> {
         verify_gas: gas.verify_gas.ok_or_else(|| eyre!("no gas was measured"))?,
         runtime_bytes: gas.runtime_size,
         deploy_gas: gas.deploy_gas,
+        forks: gas.forks.clone(),
     })
 }
 
@@ -168,7 +171,7 @@ fn line(model: &Model) -> String {
         .iter()
         .map(|batch| format!("{}×{}", batch.proofs, batch.gas_per_proof))
         .collect();
-    format!(
+    let text = format!(
         "{:<24} k {:>2}, {:>3} instances: {} → {} gas ({:.3}, floor {:.3}), {} → {} bytes, deploy \
          {} → {}; many {}",
         model.name,
@@ -183,5 +186,18 @@ fn line(model: &Model) -> String {
         model.ezkl.deploy_gas,
         model.lean.deploy_gas,
         many.join(" ")
-    )
+    );
+    let others = model.ezkl.forks.iter().zip(&model.lean.forks).map(|(ezkl, lean)| {
+        let [ezkl_gas, lean_gas] = [ezkl, lean].map(|it| it.verify_gas.unwrap_or_default());
+        format!(
+            "\n{:>24} {ezkl_gas} → {lean_gas} gas ({:.3}), deploy {} → {} (for state {} → {})",
+            lean.hardfork.name(),
+            lean_gas as f64 / ezkl_gas.max(1) as f64,
+            ezkl.deploy_gas,
+            lean.deploy_gas,
+            ezkl.deploy_state_gas,
+            lean.deploy_state_gas
+        )
+    });
+    others.fold(text, |text, line| text + &line)
 }
