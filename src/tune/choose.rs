@@ -50,6 +50,16 @@ pub(super) struct Chosen {
     pub(super) proof: Option<ProofCheck>,
     /// The proofs that decided, where some did.
     pub(super) trials: Vec<ProofTrial>,
+    /// Inputs that it can't prove: drawn ones, where nothing proves all.
+    pub(super) unprovable: usize,
+}
+
+/// Which inputs a choice must prove.
+#[derive(Clone, Copy, PartialEq)]
+enum Demand {
+    All,
+    /// The observations, as far as they are in the sample; not what was drawn beside them.
+    Observations,
 }
 
 /// Everything that the choice depends on.
@@ -66,9 +76,24 @@ pub(super) struct Choice<'a> {
 
 impl Choice<'_> {
     /// Takes the first of the candidates, best first, that does what it should; where proofs decide,
-    /// the fastest of the first ones.
+    /// the fastest of the first ones. Where none proves all inputs, one that proves the observations.
     pub(super) async fn among(&self, ranked: &[Candidate]) -> Result<Chosen, Error> {
-        let mut last = String::new();
+        let mut reasons = Vec::new();
+        for demand in [Demand::All, Demand::Observations] {
+            if let Some(chosen) = self.first(ranked, demand, &mut reasons).await? {
+                return Ok(chosen);
+            }
+        }
+        let tried = reasons.len();
+        Err(Error::NothingProves { tried, message: reasons.pop().unwrap_or_default() })
+    }
+
+    async fn first(
+        &self,
+        ranked: &[Candidate],
+        demand: Demand,
+        reasons: &mut Vec<String>,
+    ) -> Result<Option<Chosen>, Error> {
         let (mut tried, mut failed) = (0, Vec::new());
         let mut left = ranked.iter();
         while tried < ATTEMPTS
@@ -80,11 +105,11 @@ impl Choice<'_> {
                 continue;
             }
             tried += 1;
-            let leader = match self.checked(candidate).await? {
+            let leader = match self.checked(candidate, demand).await? {
                 Ok(leader) => leader,
                 Err(message) => {
                     tracing::debug!("{:?} is no choice: {message}", candidate.run_args);
-                    last = message;
+                    reasons.push(message);
                     failed.push(kind);
                     continue;
                 }
@@ -94,22 +119,25 @@ impl Choice<'_> {
                 prove => prove,
             };
             if proves == Prove::Never {
-                return Ok(match self.known(&leader, ranked).await? {
+                return Ok(Some(match self.known(&leader, ranked, demand).await? {
                     Some(baseline) => baseline,
                     None => leader,
-                });
+                }));
             }
             let mut finalists = vec![leader];
-            self.add_rivals(&mut finalists, left.as_slice()).await?;
+            self.add_rivals(&mut finalists, left.as_slice(), demand).await?;
             if finalists.len() == 1 && proves == Prove::WhereClose {
-                return Ok(finalists.remove(0));
+                return Ok(Some(finalists.remove(0)));
             }
             match self.contest(finalists).await? {
-                Ok(chosen) => return Ok(chosen),
-                Err(message) => last = message,
+                Ok(chosen) => return Ok(Some(chosen)),
+                Err(message) => {
+                    reasons.push(message);
+                    failed.push(kind);
+                }
             }
         }
-        Err(Error::NothingProves { tried, message: last })
+        Ok(None)
     }
 
     fn is_baseline(&self, candidate: &Candidate) -> bool {
@@ -117,20 +145,30 @@ impl Choice<'_> {
     }
 
     /// ezkl's own calibration, where a choice that is not proved promises hardly more.
-    async fn known(&self, leader: &Chosen, ranked: &[Candidate]) -> Result<Option<Chosen>, Error> {
+    async fn known(
+        &self,
+        leader: &Chosen,
+        ranked: &[Candidate],
+        demand: Demand,
+    ) -> Result<Option<Chosen>, Error> {
         let by_time = matches!(self.request.objective, Objective::Balanced | Objective::ProveTime);
         let close = |it: &&Candidate| {
             self.is_baseline(it)
                 && it.cost.prove_cpu_seconds <= CLOSE * leader.candidate.cost.prove_cpu_seconds
         };
         match ranked.iter().find(close).filter(|_| by_time) {
-            Some(baseline) => Ok(self.checked(baseline).await?.ok()),
+            Some(baseline) => Ok(self.checked(baseline, demand).await?.ok()),
             None => Ok(None),
         }
     }
 
-    /// Makes a candidate's own settings and runs every input and every corner.
-    async fn checked(&self, candidate: &Candidate) -> Result<Result<Chosen, String>, Error> {
+    /// Makes a candidate's own settings and runs every input and every corner. The inner error says why it
+    /// is no choice.
+    async fn checked(
+        &self,
+        candidate: &Candidate,
+        demand: Demand,
+    ) -> Result<Result<Chosen, String>, Error> {
         let Self { lab, sample, limits, .. } = self;
         let settings = match self.baseline.filter(|_| self.is_baseline(candidate)) {
             Some(baseline) => Some(baseline.settings.clone()),
@@ -144,15 +182,33 @@ impl Choice<'_> {
             false => Some(settings.clone()),
         };
         let Some(seen) = seen else { return Ok(Err("ezkl refuses its settings".into())) };
-        let answers = lab.forward(&seen, &inputs).await?.unwrap_or_default();
-        let refused = answers.iter().position(|answer| !provable(answer));
-        if answers.is_empty() || refused.is_some() {
-            return Ok(Err(format!("input {} can't be proved", refused.unwrap_or(0))));
+        let Some(answers) = lab.forward(&seen, &inputs).await? else {
+            return Ok(Err(lab
+                .refusal()
+                .unwrap_or_else(|| "ezkl refuses its settings".to_owned())));
+        };
+        let is_demanded = |number: usize| match demand {
+            Demand::All => true,
+            Demand::Observations => number < sample.observations || number >= sample.inputs.len(),
+        };
+        let refused = answers.iter().enumerate().find_map(|(number, answer)| match answer {
+            _ if !is_demanded(number) => None,
+            Some(answer) => Some((number, answer.unprovable.clone()?)),
+            None => Some((number, lab.refusal().unwrap_or_default())),
+        });
+        if let Some((number, why)) = refused {
+            return Ok(Err(format!("{} can't be proved: {why}", self.whose(number))));
         }
+        let unprovable = answers.iter().filter(|answer| !provable(answer)).count();
         let steps: Vec<_> =
             settings.model_output_scales.iter().map(|scale| 1.0 / scale.multiplier()).collect();
-        let outputs: Vec<_> = answers.into_iter().flatten().map(|answer| answer.outputs).collect();
-        let error = Errors::of(&sample.float, &outputs[..sample.inputs.len()], &steps);
+        let (float, outputs): (Vec<_>, Vec<_>) = sample
+            .float
+            .iter()
+            .zip(answers)
+            .filter_map(|(float, answer)| Some((float.clone(), answer?.outputs)))
+            .unzip();
+        let error = Errors::of(&float, &outputs, &steps);
         let error = error.filter(|error| error.measure(&limits.bound) <= limits.bound.value);
         let Some(error) = error else {
             return Ok(Err("its error is above the bound after all".to_owned()));
@@ -169,7 +225,18 @@ impl Choice<'_> {
             headroom: Headroom { inputs, ..Headroom::default() },
             proof: None,
             trials: Vec::new(),
+            unprovable,
         }))
+    }
+
+    /// An input of those that are checked, in words.
+    fn whose(&self, number: usize) -> String {
+        let Sample { inputs, observations, .. } = self.sample;
+        match number.checked_sub(inputs.len()) {
+            Some(corner) => format!("corner {}", corner + 1),
+            None if number < *observations => format!("observation {} of those tried", number + 1),
+            None => format!("drawn input {}", number + 1 - observations),
+        }
     }
 
     /// The largest factor by which the first inputs can be multiplied and still be proved.
@@ -199,6 +266,7 @@ impl Choice<'_> {
         &self,
         finalists: &mut Vec<Chosen>,
         others: &[Candidate],
+        demand: Demand,
     ) -> Result<(), Error> {
         if !matches!(self.request.objective, Objective::Balanced | Objective::ProveTime) {
             return Ok(());
@@ -224,7 +292,7 @@ impl Choice<'_> {
         if let Some(baseline) = baseline.filter(|it| seconds + it.cost.prove_seconds > SECONDS) {
             // Too slow to try out: without a clear gain ezkl's own stays.
             if rivals(baseline, CLOSE)
-                && let Ok(baseline) = self.checked(baseline).await?
+                && let Ok(baseline) = self.checked(baseline, demand).await?
             {
                 *finalists = vec![baseline];
             }
@@ -246,7 +314,7 @@ impl Choice<'_> {
             if known && !self.is_baseline(candidate) {
                 continue;
             }
-            if let Ok(finalist) = self.checked(candidate).await? {
+            if let Ok(finalist) = self.checked(candidate, demand).await? {
                 finalists.push(finalist);
             }
         }
@@ -347,11 +415,11 @@ impl Choice<'_> {
     }
 }
 
-/// What decides whether a circuit has right answers: scales and decomposition, but neither k nor columns.
+/// What decides whether a circuit has right answers: scales, decomposition and lookups, but neither k nor columns.
 fn kind(candidate: &Candidate) -> impl PartialEq + use<> {
     let args = &candidate.run_args;
     let scales = (args.input_scale, args.param_scale, args.scale_rebase_multiplier);
-    (scales, args.decomp_legs, args.disable_freivalds)
+    (scales, args.decomp_legs, args.lookup_range, args.disable_freivalds)
 }
 
 fn shown(finalist: &Chosen, times: &Times) -> ProofTrial {

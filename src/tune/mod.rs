@@ -28,6 +28,7 @@ mod reasons;
 pub mod report;
 mod request;
 mod sample;
+mod scales;
 mod search;
 mod shape;
 mod store;
@@ -104,6 +105,10 @@ pub async fn run(
         min_scales: known.filter(|_| decides(&model)).map(|known| {
             let args = &known.run_args;
             (args.input_scale.0, args.param_scale.0)
+        }),
+        known: known.map(|known| {
+            let args = &known.run_args;
+            (args.input_scale.0, args.param_scale.0, args.scale_rebase_multiplier)
         }),
         max_memory: machine::memory().unwrap_or(u64::MAX),
         least_range: request.decomposition.map_or(0.0, |(base, legs)| power(base, legs)),
@@ -185,6 +190,7 @@ pub async fn run(
         bound_from,
         observations: sample.observations,
         drawn: sample.inputs.len() - sample.observations,
+        unprovable: chosen.unprovable,
         corners: sample.corners.len(),
         passed_over,
         more_gas: None,

@@ -46,6 +46,7 @@ mod tests {
             lookup_margin: 2.0,
             max_logrows: 17,
             min_scales: None,
+            known: None,
             max_memory: 8_000_000_000,
             least_range: 0.0,
             chain: None,

@@ -27,6 +27,13 @@ pub(super) fn reasons(report: &TuneReport, scales_kept: bool) -> Vec<String> {
     if let Some(error) = &report.choice.error {
         reasons.push(accuracy(report, error.max));
     }
+    if report.unprovable > 0 {
+        reasons.push(format!(
+            "no circuit proves all of the inputs that were drawn: this one proves the observations, but not {} \
+             of those; if inputs reach so far, give them as observations or as corners (`--corners`)",
+            report.unprovable
+        ));
+    }
     let cost = &report.choice.cost;
     reasons.push(match &report.baseline {
         Some(baseline) => format!(

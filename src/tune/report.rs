@@ -35,6 +35,10 @@ pub struct TuneReport {
     pub observations: usize,
     /// and inputs drawn beside them.
     pub drawn: usize,
+    /// Of those that were drawn, how many can't be proved: where no circuit proves them all, one that proves
+    /// the observations is taken.
+    #[serde(default)]
+    pub unprovable: usize,
     /// Inputs at the ends of what is expected, which have an answer; their error doesn't count.
     pub corners: usize,
     /// The largest k whose SRS is at hand, or can be made.

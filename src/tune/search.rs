@@ -7,18 +7,18 @@ use super::{
     cost::CostModel,
     deploy::{ChainLimits, Excess},
     lab::{Lab, WIDE_BASE, WIDE_LEGS},
-    sample::{Sample, scaled},
+    sample::Sample,
     shape::Shape,
 };
 use crate::{
-    accuracy::{ErrorBound, Observation, TensorInfo, forward::Forward},
+    accuracy::{ErrorBound, Observation, TensorInfo},
     artifacts::{run_args::RunArgs, settings::Settings},
     field::Scale,
 };
 use std::ops::RangeInclusive;
 
 /// Scales that are tried.
-const SCALES: RangeInclusive<i32> = 4..=16;
+pub(super) const SCALES: RangeInclusive<i32> = 4..=16;
 /// Multipliers at which intermediate values are brought back to the scale; 2 is best for most.
 const MULTIPLIERS: [u32; 3] = [2, 1, 3];
 /// Hardly ever brings one back: the most accurate, and the dearest.
@@ -49,6 +49,8 @@ pub(super) struct Limits {
     pub(super) max_logrows: u32,
     /// Scales below which a model that decides between branches isn't taken.
     pub(super) min_scales: Option<(i32, i32)>,
+    /// The scales and the multiplier of ezkl's own calibration, whose error is the bound unless one is set.
+    pub(super) known: Option<(i32, i32, u32)>,
     /// Bytes of memory.
     pub(super) max_memory: u64,
     /// The range that values must have in any case: the caller's own decomposition.
@@ -67,6 +69,8 @@ pub(super) struct Found {
     pub(super) least_memory: Option<u64>,
     /// What speaks against deploying the circuit that is nearest to deployable.
     pub(super) excess: Option<Excess>,
+    /// Whether some set of scales had an answer for the inputs, however far off.
+    pub(super) answered: bool,
     /// What each accepted set of scales needs: see [`Need`].
     pub(super) needs: Vec<Need>,
     /// Whether the search ended by itself.
@@ -83,11 +87,11 @@ pub(super) struct Need {
 
 /// A set of scales with what was measured with it.
 #[derive(Clone, Debug)]
-struct Point {
-    args: RunArgs,
-    error: Errors,
-    lookups: (i128, i128),
-    settings: Settings,
+pub(super) struct Point {
+    pub(super) args: RunArgs,
+    pub(super) error: Errors,
+    pub(super) lookups: (i128, i128),
+    pub(super) settings: Settings,
 }
 
 pub(super) struct Search<'a> {
@@ -113,13 +117,20 @@ impl Search<'_> {
         }
         let mut seen: Vec<(usize, i32, Vec<Scale>)> = Vec::new();
         for multiplier in MULTIPLIERS.into_iter().chain([LAST_MULTIPLIER]) {
-            if multiplier == LAST_MULTIPLIER && !found.candidates.is_empty() {
-                break;
+            if multiplier == LAST_MULTIPLIER {
+                self.known(found).await?;
+                if !found.candidates.is_empty() || self.lab.is_over() {
+                    break;
+                }
             }
             (self.progress)(Progress::Scales { multiplier });
             let Some(scale) = self.least_scale(multiplier, found).await? else {
                 if self.lab.is_over() {
                     return Ok(());
+                }
+                // Values are smallest with multiplier 1: what has no answer there has none at all.
+                if multiplier == 1 && !found.answered {
+                    break;
                 }
                 continue;
             };
@@ -150,7 +161,21 @@ impl Search<'_> {
                 }
             }
         }
-        found.complete = true;
+        found.complete = !self.lab.is_over();
+        Ok(())
+    }
+
+    /// The scales of ezkl's own calibration, with decompositions of ours. An error need not fall as a scale
+    /// rises (a tree's jumps where a threshold is rounded past an input), and there it keeps the bound.
+    async fn known(&self, found: &mut Found) -> Result<(), Error> {
+        let Some(scales) = self.limits.known else { return Ok(()) };
+        let (input, param, multiplier) = scales;
+        if found.needs.iter().any(|need| need.scales == scales) || self.lab.is_over() {
+            return Ok(());
+        }
+        if let Some(point) = self.point(input, param, multiplier, true, found).await? {
+            self.enumerate(&point, found).await?;
+        }
         Ok(())
     }
 
@@ -186,129 +211,6 @@ impl Search<'_> {
             range *= 1024.0;
         }
         Ok(None)
-    }
-
-    fn allowed(&self, input: i32, param: i32) -> bool {
-        self.limits
-            .min_scales
-            .is_none_or(|(min_input, min_param)| input >= min_input && param >= min_param)
-    }
-
-    /// Bisects the least common scale that is accurate enough on a few inputs and then steps up
-    /// until it is on all. The error is not quite monotone, hence the second half.
-    async fn least_scale(&self, multiplier: u32, found: &mut Found) -> Result<Option<i32>, Error> {
-        let floor = self.limits.min_scales.map_or(*SCALES.start(), |(i, p)| i.max(p));
-        let (mut low, mut high) = (floor - 1, SCALES.end() + 1);
-        while high - low > 1 && !self.lab.is_over() {
-            let middle = (low + high) / 2;
-            match self.point(middle, middle, multiplier, false, found).await? {
-                Some(_) => high = middle,
-                None => low = middle,
-            }
-        }
-        // The largest scale is measured in any case: the closest that the error comes to a bound.
-        for scale in high.min(*SCALES.end())..=*SCALES.end() {
-            if self.lab.is_over() {
-                return Ok(None);
-            }
-            if self.point(scale, scale, multiplier, true, found).await?.is_some() {
-                return Ok(Some(scale));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Lowers the input's or the parameters' scale alone as far as the error allows.
-    async fn lowered(
-        &self,
-        scale: i32,
-        multiplier: u32,
-        input: bool,
-        found: &mut Found,
-    ) -> Result<Option<Point>, Error> {
-        let pair = |lower: i32| if input { (lower, scale) } else { (scale, lower) };
-        let mut lower = scale;
-        while lower > *SCALES.start() && !self.lab.is_over() {
-            let (i, p) = pair(lower - 1);
-            if !self.allowed(i, p) || self.point(i, p, multiplier, false, found).await?.is_none() {
-                break;
-            }
-            lower -= 1;
-        }
-        while lower < scale && !self.lab.is_over() {
-            let (i, p) = pair(lower);
-            if let Some(point) = self.point(i, p, multiplier, true, found).await? {
-                return Ok(Some(point));
-            }
-            lower += 1;
-        }
-        Ok(None)
-    }
-
-    /// Measures a set of scales with unlimited tables, on all inputs or on a few; `None` when the
-    /// error is above the bound.
-    async fn point(
-        &self,
-        input: i32,
-        param: i32,
-        multiplier: u32,
-        all: bool,
-        found: &mut Found,
-    ) -> Result<Option<Point>, Error> {
-        let args = RunArgs {
-            input_scale: Scale(input),
-            param_scale: Scale(param),
-            scale_rebase_multiplier: multiplier,
-            ..Lab::wide(self.base)
-        };
-        let count = if all { self.sample.inputs.len() } else { self.sample.few };
-        let inputs = &self.sample.inputs[..count];
-        let Some((settings, answers)) = self.lab.answers(&args, inputs).await? else {
-            return Ok(None);
-        };
-        let outputs: Vec<_> = answers.iter().map(|answer| answer.outputs.clone()).collect();
-        let steps: Vec<_> =
-            settings.model_output_scales.iter().map(|scale| 1.0 / scale.multiplier()).collect();
-        let Some(error) = Errors::of(&self.sample.float[..count], &outputs, &steps) else {
-            return Ok(None);
-        };
-        let measured = error.measure(&self.limits.bound);
-        if all && found.closest.as_ref().is_none_or(|(closest, _)| measured < *closest) {
-            found.closest = Some((measured, args.clone()));
-        }
-        if measured > self.limits.bound.value {
-            return Ok(None);
-        }
-        let looked_up = |answers: &[Forward]| span(answers.iter().map(|answer| answer.lookups));
-        let mut lookups = looked_up(&answers);
-        if all {
-            let given = looked_up(&answers[..self.sample.given().min(answers.len())]);
-            let beyond = self.lookups_beyond(&args, given).await?;
-            lookups = (lookups.0.min(beyond.0), lookups.1.max(beyond.1));
-        }
-        Ok(Some(Point { args, error, lookups, settings }))
-    }
-
-    /// Widens what the given inputs looked up by the margin, by the corners, and by inputs twice as large.
-    async fn lookups_beyond(
-        &self,
-        args: &RunArgs,
-        (low, high): (i128, i128),
-    ) -> Result<(i128, i128), Error> {
-        let margin = |value: i128| (value as f64 * self.limits.lookup_margin) as i128;
-        let mut wide = (margin(low).min(low).min(0), margin(high).max(high).max(0));
-        let given = self.sample.few_given().iter();
-        let doubled = given
-            .map(|input| scaled(input, self.inputs, 2.0))
-            .chain(self.sample.corners.iter().cloned());
-        let doubled: Vec<Observation> = doubled.collect();
-        let settings = self.lab.settings(args).await?;
-        if let Some(settings) = settings.filter(|settings| !settings.required_lookups.is_empty()) {
-            let answers = self.lab.forward(&settings, &doubled).await?.unwrap_or_default();
-            let (low, high) = span(answers.iter().flatten().map(|answer| answer.lookups));
-            wide = (wide.0.min(low), wide.1.max(high));
-        }
-        Ok(wide)
     }
 
     /// The least base^legs with which every input has an answer, to within an eighth of a bit.
@@ -458,8 +360,4 @@ fn with_range(args: &RunArgs, range: f64) -> RunArgs {
 /// The tallest table that fits into one column.
 fn table(logrows: u32) -> u64 {
     (1_u64 << logrows) - TABLE_RESERVED
-}
-
-fn span(values: impl Iterator<Item = (i128, i128)>) -> (i128, i128) {
-    values.fold((0, 0), |(low, high), (min, max)| (low.min(min), high.max(max)))
 }
