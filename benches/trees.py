@@ -5,7 +5,7 @@
     python benches/trees.py target/release/zkvouch folder [PROOFS]
 
 Each ensemble is exported by skl2onnx or onnxmltools, and by hummingbird; both are built with the defaults (`--srs unsafe-dev`),
-and then proved in turn. CPU seconds are of `prove`'s own proof, medians; gas is of a transaction to the verifier (`verify --evm`).
+once with all outputs, the class and its scores, and once with the class alone, and then proved in turn. CPU seconds are of `prove`'s own proof, medians; gas is of a transaction to the verifier (`verify --evm`).
 """
 
 import json
@@ -20,8 +20,8 @@ import onnx
 import torch
 import xgboost
 from onnxmltools import convert_xgboost
+from onnxmltools.convert.common.data_types import FloatTensorType
 from skl2onnx import to_onnx
-from skl2onnx.common.data_types import FloatTensorType
 from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 
@@ -54,8 +54,8 @@ def exports(model, features):
     return {"zkvouch": own, "hummingbird": convert(model, "onnx", features[:1]).model}
 
 
-def build(zkvouch, folder, model, features):
-    """Runs one command after the other in `folder` and returns how to run more."""
+def project(zkvouch, folder, model, features, outputs):
+    """Makes a project of a model and returns how to run commands in it."""
 
     def run(*arguments):
         done = subprocess.run([zkvouch, "--json", *arguments], cwd=folder, capture_output=True, text=True)
@@ -69,34 +69,41 @@ def build(zkvouch, folder, model, features):
     (folder / "data.jsonl").write_text("\n".join(lines) + "\n")
     (folder / "input.json").write_text(lines[0])
     if not (folder / "zkvouch.toml").exists():
-        run("init", "network.onnx", "--data", "data.jsonl", "--srs", "unsafe-dev")
-    run("build")
+        kept = [word for name in outputs for word in ("--output-name", name)]
+        run("init", "network.onnx", "--data", "data.jsonl", "--srs", "unsafe-dev", *kept)
     return run
 
 
 def main(zkvouch, folder, proofs="3"):
     zkvouch, folder = pathlib.Path(zkvouch).resolve(), pathlib.Path(folder).resolve()
     features, labels = data()
-    print("| ensemble | form | rows | k | prove, CPU s | gas | bytes of code |\n|---|---|--:|--:|--:|--:|--:|")
+    print("| ensemble | outputs | form | rows | k | prove, CPU s | gas | bytes of code |\n|---|---|---|--:|--:|--:|--:|--:|")
     for name, model in ENSEMBLES.items():
         model.fit(features, labels)
-        short = name.split(",")[0].replace(" ", "-").lower()
-        places = {form: folder / short / form for form in ("zkvouch", "hummingbird")}
-        both = exports(model, features)
-        runs = {form: build(zkvouch, place, both[form], features) for form, place in places.items()}
-        seconds = {form: [] for form in runs}
-        for _ in range(int(proofs)):
-            for form, run in runs.items():
-                seconds[form].append(run("prove", "input.json")["took"]["cpu_seconds"])
-        medians = {form: statistics.median(times) for form, times in seconds.items()}
-        gas = {form: run("verify", "--evm")["gas"] for form, run in runs.items()}
-        for form, place in places.items():
-            settings = json.loads((place / "build" / "settings.json").read_text())
-            code = len((place / "build" / "verifier" / "Halo2Verifier.bin").read_text().strip()) // 2
-            rows, k = settings["num_rows"], settings["run_args"]["logrows"]
-            print(f"| {name} | {form} | {rows:,} | {k} | {medians[form]:.2f} | {gas[form]:,} | {code:,} |", flush=True)
-        faster, less = medians["hummingbird"] / medians["zkvouch"], 1 - gas["zkvouch"] / gas["hummingbird"]
-        print(f"| | | | | {faster:.1f} × | {less:.0%} less | |", flush=True)
+        for shown in ("all", "class"):
+            compare(zkvouch, folder, (name, shown, int(proofs)), exports(model, features), features)
+
+
+def compare(zkvouch, folder, what, both, features):
+    name, shown, proofs = what
+    place = folder / name.split(",")[0].replace(" ", "-").lower() / shown
+    runs = {}
+    for form, model in both.items():
+        outputs = [model.graph.output[0].name] if shown == "class" else []
+        runs[form] = project(zkvouch, place / form, model, features, outputs)
+    verifiers = {form: run("build")["verifier"] for form, run in runs.items()}
+    seconds = {form: [] for form in runs}
+    for _ in range(proofs):
+        for form, run in runs.items():
+            seconds[form].append(run("prove", "input.json")["took"]["cpu_seconds"])
+    medians = {form: statistics.median(times) for form, times in seconds.items()}
+    gas = {form: run("verify", "--evm")["gas"] for form, run in runs.items()}
+    for form in runs:
+        settings = json.loads((place / form / "build" / "settings.json").read_text())
+        rows, k, code = settings["num_rows"], settings["run_args"]["logrows"], verifiers[form]["runtime_size"]
+        print(f"| {name} | {shown} | {form} | {rows:,} | {k} | {medians[form]:.2f} | {gas[form]:,} | {code:,} |", flush=True)
+    faster, less = medians["hummingbird"] / medians["zkvouch"], 1 - gas["zkvouch"] / gas["hummingbird"]
+    print(f"| | | | | | {faster:.1f} × | {less:.0%} less | |", flush=True)
 
 
 main(*sys.argv[1:])

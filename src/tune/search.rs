@@ -19,8 +19,9 @@ use std::ops::RangeInclusive;
 
 /// Scales that are tried.
 pub(super) const SCALES: RangeInclusive<i32> = 4..=16;
-/// Multipliers at which intermediate values are brought back to the scale; 2 is best for most.
-const MULTIPLIERS: [u32; 3] = [2, 1, 3];
+/// Multipliers at which intermediate values are brought back to the scale; 2 is best for most, and large
+/// networks take the fewest rows with 4.
+const MULTIPLIERS: [u32; 4] = [2, 1, 3, 4];
 /// Hardly ever brings one back: the most accurate, and the dearest.
 const LAST_MULTIPLIER: u32 = 10;
 /// Passes of a search through to its end, more or less. A circuit of which the budget does not
@@ -28,10 +29,14 @@ const LAST_MULTIPLIER: u32 = 10;
 const PASSES: usize = 300;
 /// Scales that are tried for a circuit at once.
 const AT_ONCE: [i32; 3] = [7, 10, 13];
+/// Multipliers that are tried for it: bringing values back is most of a large network's rows, but without it
+/// they may grow too large.
+const MULTIPLIERS_AT_ONCE: [u32; 3] = [4, 2, 1];
 /// The range of values for a circuit at once: more than ezkl's own 2^28.
 pub(super) const RANGE_AT_ONCE: f64 = (1_u64 << 30) as f64;
 /// Inner columns: 4 or more double the extended domain.
 const INNER_COLUMNS: RangeInclusive<usize> = 1..=3;
+const COLUMNS_AT_ONCE: RangeInclusive<usize> = 1..=2;
 /// Rows of a column that a table can't use.
 const TABLE_RESERVED: u64 = 8;
 /// The tallest range check table.
@@ -183,17 +188,25 @@ impl Search<'_> {
     /// passes for each scale.
     async fn at_once(&self, found: &mut Found) -> Result<(), Error> {
         (self.progress)(Progress::AtOnce);
-        for scale in AT_ONCE {
-            if self.allowed(scale, scale)
-                && let Some(point) = self.point(scale, scale, 1, true, found).await?
-                && let Some(range) = self.range_at_once(&point.args).await?
-            {
-                // The range has its margin in it.
-                let range = range / self.limits.range_margin;
-                self.circuits(&point, range, 1..=1, found).await?;
-                if !found.candidates.is_empty() {
+        for scale in AT_ONCE.into_iter().filter(|scale| self.allowed(*scale, *scale)) {
+            for multiplier in MULTIPLIERS_AT_ONCE {
+                if let Some(point) = self.point(scale, scale, multiplier, true, found).await?
+                    && let Some(range) = self.range_at_once(&point.args).await?
+                {
+                    // The range has its margin in it.
+                    let range = range / self.limits.range_margin;
+                    self.circuits(&point, range, COLUMNS_AT_ONCE, found).await?;
+                    // With tables a smaller one may be far better: they grow with the values.
+                    if !found.candidates.is_empty() && point.settings.required_lookups.is_empty() {
+                        return Ok(());
+                    }
+                }
+                if self.lab.is_over() {
                     return Ok(());
                 }
+            }
+            if !found.candidates.is_empty() {
+                return Ok(());
             }
         }
         Ok(())
