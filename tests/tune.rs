@@ -345,7 +345,7 @@ async fn a_baseline_that_fails_is_no_end_and_the_bound_is_a_share_of_the_outputs
     assert!(error <= report.bound.value && report.complete, "{report:?}");
     assert!(report.reasons.iter().any(|it| it.contains("is not compared with")));
     assert!(
-        report.reasons.iter().any(|it| it.contains("1 % of the range")),
+        report.reasons.iter().any(|it| it.contains("0.5 % of the range")),
         "{:?}",
         report.reasons
     );

@@ -118,13 +118,15 @@ pub enum Statistic {
 }
 
 /// What a circuit is to be refused for where no bound is given: an error of this share of the range of
-/// the model's answers. The judge goes by it.
-pub const REFUSED_SHARE: f64 = 0.05;
+/// the model's answers. The judge goes by it. It is what the tests of the operators and of exported models
+/// call wrong, so that nothing is built by default which they would not let pass; a tuned circuit is far
+/// below it.
+pub const REFUSED_SHARE: f64 = 0.02;
 
 /// What a search aims at where neither a bound is given nor ezkl's own calibration has one: an error of
-/// this share of the same range. It is a fifth of [`REFUSED_SHARE`], since the judge tries more inputs
-/// than a search does, and they come out worse.
-pub const AIMED_SHARE: f64 = 0.01;
+/// this share of the same range. It is a quarter of [`REFUSED_SHARE`], since the judge tries more inputs
+/// than a search does, and they come out worse: up to twice as far off on what was tried.
+pub const AIMED_SHARE: f64 = 0.005;
 
 /// The bound that follows from [`AIMED_SHARE`] and the float model's answers: for each
 /// observation, each output's elements. The output of the smallest range counts; one that never
@@ -229,9 +231,9 @@ mod tests {
             values.map(|[wide, narrow]| vec![vec![wide, -wide], vec![narrow]]).to_vec()
         };
         let bound = default_bound(&answers([[10.0, 3.0], [50.0, 7.0]])).expect("a bound");
-        assert_eq!(bound, ErrorBound::absolute(0.04));
+        assert_eq!(bound, ErrorBound::absolute(0.02));
         let constant = default_bound(&answers([[0.0, -2.0], [0.0, -2.0]])).expect("a bound");
-        assert_eq!(constant, ErrorBound::absolute(0.02));
+        assert_eq!(constant, ErrorBound::absolute(0.01));
         assert_eq!(default_bound(&answers([[0.0, 0.0], [0.0, 0.0]])), None);
         assert_eq!(default_bound(&[]), None);
     }

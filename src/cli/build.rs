@@ -19,7 +19,7 @@ pub(super) struct Build {
     /// Stop after this step.
     #[arg(long, value_name = "STEP")]
     until: Option<Step>,
-    /// The largest error of the circuit on the data, such as 0.01, 0.5% or mean:0.01; 5 % of the range of the
+    /// The largest error of the circuit on the data, such as 0.01, 0.5% or mean:0.01; 2 % of the range of the
     /// model's answers if absent, here and in zkvouch.toml.
     #[arg(long, value_name = "BOUND")]
     max_error: Option<ErrorBound>,

@@ -103,3 +103,30 @@ async fn a_bound_says_otherwise() {
         judged(&pool, "celu_alpha_2", bound("mean:0.000001")).await.expect_err("too strict");
     assert!(error.to_string().contains("mean"), "{error}");
 }
+
+/// What is off by more than our own tests of operators and models let pass is not built by default.
+#[tokio::test]
+async fn a_fiftieth_of_the_range_is_the_standard() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let path = root.join("examples/credit/model.onnx");
+    let original = Original::read(&path, &[]).expect("a model");
+    let settings = Settings::read(&root.join("tests/data/tune/credit.settings.json"));
+    let settings = settings.expect("settings");
+    let model = original.float_model(&settings.run_args.variables).await.expect("runs");
+    let request = JudgeRequest {
+        original: &original,
+        prepared: &path,
+        data: &[],
+        compiled: &path,
+        settings: &settings,
+        max_error: None,
+    };
+    let ranges = vec![(-4.0, 6.0); model.outputs().len()];
+    let court = Court { request: &request, model: &model, scores: None, ranges };
+    assert!(!model.outputs()[0].is_label(), "a quantity");
+    for is_data in [true, false] {
+        assert!(court.is_within(is_data, 0, 5.0, 5.199) && court.is_within(is_data, 0, 5.0, 4.801));
+        assert!(!court.is_within(is_data, 0, 5.0, 5.201), "of the range, not of the answer");
+        assert!(!court.is_within(is_data, 0, 0.1, -0.101));
+    }
+}
