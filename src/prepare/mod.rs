@@ -19,7 +19,7 @@ mod rules;
 mod types;
 
 pub use error::Error;
-pub use original::Original;
+pub use original::{Convolutions, Original};
 
 use crate::{
     artifacts::observations,
@@ -129,6 +129,13 @@ pub async fn prepare(
         if !changed {
             break;
         }
+    }
+    let facts = look(&model, &given, path).await?;
+    let graph = model.graph.get_or_insert_default();
+    let convolutions = original.convolutions();
+    if rules::lessen(graph, &facts, &mut told, convolutions).map_err(|it| it.at(path))? {
+        graph::pass_on(graph);
+        graph::sweep(graph);
     }
     normal::name_sets(&mut model);
     for ((from, to), count) in told {

@@ -15,15 +15,33 @@ use crate::{
     },
     reference::FloatModel,
 };
+use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     path::{Path, PathBuf},
 };
 
+/// How a circuit computes convolutions.
+///
+/// As products they take no more rows than as they are even where each product is laid out
+/// (`disable_freivalds`), so that who searches for a circuit weighs both ways with one model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Convolutions {
+    /// As products, where the model has enough of them.
+    #[default]
+    Auto,
+    /// As they are, product by product.
+    Plain,
+    /// As products of matrices, which ezkl checks by Freivalds' method.
+    Products,
+}
+
 /// A model as its maker wrote it.
 #[derive(Clone, Debug)]
 pub struct Original {
     pub(crate) model: ModelProto,
+    convolutions: Convolutions,
     file: OnnxFile,
     path: PathBuf,
     notes: Vec<String>,
@@ -55,7 +73,19 @@ impl Original {
         let asked: Vec<_> =
             outputs.iter().map(|name| maps.get(name).unwrap_or(name).clone()).collect();
         choose(&mut model, &asked, &mut notes).map_err(fault)?;
-        Ok(Self { model, file, path: path.to_owned(), notes, weights })
+        let convolutions = Convolutions::default();
+        Ok(Self { model, convolutions, file, path: path.to_owned(), notes, weights })
+    }
+
+    /// The same, to be prepared with its convolutions in another form.
+    #[must_use]
+    pub fn with(self, convolutions: Convolutions) -> Self {
+        Self { convolutions, ..self }
+    }
+
+    /// The form that its convolutions are to have.
+    pub fn convolutions(&self) -> Convolutions {
+        self.convolutions
     }
 
     /// Its inputs with their shapes, the axes' variables set.

@@ -9,7 +9,9 @@ use crate::{
     },
     evm::Hardfork,
     field::Scale,
-    files, srs,
+    files,
+    prepare::Convolutions,
+    srs,
     tune::{ChainLimits, Objective},
     verifier::{
         self, Matrix,
@@ -69,6 +71,9 @@ pub struct ModelConfig {
     /// The outputs that a proof shows, by their names in the model; all of them if absent.
     #[serde(default)]
     pub outputs: Vec<String>,
+    /// How the circuit computes convolutions: `auto`, `plain` or `products` (of matrices).
+    #[serde(default)]
+    pub convolutions: Convolutions,
     /// The name used in reports and deployments; the project folder's name if absent.
     pub name: Option<String>,
     /// Inputs in any form that [`observations`](crate::artifacts::observations) reads. Calibration uses all
@@ -202,7 +207,7 @@ pub struct CalibrationConfig {
     /// With `target = "tune"`: what to minimise.
     #[cfg_attr(feature = "cli", arg(skip))]
     pub objective: Objective,
-    /// The largest error on the data, as text such as `0.01` or `mean:0.5%`, that a build lets pass; 5 % of the
+    /// The largest error on the data, as text such as `0.01` or `mean:0.5%`, that a build lets pass; 2 % of the
     /// range of the model's answers if absent. With `target = "tune"` also the search's bound; that of ezkl's
     /// own calibration if absent.
     #[cfg_attr(feature = "cli", arg(skip))]

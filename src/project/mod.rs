@@ -175,7 +175,8 @@ impl Project {
 
     /// The model, read with the weights that lie beside it, and with the outputs that zkvouch.toml asks for.
     pub fn original(&self) -> Result<Original> {
-        Ok(Original::read(&self.model(), &self.config.model.outputs)?)
+        let model = &self.config.model;
+        Ok(Original::read(&self.model(), &model.outputs)?.with(model.convolutions))
     }
 
     /// Writes the model as ezkl takes it to `copy`. What is built stays as it is.

@@ -56,6 +56,7 @@ impl Project {
             Input::File(MODEL, self.model()),
             Input::Option("variables", json!(variables)),
             Input::Option("outputs", json!(self.config.model.outputs)),
+            Input::Option("convolutions", json!(self.config.model.convolutions)),
             Input::Option("zkvouch's version", env!("CARGO_PKG_VERSION").into()),
         ];
         if !weights.is_empty() {

@@ -6,6 +6,7 @@
 mod activations;
 mod arithmetic;
 mod attention;
+mod bounded;
 mod convolutions;
 mod einsum;
 mod indices;
@@ -16,6 +17,7 @@ mod ml;
 mod ngrams;
 mod norms;
 mod pools;
+mod products;
 mod quantised;
 mod recurrent;
 mod reductions;
@@ -30,6 +32,7 @@ mod windows;
 mod tests;
 
 use super::{
+    Convolutions,
     error::Refusal,
     facts::Facts,
     rewriter::{Outcome, Rewriter, Told, rewrite},
@@ -58,6 +61,29 @@ pub(super) fn apply(
         outcome.or_else(|| refused::after(node).filter(|_| own)).unwrap_or(Outcome::Keep)
     })?;
     Ok(shortened || rewritten)
+}
+
+/// Gives what is right already the form that is cheapest, once all else is done: convolutions as products of
+/// matrices, a classifier's scores with an end to how far apart they count. Returns whether anything changed.
+///
+/// # Errors
+/// None: a node of another form stays as it is.
+pub(super) fn lessen(
+    graph: &mut GraphProto,
+    facts: &Facts,
+    told: &mut Told,
+    convolutions: Convolutions,
+) -> Result<bool, Refusal> {
+    let products = match convolutions {
+        Convolutions::Auto => products::is_worth_it(graph, facts),
+        Convolutions::Plain => false,
+        Convolutions::Products => true,
+    };
+    rewrite(graph, facts, told, |rewriter, node| {
+        let outcome = bounded::softmax(rewriter, node);
+        let product = products.then(|| products::rule(rewriter, facts, node)).flatten();
+        outcome.or(product).unwrap_or(Outcome::Keep)
+    })
 }
 
 fn rule(node: &NodeProto) -> Option<Rule> {

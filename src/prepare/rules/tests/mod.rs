@@ -5,6 +5,7 @@ mod bodies;
 mod networks;
 mod numbers;
 mod places;
+mod products;
 mod refusals;
 
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
         },
         tensor::element,
     },
-    prepare::{Error, Original, Prepared, prepare},
+    prepare::{Convolutions, Error, Original, Prepared, prepare},
 };
 
 /// One node, `y` (and `y1`, `y2` …) made of `x0`, `x1` …, and what becomes of it.
@@ -127,10 +128,14 @@ impl Case {
     }
 
     async fn prepared(&self) -> Result<Prepared, Error> {
+        self.prepared_with(Convolutions::Auto).await
+    }
+
+    async fn prepared_with(&self, convolutions: Convolutions) -> Result<Prepared, Error> {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("network.onnx");
         std::fs::write(&path, self.model().to_bytes()).expect("written");
-        let original = Original::read(&path, &[]).expect("a model");
+        let original = Original::read(&path, &[]).expect("a model").with(convolutions);
         let inputs: Vec<_> = self
             .inputs
             .iter()
