@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// Changed whenever the search does.
-const GENERATION: u32 = 5;
+const GENERATION: u32 = 6;
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
