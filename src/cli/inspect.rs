@@ -121,6 +121,7 @@ pub(super) fn text(inspection: &Inspection) -> String {
     if !inspection.outlooks.is_empty() {
         lines.push(String::new());
         lines.push(table(&inspection.outlooks));
+        lines.extend(plain(inspection));
     }
     lines.push(String::new());
     lines.push(match &inspection.obstacle {
@@ -128,6 +129,20 @@ pub(super) fn text(inspection: &Inspection) -> String {
         Some(obstacle) => format!("verdict     no: {obstacle}"),
     });
     lines.join("\n")
+}
+
+/// What preparing the model has saved.
+fn plain(inspection: &Inspection) -> Option<String> {
+    if inspection.prepared.changes.is_empty() {
+        return None;
+    }
+    Some(match &inspection.plain {
+        None => "  unprepared     ezkl does not take the model as it is".to_owned(),
+        Some(plain) => format!(
+            "  unprepared     {} rows, k = {}, {:.1} s to prove",
+            plain.rows, plain.logrows, plain.cost.prove_seconds
+        ),
+    })
 }
 
 /// Estimates, one column a visibility.

@@ -86,6 +86,11 @@ impl Original {
         &self.path
     }
 
+    /// The file's bytes, weights inside.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.model.to_bytes()
+    }
+
     /// What was done to its outputs, in words.
     pub fn notes(&self) -> &[String] {
         &self.notes

@@ -6,15 +6,18 @@
 mod activations;
 mod arithmetic;
 mod attention;
+mod constants;
 mod convolutions;
 mod einsum;
 mod indices;
 mod integers;
+mod linear;
 mod losses;
 mod masks;
 mod ml;
 mod ngrams;
 mod norms;
+mod order;
 mod pools;
 mod quantised;
 mod recurrent;
@@ -58,6 +61,31 @@ pub(super) fn apply(
         outcome.or_else(|| refused::after(node).filter(|_| own)).unwrap_or(Outcome::Keep)
     })?;
     Ok(shortened || rewritten)
+}
+
+/// Makes fewer steps of what rules have nothing more to say about. Returns whether anything changed.
+///
+/// # Errors
+/// As [`apply`], though no rule here refuses anything.
+pub(super) fn shorten(
+    graph: &mut GraphProto,
+    facts: &Facts,
+    told: &mut Told,
+) -> Result<bool, Refusal> {
+    rewrite(graph, facts, told, |rewriter, node| {
+        let ("", operator) = node.operator() else { return Outcome::Keep };
+        let rule: Rule = match operator {
+            "Add" | "BatchNormalization" | "Div" | "Mul" | "Neg" | "Sub" => linear::step_rule,
+            "Conv" | "Gemm" | "MatMul" => linear::layer_rule,
+            "ArgMax" | "ArgMin" => order::place,
+            "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" => order::bound,
+            "Expand" | "Flatten" | "Reshape" | "Squeeze" | "Transpose" | "Unsqueeze" => {
+                order::still
+            }
+            _ => return Outcome::Keep,
+        };
+        rule(rewriter, node).unwrap_or(Outcome::Keep)
+    })
 }
 
 fn rule(node: &NodeProto) -> Option<Rule> {

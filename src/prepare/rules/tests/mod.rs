@@ -6,6 +6,7 @@ mod networks;
 mod numbers;
 mod places;
 mod refusals;
+mod shorter;
 
 use crate::{
     onnx::{
