@@ -2,7 +2,7 @@
 
 use super::{
     Context,
-    axes::variables,
+    axes::{self, variables},
     exit::{Code, Coded},
 };
 use crate::{
@@ -31,6 +31,9 @@ pub(super) struct Inspect {
     /// An output to keep, by its name; all of them if absent.
     #[arg(long = "output-name", value_name = "NAME")]
     outputs: Vec<String>,
+    /// An input that decides a shape or an order, to have the first observation's value for good.
+    #[arg(long = "fix", value_name = "INPUT")]
+    fixed: Vec<String>,
     /// Where the SRS comes from: ceremony, ceremony:URL, unsafe-dev, or the path of a file.
     #[arg(long, value_name = "SOURCE")]
     srs: Option<srs::Source>,
@@ -54,7 +57,9 @@ impl Inspect {
             _ => &self.outputs,
         };
         let model = project.as_ref().map(Project::model).or(self.model).unwrap_or_default();
-        let original = Original::read(&model, outputs)?;
+        let mut constants = config.map(|it| it.model.constants.clone()).unwrap_or_default();
+        constants.extend(axes::constants(&model, &self.fixed, &data, &self.circuit.variables)?);
+        let original = Original::with_constants(&model, outputs, &constants)?;
         let mut run_args = config.map(|it| it.circuit.run_args()).unwrap_or_default();
         self.circuit.apply(&mut run_args);
         if project.is_none() {

@@ -1,6 +1,6 @@
 //! Rewriting that changes no answer: what is known already, what nobody reads, what passes a value on.
 
-use super::{facts::Facts, rewriter::Told};
+use super::{facts::Facts, told::Told};
 use crate::onnx::proto::{GraphProto, NodeProto};
 use std::collections::{HashMap, HashSet};
 

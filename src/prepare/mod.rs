@@ -7,6 +7,7 @@
 
 mod bodies;
 mod check;
+mod constants;
 mod error;
 mod external;
 mod facts;
@@ -16,8 +17,10 @@ mod normal;
 mod original;
 mod rewriter;
 mod rules;
+mod told;
 mod types;
 
+pub use constants::Constants;
 pub use error::Error;
 pub use original::Original;
 
@@ -31,9 +34,9 @@ use crate::{
     reference,
 };
 use facts::Facts;
-use rewriter::Told;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path};
+use told::Told;
 
 /// A result of this module.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -178,6 +181,7 @@ pub async fn to_file(
         Some(path) => observations::read(path, &slots)?.into_iter().next(),
         None => None,
     };
+    let slots: Vec<_> = slots.into_iter().filter(|slot| !slot.is_fixed()).collect();
     let sample =
         sample.unwrap_or_else(|| slots.iter().map(|slot| vec![1.0; slot.elements()]).collect());
     let inputs: Vec<_> =

@@ -8,7 +8,8 @@ use super::{
     OPSET,
     error::Refusal,
     facts::Facts,
-    rewriter::{Outcome, Rewriter, Told, axis, rewrite},
+    rewriter::{Outcome, Rewriter, axis, rewrite},
+    told::Told,
 };
 use crate::onnx::{
     proto::{AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto},

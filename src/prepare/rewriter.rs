@@ -4,9 +4,10 @@ use super::{
     error::Refusal,
     facts::{Fact, Facts},
     graph::reads,
+    told::Told,
 };
 use crate::onnx::proto::{AttributeProto, GraphProto, NodeProto, TensorProto};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 /// What a rule makes of a node.
 #[derive(Debug)]
@@ -209,49 +210,6 @@ pub(super) fn axis(axis: i64, rank: usize) -> Option<usize> {
     (-rank..rank).contains(&axis).then(|| axis.rem_euclid(rank.max(1)) as usize)
 }
 
-/// What became of nodes, in the order of the changes.
-#[derive(Debug, Default)]
-pub(super) struct Told(Vec<Change>);
-
-#[derive(Debug)]
-struct Change {
-    words: String,
-    /// What the names of the new values begin with.
-    prefix: String,
-    /// The value that was made anew, and what else it has come to be called.
-    names: Vec<String>,
-}
-
-impl Told {
-    /// A value has got another's name.
-    pub(super) fn renamed(&mut self, from: &str, to: &str) {
-        for change in &mut self.0 {
-            if from.strip_prefix(&change.prefix).is_some_and(|rest| rest.starts_with('/')) {
-                change.names.push(to.to_owned());
-            }
-        }
-    }
-
-    /// In words what has become of operators of which something is left, each once with how often.
-    pub(super) fn words(&self, graph: &GraphProto) -> Vec<String> {
-        let made = graph.node.iter().flat_map(|node| &node.output);
-        let mut left: HashSet<&str> = HashSet::new();
-        for name in made.chain(graph.initializer.iter().map(|tensor| &tensor.name)) {
-            left.insert(name);
-            left.extend(name.match_indices('/').map(|(place, _)| &name[..place]));
-        }
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for change in &self.0 {
-            let names = change.names.iter().chain([&change.prefix]);
-            if names.into_iter().any(|name| left.contains(name.as_str())) {
-                *counts.entry(&change.words).or_default() += 1;
-            }
-        }
-        let times = |count| if count == 1 { String::new() } else { format!(" ({count} times)") };
-        counts.into_iter().map(|(words, count)| format!("{words}{}", times(count))).collect()
-    }
-}
-
 /// Asks `rule` for each node and puts what it makes in the node's place. Returns whether anything changed.
 ///
 /// # Errors
@@ -305,7 +263,7 @@ pub(super) fn rewrite(
                 }
                 let words =
                     said.unwrap_or_else(|| format!("{} became {}", node.op_type, names(&nodes)));
-                told.0.push(Change { words, prefix, names: node.output.clone() });
+                told.say(words, prefix, node.output.clone());
                 kept.extend(nodes);
                 graph.initializer.extend(weights);
             }

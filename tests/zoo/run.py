@@ -127,7 +127,8 @@ def attempted(case, options):
             data = json.loads(ended.out)["data"]
             note(folder, step[0], data, result)
             if step[0] == "build":
-                names = [output["name"] for output in (data.get("judgement") or {}).get("outputs", [])]
+                judged = [output["name"] for output in (data.get("judgement") or {}).get("outputs", [])]
+                names = judged or data.get("outputs", [])
             if step[0] == "verify":
                 answers = [group["values"] for group in data["decoded"]["groups"] if group["kind"] == "output"]
         if options.until in ANSWERED:

@@ -39,6 +39,12 @@ impl Constant {
         self.data.iter().all(|it| *it == value)
     }
 
+    /// The smallest size of a number, zeros left out.
+    pub(super) fn least(&self) -> f64 {
+        let sizes = self.data.iter().map(|it| it.abs()).filter(|it| *it > 0.0);
+        sizes.fold(f64::INFINITY, f64::min)
+    }
+
     /// Whether all of it fits in a float of 32 bits.
     pub(super) fn is_finite(&self) -> bool {
         self.data.iter().all(|it| (*it as f32).is_finite())

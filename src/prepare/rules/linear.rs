@@ -91,8 +91,14 @@ fn steps<'a>(rewriter: &Rewriter<'a>, node: &'a NodeProto) -> Option<Affine<'a>>
     while all.steps < MOST_STEPS
         && let Some(before) = read_once(rewriter, all.value).and_then(|it| step(rewriter, it))
     {
+        let factor = before.factor.times(&all.factor)?;
+        // Two small factors have more digits than their product.
+        let least = factor.least();
+        if least < LEAST_FACTOR && least < before.factor.least().min(all.factor.least()) {
+            break;
+        }
         all.term = before.term.times(&all.factor)?.plus(&all.term)?;
-        all.factor = before.factor.times(&all.factor)?;
+        all.factor = factor;
         all = Affine {
             value: before.value,
             steps: all.steps + 1,
@@ -212,7 +218,7 @@ impl Layer<'_> {
         let rank = rewriter.shape(affine.value)?.len();
         let factor = self.along_outputs(rank, &affine.factor)?;
         let term = self.along_outputs(rank, &affine.term)?;
-        if factor.iter().any(|it| *it != 0.0 && it.abs() < LEAST_FACTOR) {
+        if affine.factor.least() < LEAST_FACTOR {
             return None;
         }
         let bias =
@@ -262,6 +268,7 @@ impl Layer<'_> {
 fn after(rewriter: &mut Rewriter<'_>, layer: &Layer<'_>, affine: &Affine<'_>) -> Option<Outcome> {
     let whole = layer.then(rewriter, affine)?;
     let fewer = whole.nodes() < 1 + affine.steps;
+    rewriter.say(format!("{} after {} went into it", steps_of(affine), layer.node.op_type));
     fewer.then(|| whole.written(rewriter)).flatten().map(Outcome::one)
 }
 
@@ -277,8 +284,7 @@ fn taken_in(
     let inputs = shape[axis];
     let factor = affine.factor.extended(shape.len())?.along(axis, inputs)?;
     let term = affine.term.extended(shape.len())?.along(axis, inputs)?;
-    let small = factor.iter().any(|it| *it != 0.0 && it.abs() < LEAST_FACTOR);
-    if small || term.iter().any(|it| it.abs() > MOST_TERM) {
+    if affine.factor.least() < LEAST_FACTOR || term.iter().any(|it| it.abs() > MOST_TERM) {
         return None;
     }
     let group = usize::try_from(layer.node.int("group").unwrap_or(1)).ok()?;
@@ -311,6 +317,7 @@ fn taken_in(
     // A sum that moves from before a product to after it is no gain unless there are fewer numbers.
     let before = affine.steps + layer.nodes();
     let fewer = whole.nodes() < before || (whole.nodes() == before && outputs < inputs);
+    rewriter.say(format!("{} before {} went into it", steps_of(affine), layer.node.op_type));
     fewer.then(|| whole.written(rewriter)).flatten().map(Outcome::one)
 }
 
@@ -330,11 +337,20 @@ fn joined(rewriter: &mut Rewriter<'_>, inner: &Layer<'_>, outer: &Layer<'_>) -> 
         moved.data.iter().zip(outer.bias()?).map(|(one, other)| one + other).collect();
     let bias = Constant { shape: vec![outputs], data: bias };
     let whole = Layer { value: inner.value, weights, bias: Some(bias), ..*outer };
+    rewriter.say(format!("{} and {} became one", inner.node.op_type, outer.node.op_type));
     whole.written(rewriter).map(Outcome::one)
+}
+
+fn steps_of(affine: &Affine<'_>) -> String {
+    match affine.steps {
+        1 => "a sum or product".to_owned(),
+        steps => format!("{steps} sums and products"),
+    }
 }
 
 /// The steps in their shortest form.
 fn written(rewriter: &mut Rewriter<'_>, affine: &Affine<'_>) -> Option<Outcome> {
+    rewriter.say(format!("{} became fewer", steps_of(affine)));
     let mut name = affine.value.to_owned();
     let (factor, mut term) = (&affine.factor, affine.term.clone());
     let scales = !factor.is_all(1.0);

@@ -35,7 +35,8 @@ mod tests;
 use super::{
     error::Refusal,
     facts::Facts,
-    rewriter::{Outcome, Rewriter, Told, rewrite},
+    rewriter::{Outcome, Rewriter, rewrite},
+    told::Told,
 };
 use crate::onnx::proto::{GraphProto, NodeProto};
 

@@ -81,6 +81,9 @@ pub(super) fn still(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Out
     });
     let turned = node.op_type == "Transpose";
     let source = before.or(turned.then_some(value))?;
+    if !turned {
+        rewriter.say(String::new());
+    }
     Some(Outcome::one(rewriter.reshape(source, result)))
 }
 

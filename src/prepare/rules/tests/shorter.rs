@@ -67,7 +67,10 @@ async fn norms_go_into_the_layers_beside_them() {
     let behind = vec![conv("x", "c", true), norm("c", "y")];
     let (operators, changes) = left(&shape, behind, with(norm_weights(3)), &["y"]).await;
     assert_eq!(operators, "Conv");
-    assert_eq!(changes.last().map(String::as_str), Some("BatchNormalization became Conv"));
+    assert_eq!(
+        changes.last().map(String::as_str),
+        Some("a sum or product after Conv went into it")
+    );
     let before = |padded| vec![norm("x", "n"), conv("n", "y", padded)];
     let (operators, _) = left(&shape, before(false), with(norm_weights(2)), &["y"]).await;
     assert_eq!(operators, "Conv");
@@ -128,6 +131,10 @@ async fn sums_and_products_with_constants_become_one_of_each() {
     let twice =
         vec![node("Neg", &["x"], "1"), node("Neg", &["1"], "2"), node("Add", &["2", "a"], "y")];
     assert_eq!(left(&[1, 4], twice, all(), &["y"]).await.0, "Add");
+    // Small factors keep their digits apart.
+    let small = ["a", "b"].map(|name| TensorProto::floats(&[], &[0.01]).named(name)).to_vec();
+    let twice = vec![node("Mul", &["x", "a"], "1"), node("Mul", &["1", "b"], "y")];
+    assert_eq!(left(&[1, 4], twice, small, &["y"]).await.0, "Mul Mul");
     // What would make the value larger stays where it is.
     let wider = vec![node("Add", &["x", "a"], "1"), node("Add", &["1", "w"], "y")];
     let weights = vec![weight("a", &[4]), weight("w", &[3, 4])];
