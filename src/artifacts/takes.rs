@@ -253,4 +253,56 @@ mod tests {
         assert_eq!(found(vec![branch(1.0, true), branch(5.0, false)]), None);
         assert_eq!(found(Vec::new()), Some(0.0));
     }
+
+    fn graph(nodes: Vec<NodeProto>, widths: &[i64]) -> GraphProto {
+        let input = |(number, width): (usize, &i64)| {
+            ValueInfoProto::tensor(&format!("x{number}"), element::FLOAT, &[1, *width as usize])
+        };
+        GraphProto {
+            node: nodes,
+            input: widths.iter().enumerate().map(input).collect(),
+            ..GraphProto::default()
+        }
+    }
+
+    fn imputer(input: &str, values: &[f32]) -> NodeProto {
+        let mut node = NodeProto::new("Imputer", &[input], &["y"], []);
+        node.domain = ML.to_owned();
+        let floats = values.to_vec();
+        let name = "imputed_value_floats".to_owned();
+        node.set(crate::onnx::proto::AttributeProto { name, floats, ..Default::default() });
+        node
+    }
+
+    #[test]
+    fn columns_that_are_put_together_keep_what_stands_for_them() {
+        let mut joined = NodeProto::new("Concat", &["x0", "x1"], &["all"], []);
+        joined.set(crate::onnx::proto::AttributeProto::int("axis", 1));
+        let graph = graph(vec![joined, imputer("all", &[1.0, 2.0, 3.0])], &[1, 2]);
+        let uses = Uses::of(&graph);
+        assert_eq!(uses.takes(&graph.input[0]).missing, [Some(1.0)]);
+        assert_eq!(uses.takes(&graph.input[1]).missing, [Some(2.0), Some(3.0)]);
+    }
+
+    #[test]
+    fn what_something_else_reads_takes_no_missing_value() {
+        let other = NodeProto::new("Neg", &["x0"], &["z"], []);
+        let graph = graph(vec![imputer("x0", &[1.0]), other], &[1]);
+        assert!(Uses::of(&graph).takes(&graph.input[0]).missing.is_empty());
+    }
+
+    #[test]
+    fn a_table_is_found_through_what_passes_places_on() {
+        let mut graph = graph(
+            vec![
+                NodeProto::new("Identity", &["x0"], &["places"], []),
+                NodeProto::new("Gather", &["words", "places"], &["y"], []),
+            ],
+            &[3],
+        );
+        let words = crate::onnx::proto::TensorProto::floats(&[4, 2], &[0.0; 8]);
+        graph.initializer.push(words.named("words"));
+        let table = Uses::of(&graph).takes(&graph.input[0]).table;
+        assert_eq!(table, Some(Table { name: "words".to_owned(), rows: 4 }));
+    }
 }

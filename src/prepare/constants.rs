@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(shape(Some(&[]), 1), Some(vec![]));
         assert_eq!(shape(Some(&[Dim::Fixed(2)]), 2), Some(vec![2]));
         assert_eq!(shape(Some(&[Dim::Fixed(2)]), 3), None);
-        assert_eq!(shape(Some(&[open.clone()]), 4), Some(vec![4]));
+        assert_eq!(shape(Some(std::slice::from_ref(&open)), 4), Some(vec![4]));
         assert_eq!(shape(Some(&[open, Dim::Fixed(3)]), 6), Some(vec![2, 3]));
     }
 

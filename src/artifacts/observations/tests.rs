@@ -226,6 +226,41 @@ fn what_is_fixed_may_be_there_or_not_but_not_otherwise() {
 }
 
 #[test]
+fn each_reason_of_the_page_is_given() {
+    const PAGE: &str = include_str!("../../../docs/refusals.md");
+    let rows = PAGE.split("\n## ").find_map(|part| part.strip_prefix("Data")).expect("a section");
+    let rows = rows.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let mut listed: std::collections::BTreeSet<&str> = rows.map(|(reason, _)| reason).collect();
+    let table = Some(Table { name: "words".to_owned(), rows: 20 });
+    let whole = Takes { element: element::INT64, table, ..Takes::default() };
+    let tokens = Slot { takes: whole, ..tensor("x", &[1, 2]) };
+    let fixed =
+        Slot { takes: Takes { fixed: Some(vec![3.0]), ..Takes::default() }, ..tensor("k", &[1]) };
+    let plain = tensor("x", &[1, 2]);
+    for (inputs, ending, text, reason) in [
+        (vec![plain.clone()], "csv", "1,\n", "does nothing with missing values here"),
+        (vec![filled()], "csv", "1,\n", "no one number goes the way of a missing one"),
+        (vec![plain.clone()], "csv", "1,2\n1,old\n", "is not a finite number but text"),
+        (vec![tokens.clone()], "csv", "1,2.5\n", "is no whole number, and the model takes"),
+        (vec![tokens], "csv", "1,20\n", "names no row of the model's table"),
+        (vec![plain.clone()], "csv", "1,2,3\n", "the model takes 2"),
+        (
+            vec![plain.clone()],
+            "json",
+            r#"{"input_data": [[]]}"#,
+            "has no values, and a circuit takes no input without elements",
+        ),
+        (vec![plain.clone(), fixed], "csv", "1,2,4\n", "and the model has it fixed to"),
+        (vec![plain], "csv", "1,9007199254740993\n", "is beyond 2^53"),
+    ] {
+        let error = as_ezkl_takes_them(ending, text.as_bytes(), &inputs).expect_err(reason);
+        assert!(error.to_string().contains(reason), "{error}\n  wanted: {reason}");
+        assert!(listed.remove(reason), "docs/refusals.md has no line for: {reason}");
+    }
+    assert!(listed.is_empty(), "lines of docs/refusals.md that no test tries: {listed:?}");
+}
+
+#[test]
 fn scalars_and_nested_lists_of_ezkls_form_are_kept() {
     let inputs = [tensor("x", &[1, 2])];
     let felt = crate::field::Felt::from_i128(3).to_le_hex();

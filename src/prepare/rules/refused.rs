@@ -140,7 +140,7 @@ fn decides(rewriter: &Rewriter<'_>, name: &str, all: &[&str]) -> String {
         sources if sources.contains(&name) => format!("input `{name}`"),
         _ => format!("`{name}`, which depends on {},", named.join(", ")),
     };
-    let remedy = match !sources.is_empty() && sources.iter().all(|source| small(&source)) {
+    let remedy = match !sources.is_empty() && sources.iter().all(small) {
         true => format!(
             "give {} the value of the data for good: init with --fix {}, or [model] constants in zkvouch.toml",
             named.join(", "),
