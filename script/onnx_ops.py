@@ -67,11 +67,23 @@ def compare(answers, expected):
 
 
 def tried(case, options, scale=None):
+    """How a case ends; where zkvouch says which inputs are to be fixed, with them fixed."""
+    fixed = []
+    while True:
+        outcome, why = once(case, options, scale, fixed)
+        offered = re.findall(r"--fix (\S+)", why)
+        new = [name.rstrip(",") for name in offered if name.rstrip(",") not in fixed]
+        if outcome != "refused" or not new:
+            return outcome, why, bool(fixed)
+        fixed += new
+
+
+def once(case, options, scale, fixed):
     with tempfile.TemporaryDirectory(prefix="zkvouch-ops-") as folder:
         for name in [path.name for path in case.iterdir() if path.name != "expected.json"]:
             (pathlib.Path(folder) / name).write_bytes((case / name).read_bytes())
         project = pathlib.Path(folder) / "zkvouch.toml"
-        init = ["init", "network.onnx", "--no-inspect", "--data", "input.json"]
+        init = ["init", "network.onnx", "--no-inspect", "--data", "input.json", *(f"--fix={name}" for name in fixed)]
         for command in (init, ["build", "--until", "witness"]):
             ended = attempt.run([options.binary, *command], folder, options.limit)
             failed = attempt.verdict(ended, command[0], options.limit)
@@ -94,12 +106,13 @@ def tried(case, options, scale=None):
 
 def outcome_of(case, options):
     started = time.monotonic()
-    outcome, why = tried(case, options, SCALE if options.manual else None)
+    outcome, why, fixed = tried(case, options, SCALE if options.manual else None)
     if options.manual and outcome == "refused" and "gen_settings failed" not in why:
         other = tried(case, options, LARGE_VALUES)
-        outcome, why = (outcome, why) if other[0] == "refused" else other
+        outcome, why, fixed = (outcome, why, fixed) if other[0] == "refused" else other
     operator = json.loads((case / "expected.json").read_text())["operator"]
-    return {"operator": operator, "outcome": outcome, "why": why, "seconds": round(time.monotonic() - started, 1)}
+    seconds = round(time.monotonic() - started, 1)
+    return {"operator": operator, "outcome": outcome, "why": why, "fixed": fixed, "seconds": seconds}
 
 
 def main():
@@ -144,7 +157,8 @@ What becomes of ONNX's own operator tests (onnx {onnx}, those with numeric tenso
 ONNX's answer, `refused` those that zkvouch does not build, for the reasons given. An operator's tests count with those of its
 function written out. Made by `script/onnx-ops.sh --manual --table docs/operators.md`.
 
-{total} tests: {right} right, {refused} refused, {wrong} wrong, {died} died.
+{total} tests: {right} right, {refused} refused, {wrong} wrong, {died} died. Of those that are right {fixed} have inputs that decide
+shapes, axes and the like, which zkvouch asks to have fixed (`init --fix`), with their value in the circuit.
 
 """
 
@@ -202,7 +216,8 @@ def table(results):
         reasons = collections.Counter(short(case["why"]) for case in cases if case["outcome"] != "right")
         why = "; ".join(f"{reason} ({count})" if len(reasons) > 1 else reason for reason, count in sorted(reasons.items()))
         lines.append(f"| {operator} | {right or ''} | {len(cases) - right or ''} | {why} |")
-    return HEAD.format(onnx=ONNX, total=len(results), **total) + "\n".join(lines) + "\n"
+    fixed = sum(result["outcome"] == "right" and result.get("fixed", False) for result in results.values())
+    return HEAD.format(onnx=ONNX, total=len(results), fixed=fixed, **total) + "\n".join(lines) + "\n"
 
 
 main()

@@ -65,7 +65,7 @@ print(json.dumps([[o.astype(float).reshape(-1).tolist() for o in
         let path = example(name).join("model.onnx");
         let model = FloatModel::load(&path, &batch()).await.expect("loads");
         let mut rows =
-            observations::read(&example(name).join("data.json"), model.inputs()).expect("data");
+            observations::read(&example(name).join("data.json"), model.slots()).expect("data");
         // Inputs far from the data, too.
         rows.extend(
             rows.clone()
@@ -211,7 +211,7 @@ async fn answers_in_batches_are_the_circuits_own() {
     let circuit = circuit(&pool, "credit", folder.path(), "circuit", 9).await;
     let model = example("credit").join("model.onnx");
     let inputs = FloatModel::load(&model, &batch()).await.expect("loads");
-    let data = observations::read(&example("credit").join("data.json"), inputs.inputs());
+    let data = observations::read(&example("credit").join("data.json"), inputs.slots());
     let data = data.expect("observations");
     let mut rows: Vec<Vec<f64>> = (0..100)
         .map(|number| {

@@ -274,7 +274,7 @@ async fn bad_requests_are_refused_before_anything_runs() {
     for (data, expected) in [
         (file("empty.json", "[]"), "no observation"),
         (file("short.csv", "1,2,3\n"), "line 1: it has 3 columns; the model takes 41"),
-        (file("nan.json", r#"{"input_data": [[NaN]]}"#), "not JSON"),
+        (file("nan.csv", "NaN\n"), "line 1: it has 1 columns; the model takes 41"),
         (folder.path().join("none.json"), "cannot read"),
     ] {
         let error = run(&with(data), &pool).await.expect_err(expected).to_string();
@@ -285,8 +285,7 @@ async fn bad_requests_are_refused_before_anything_runs() {
     let error = run(&forged, &pool).await.expect_err("unsound").to_string();
     assert!(error.contains("ignore_range_check_inputs_outputs"), "{error}");
     assert!(pool.get().await.worker_pid().is_none(), "no worker was started");
-    let inputs =
-        [zkvouch::accuracy::TensorInfo { name: "x".into(), shape: vec![1], element: "f32".into() }];
+    let inputs = [zkvouch::artifacts::Slot::new("x", vec![1])];
     assert!(observations::read(&file("a.txt", "1"), &inputs).is_err());
 }
 

@@ -61,7 +61,7 @@ pub async fn run(
     let model = request.original.float_model(&variables).await?;
     let mut all: Vec<Observation> = Vec::new();
     for path in &request.data {
-        all.extend(observations::read(path, model.inputs())?);
+        all.extend(observations::read(path, model.slots())?);
     }
     let all = Arc::new(all);
     let total = all.len();

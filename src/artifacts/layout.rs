@@ -68,22 +68,6 @@ pub(super) fn elements(shape: &[usize]) -> usize {
     shape.iter().fold(1, |product, axis| product.saturating_mul(*axis))
 }
 
-/// An input of a model, as data is read for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Slot {
-    /// Its name in the model.
-    pub name: String,
-    /// Its shape, every axis with a length; empty for a scalar.
-    pub shape: Vec<usize>,
-}
-
-impl Slot {
-    /// The number of elements.
-    pub fn elements(&self) -> usize {
-        elements(&self.shape)
-    }
-}
-
 /// All instances of a proof.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct InstanceLayout {

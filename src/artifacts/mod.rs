@@ -11,16 +11,19 @@ pub mod onnx;
 pub mod proof;
 pub mod run_args;
 pub mod settings;
+pub mod slot;
+mod takes;
 pub mod vk;
 pub mod witness;
 
 pub use self::{
     input::InputData,
-    layout::{DecodedInstances, InstanceGroup, InstanceLayout, Slot},
+    layout::{DecodedInstances, InstanceGroup, InstanceLayout},
     onnx::OnnxFile,
     proof::ProofFile,
     run_args::{CheckMode, RunArgs, Visibility},
     settings::{InputType, Settings},
+    slot::Slot,
     vk::VkHeader,
     witness::Witness,
 };

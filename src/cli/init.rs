@@ -1,6 +1,11 @@
 //! `zkvouch init`
 
-use super::{Context, axes::variables, exit::Coded, inspect};
+use super::{
+    Context,
+    axes::{self, variables},
+    exit::Coded,
+    inspect,
+};
 use crate::{
     artifacts::observations,
     files,
@@ -35,6 +40,9 @@ pub(super) struct Init {
     /// An output that a proof shows, by its name; all of them if absent.
     #[arg(long = "output-name", value_name = "NAME")]
     outputs: Vec<String>,
+    /// An input that decides a shape or an order, to have the first observation's value for good.
+    #[arg(long = "fix", value_name = "INPUT")]
+    fixed: Vec<String>,
     /// Write the project file without a look at what the circuit will cost.
     #[arg(long)]
     no_inspect: bool,
@@ -47,7 +55,9 @@ pub(super) struct Init {
 
 impl Init {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
-        let original = Original::read(&self.model, &self.outputs)?;
+        let constants =
+            axes::constants(&self.model, &self.fixed, &self.data, &self.circuit.variables)?;
+        let original = Original::with_constants(&self.model, &self.outputs, &constants)?;
         let onnx = original.file();
         let mut circuit = self.circuit.clone();
         let sample = self.data.first().map(PathBuf::as_path);
@@ -55,7 +65,15 @@ impl Init {
         circuit.run_args().validate().map_err(|error| Coded::bad_input(error.to_string()))?;
         let slots = original.slots(&circuit.variables)?;
         for path in &self.data {
-            observations::read_inputs(path, &slots)?;
+            let count = observations::read_inputs(path, &slots)?.len();
+            if count > 1 && axes::is_one_of_several(onnx, &self.circuit.variables) {
+                context.ui.note(format_args!(
+                    "{}: {count} observations, each for a proof of its own; for one proof of {count} rows pass \
+                     --variable {}={count}",
+                    path.display(),
+                    onnx.symbols().first().copied().unwrap_or("batch_size")
+                ));
+            }
         }
         for name in &onnx.unbound {
             context.ui.warn(Caveat::UnboundInput(name.clone()));
@@ -73,7 +91,8 @@ impl Init {
             true => None,
             false => Some(self.inspect(context, &original, &circuit).await?),
         };
-        let text = config::template(&model, &data, &self.outputs, &circuit, &self.srs);
+        let text =
+            config::template(&model, &data, (&self.outputs, &constants), &circuit, &self.srs);
         files::write_atomic(&file, text.as_bytes())?;
         if let Some(obstacle) = inspection.as_ref().and_then(|it| it.obstacle.as_deref()) {
             context.ui.warn(obstacle);

@@ -2,7 +2,7 @@
 
 use super::{
     Context,
-    axes::variables,
+    axes::{self, variables},
     exit::{Code, Coded},
 };
 use crate::{
@@ -31,6 +31,9 @@ pub(super) struct Inspect {
     /// An output to keep, by its name; all of them if absent.
     #[arg(long = "output-name", value_name = "NAME")]
     outputs: Vec<String>,
+    /// An input that decides a shape or an order, to have the first observation's value for good.
+    #[arg(long = "fix", value_name = "INPUT")]
+    fixed: Vec<String>,
     /// Where the SRS comes from: ceremony, ceremony:URL, unsafe-dev, or the path of a file.
     #[arg(long, value_name = "SOURCE")]
     srs: Option<srs::Source>,
@@ -54,7 +57,9 @@ impl Inspect {
             _ => &self.outputs,
         };
         let model = project.as_ref().map(Project::model).or(self.model).unwrap_or_default();
-        let original = Original::read(&model, outputs)?;
+        let mut constants = config.map(|it| it.model.constants.clone()).unwrap_or_default();
+        constants.extend(axes::constants(&model, &self.fixed, &data, &self.circuit.variables)?);
+        let original = Original::with_constants(&model, outputs, &constants)?;
         let mut run_args = config.map(|it| it.circuit.run_args()).unwrap_or_default();
         self.circuit.apply(&mut run_args);
         if project.is_none() {
@@ -121,6 +126,7 @@ pub(super) fn text(inspection: &Inspection) -> String {
     if !inspection.outlooks.is_empty() {
         lines.push(String::new());
         lines.push(table(&inspection.outlooks));
+        lines.extend(plain(inspection));
     }
     lines.push(String::new());
     lines.push(match &inspection.obstacle {
@@ -128,6 +134,20 @@ pub(super) fn text(inspection: &Inspection) -> String {
         Some(obstacle) => format!("verdict     no: {obstacle}"),
     });
     lines.join("\n")
+}
+
+/// What preparing the model has saved.
+fn plain(inspection: &Inspection) -> Option<String> {
+    if inspection.prepared.changes.is_empty() {
+        return None;
+    }
+    Some(match &inspection.plain {
+        None => "  unprepared     ezkl does not take the model as it is".to_owned(),
+        Some(plain) => format!(
+            "  unprepared     {} rows, k = {}, {:.1} s to prove",
+            plain.rows, plain.logrows, plain.cost.prove_seconds
+        ),
+    })
 }
 
 /// Estimates, one column a visibility.

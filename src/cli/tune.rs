@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     accuracy::ErrorBound,
-    artifacts::{observations, onnx::OnnxFile, run_args::RunArgs},
+    artifacts::{observations, run_args::RunArgs},
     engine::EnginePool,
     evm::Hardfork,
     files,
@@ -182,7 +182,7 @@ impl Tune {
         let scratch = files::Scratch::new()?;
         let data = places.data(&self.data);
         // What does not fit is told before ezkl looks at a model that may be large.
-        let slots = OnnxFile::read(&places.model(&self.model))?.slots(&run_args.variables)?;
+        let slots = places.original(&self.model, &[])?.slots(&run_args.variables)?;
         for path in data.iter().chain(&self.options.corners) {
             observations::read_inputs(path, &slots)?;
         }

@@ -73,6 +73,10 @@ impl Copies<'_> {
         let find = |name: &String| names.get(name).unwrap_or(name).clone();
         for node in &body.node {
             let mut node = node.clone();
+            // No two nodes of a graph may have one name.
+            if !node.name.is_empty() {
+                node.name = format!("{prefix}/{}", node.name);
+            }
             rename(&mut node, &find);
             self.nodes.push(node);
         }

@@ -16,6 +16,8 @@ const MOST_ELEMENTS: usize = 1 << 18;
 const SHARE: f64 = 1e-3;
 /// The same where the original works in floats of 16 bits, which have 11 digits or 8.
 const HALF_SHARE: f64 = 1e-2;
+/// The same where the original rounds to integers of 8 bits, of which what lies halfway may become either.
+const STEP_SHARE: f64 = 2e-2;
 const SEED: u64 = 0x7072_6570;
 
 /// Refuses a prepared model whose answers are not the original's.
@@ -36,7 +38,12 @@ pub(super) async fn same(
             given.map(|(.., data)| data.clone()).unwrap_or_default()
         })
         .collect();
-    let share = if has_halves(original) { HALF_SHARE } else { SHARE };
+    let rounds = rounds(original);
+    let share = match has_halves(original) {
+        _ if rounds => STEP_SHARE,
+        true => HALF_SHARE,
+        false => SHARE,
+    };
     let size: usize = sample.iter().map(Vec::len).sum();
     let tries = TRIES.min(MOST_ELEMENTS / size.max(1));
     let mut random = StdRng::seed_from_u64(SEED);
@@ -57,7 +64,11 @@ pub(super) async fn same(
         };
         let found = after.run(&input)?;
         for ((info, expected), found) in before.outputs().iter().zip(&expected).zip(&found) {
-            if let Some(element) = first_other(expected, found, share, info.is_label()) {
+            let bound = match (info.is_label(), rounds && info.is_small()) {
+                (false, _) => Bound::Share(share),
+                (true, small) => Bound::Steps(f64::from(u8::from(small))),
+            };
+            if let Some(element) = first_other(expected, found, bound) {
                 return Err(Error::Differs {
                     path: original.path().to_owned(),
                     output: info.name.clone(),
@@ -92,13 +103,33 @@ fn has_halves(original: &Original) -> bool {
     casts.chain(weights).chain(inputs).any(half)
 }
 
-fn first_other(expected: &[f64], found: &[f64], share: f64, labels: bool) -> Option<usize> {
+/// Whether floats are rounded to small integers: what lies halfway between two may become either.
+fn rounds(original: &Original) -> bool {
+    let nodes = original.model.graph.iter().flat_map(|graph| &graph.node);
+    nodes
+        .map(|node| node.op_type.as_str())
+        .any(|operator| operator.contains("QuantizeLinear") || operator.starts_with("QLinear"))
+}
+
+/// How far answers may be from each other.
+#[derive(Clone, Copy)]
+enum Bound {
+    /// As a share of the largest.
+    Share(f64),
+    /// Whole numbers.
+    Steps(f64),
+}
+
+fn first_other(expected: &[f64], found: &[f64], bound: Bound) -> Option<usize> {
     if expected.len() != found.len() {
         return Some(expected.len().min(found.len()).saturating_sub(1));
     }
     let finite = expected.iter().filter(|value| value.is_finite());
     let largest = finite.fold(0.0f64, |largest, value| largest.max(value.abs()));
-    let allowed = if labels { 0.0 } else { share * largest + 1e-6 };
+    let allowed = match bound {
+        Bound::Share(share) => share * largest + 1e-6,
+        Bound::Steps(steps) => steps,
+    };
     expected.iter().zip(found).position(|(expected, found)| {
         // Where the original has no number, the circuit is judged elsewhere.
         expected.is_finite() && (found.is_nan() || (expected - found).abs() > allowed)

@@ -15,6 +15,8 @@ pub(super) struct Fact {
     pub(super) constant: Option<TensorProto>,
     /// Whether the sample's run has a negative integer here.
     pub(super) below_zero: bool,
+    /// The size of the largest integer that the sample's run has here.
+    pub(super) largest: f64,
 }
 
 /// All that is known, by the values' names.
@@ -36,20 +38,28 @@ impl Facts {
                 shape: input.shape.clone(),
                 constant: None,
                 below_zero: input.data.iter().any(|it| *it < 0.0),
+                largest: input.data.iter().fold(0.0, |most, it| it.abs().max(most)),
             };
             facts.insert(input.name.clone(), fact);
         }
         for (name, tensor) in values {
             let constant = constants.contains(name.as_str()).then(|| tensor.clone().named(&name));
-            let below_zero = tensor.whole().is_some_and(|it| it.iter().any(|it| *it < 0));
-            let fact =
-                Fact { element: tensor.data_type, shape: tensor.shape(), constant, below_zero };
+            let whole = tensor.whole().unwrap_or_default();
+            let below_zero = whole.iter().any(|it| *it < 0);
+            let largest = whole.iter().fold(0.0f64, |most, it| (*it as f64).abs().max(most));
+            let fact = Fact {
+                element: tensor.data_type,
+                shape: tensor.shape(),
+                constant,
+                below_zero,
+                largest,
+            };
             facts.insert(name, fact);
         }
         for tensor in &graph.initializer {
             let (element, shape) = (tensor.data_type, tensor.shape());
             let constant = Some(tensor.clone());
-            let fact = Fact { element, shape, constant, below_zero: false };
+            let fact = Fact { element, shape, constant, below_zero: false, largest: 0.0 };
             facts.insert(tensor.name.clone(), fact);
         }
         Self(facts)

@@ -1,6 +1,6 @@
 //! Rewriting that changes no answer: what is known already, what nobody reads, what passes a value on.
 
-use super::facts::Facts;
+use super::{facts::Facts, told::Told};
 use crate::onnx::proto::{GraphProto, NodeProto};
 use std::collections::{HashMap, HashSet};
 
@@ -45,7 +45,7 @@ pub(super) fn sweep(graph: &mut GraphProto) {
 }
 
 /// The names that a node reads, those in its bodies with them.
-pub(super) fn reads(node: &NodeProto, into: &mut HashSet<String>) {
+pub(super) fn reads(node: &NodeProto, into: &mut impl Extend<String>) {
     into.extend(node.input.iter().cloned());
     for body in node.attribute.iter().flat_map(|it| it.g.iter().chain(&it.graphs)) {
         into.extend(body.output.iter().map(|output| output.name.clone()));
@@ -54,7 +54,7 @@ pub(super) fn reads(node: &NodeProto, into: &mut HashSet<String>) {
 }
 
 /// Takes out nodes that pass their input on. Returns how many went.
-pub(super) fn pass_on(graph: &mut GraphProto) -> usize {
+pub(super) fn pass_on(graph: &mut GraphProto, told: &mut Told) -> usize {
     let before = graph.node.len();
     let shown: HashSet<String> = graph.output.iter().map(|output| output.name.clone()).collect();
     let made: HashSet<String> =
@@ -92,6 +92,7 @@ pub(super) fn pass_on(graph: &mut GraphProto) -> usize {
         } else if made.contains(&input) && !shown.contains(&input) && renamed.insert(input.clone())
         {
             // An output has its name from the node that makes it.
+            told.renamed(&input, output);
             names.insert(input, output.to_owned());
         } else {
             kept.push(NodeProto::new("Identity", &[&input], &[output], []));

@@ -7,6 +7,7 @@
 
 mod bodies;
 mod check;
+mod constants;
 mod error;
 mod external;
 mod facts;
@@ -16,8 +17,10 @@ mod normal;
 mod original;
 mod rewriter;
 mod rules;
+mod told;
 mod types;
 
+pub use constants::Constants;
 pub use error::Error;
 pub use original::{Convolutions, Original};
 
@@ -33,12 +36,13 @@ use crate::{
 use facts::Facts;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path};
+use told::Told;
 
 /// A result of this module.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Rewriting ends after so many rounds; each makes the graph plainer, and none yet needed more than a handful.
-const ROUNDS: usize = 16;
+const ROUNDS: usize = 32;
 
 /// The operator set that prepared models are written in.
 const OPSET: i64 = 17;
@@ -101,10 +105,33 @@ pub async fn prepare(
     original: &Original,
     inputs: &[(String, Vec<usize>, Vec<f64>)],
 ) -> Result<Prepared> {
+    let prepared = rewritten(original, inputs, Extent::Shortest).await?;
+    let checked = check::same(original, &prepared, inputs).await;
+    let Err(Error::Differs { .. }) = checked else { return checked.map(|()| prepared) };
+    // What is shorter but for rounding may still part from the original where numbers lie on a threshold.
+    let prepared = rewritten(original, inputs, Extent::Needed).await?;
+    check::same(original, &prepared, inputs).await?;
+    Ok(prepared)
+}
+
+/// How much is rewritten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    /// What ezkl lacks or gets wrong, and steps that become fewer.
+    Shortest,
+    /// What ezkl lacks or gets wrong.
+    Needed,
+}
+
+async fn rewritten(
+    original: &Original,
+    inputs: &[(String, Vec<usize>, Vec<f64>)],
+    extent: Extent,
+) -> Result<Prepared> {
     let path = original.path();
     let mut model = original.model.clone();
     let mut notes = Notes { outputs: original.notes().to_vec(), changes: Vec::new() };
-    let mut told = BTreeMap::new();
+    let mut told = Told::default();
     set_shapes(&mut model, inputs);
     if types::single(&mut model) {
         notes.changes.push("floats of 16 and 64 bits became floats of 32".to_owned());
@@ -123,7 +150,11 @@ pub async fn prepare(
         changed |= normal::raise(&mut model, opset, &facts).map_err(|it| it.at(path))?;
         let graph = model.graph.get_or_insert_default();
         changed |= rules::apply(graph, &facts, &mut told).map_err(|it| it.at(path))?;
-        changed |= graph::pass_on(graph) > 0;
+        if !changed && extent == Extent::Shortest {
+            // Only once nothing else is left to do, on what ezkl will have.
+            changed |= rules::shorten(graph, &facts, &mut told).map_err(|it| it.at(path))?;
+        }
+        changed |= graph::pass_on(graph, &mut told) > 0;
         graph::sweep(graph);
         set_outputs(graph, &facts);
         if !changed {
@@ -138,13 +169,8 @@ pub async fn prepare(
         graph::sweep(graph);
     }
     normal::name_sets(&mut model);
-    for ((from, to), count) in told {
-        let times = if count == 1 { String::new() } else { format!(" ({count} times)") };
-        notes.changes.push(format!("{from} became {to}{times}"));
-    }
-    let prepared = Prepared { model, notes };
-    check::same(original, &prepared, inputs).await?;
-    Ok(prepared)
+    notes.changes.extend(model.graph.iter().flat_map(|graph| told.words(graph)));
+    Ok(Prepared { model, notes })
 }
 
 /// Prepares a model and writes it to `copy`. The sample is the first observation of `data`; without it, ones.
@@ -162,6 +188,7 @@ pub async fn to_file(
         Some(path) => observations::read(path, &slots)?.into_iter().next(),
         None => None,
     };
+    let slots: Vec<_> = slots.into_iter().filter(|slot| !slot.is_fixed()).collect();
     let sample =
         sample.unwrap_or_else(|| slots.iter().map(|slot| vec![1.0; slot.elements()]).collect());
     let inputs: Vec<_> =

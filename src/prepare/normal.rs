@@ -8,7 +8,8 @@ use super::{
     OPSET,
     error::Refusal,
     facts::Facts,
-    rewriter::{Outcome, Rewriter, Told, axis, rewrite},
+    rewriter::{Outcome, Rewriter, axis, rewrite},
+    told::Told,
 };
 use crate::onnx::{
     proto::{AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto},
@@ -28,7 +29,7 @@ pub(super) fn raise(model: &mut ModelProto, opset: i64, facts: &Facts) -> Result
         return Ok(false);
     }
     if let Some(graph) = &mut model.graph {
-        rewrite(graph, facts, &mut Told::new(), |rewriter, node| {
+        rewrite(graph, facts, &mut Told::default(), |rewriter, node| {
             if !node.operator().0.is_empty() {
                 return Outcome::Keep;
             }

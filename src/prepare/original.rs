@@ -3,11 +3,15 @@
 //! It still is what ONNX Runtime takes for the model: its own operators, types and weights. Only what is no number
 //! is gone: a ZipMap gives way to the tensor that it spreads out, a name to the number of its class.
 
-use super::{Error, Result, external, functions};
+use super::{
+    Error, Result,
+    constants::{self, Constants},
+    external, functions,
+};
 use crate::{
     artifacts::{
-        layout::Slot,
         onnx::{self, OnnxFile},
+        slot::Slot,
     },
     onnx::{
         proto::{AttributeProto, ModelProto, TensorProto, ValueInfoProto},
@@ -57,9 +61,18 @@ impl Original {
     /// A file that is missing, cut short, no ONNX or outside the model's folder; an output that the model has not;
     /// no output that holds numbers.
     pub fn read(path: &Path, outputs: &[String]) -> Result<Self> {
+        Self::with_constants(path, outputs, &Constants::new())
+    }
+
+    /// As [`read`](Self::read), with values of the model's own for some of its inputs: what decides a shape or an order
+    /// can't be an input of a circuit.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read); an input that the model has not, or that a value does not fit; no input that is left.
+    pub fn with_constants(path: &Path, outputs: &[String], constants: &Constants) -> Result<Self> {
         let fault = |message: String| Error::Model { path: path.to_owned(), message };
         let mut model = onnx::parse(path)?;
-        let file = OnnxFile::of(&model, path)?;
+        let mut file = OnnxFile::of(&model, path)?;
         let weights = external::inline(&mut model, path)?;
         functions::inline(&mut model);
         let mut notes = Vec::new();
@@ -68,6 +81,8 @@ impl Original {
                 graph.initializer.iter().map(|tensor| tensor.name.clone()).collect();
             graph.input.retain(|input| !given.contains(&input.name));
         }
+        let fixed = constants::fix(&mut model, &mut file, constants).map_err(fault)?;
+        notes.extend(fixed);
         let maps = zip_maps(&mut model, &mut notes);
         class_names(&mut model, &mut notes);
         let asked: Vec<_> =
@@ -88,7 +103,7 @@ impl Original {
         self.convolutions
     }
 
-    /// Its inputs with their shapes, the axes' variables set.
+    /// Its inputs with their shapes, the axes' variables set, and those that are fixed among them.
     ///
     /// # Errors
     /// As [`OnnxFile::slots`].
@@ -102,8 +117,9 @@ impl Original {
     /// As [`slots`](Self::slots), and what ONNX Runtime does not take.
     pub async fn float_model(&self, variables: &[(String, usize)]) -> Result<FloatModel> {
         let slots = self.slots(variables)?;
-        let shapes: Vec<_> = slots.into_iter().map(|slot| (slot.name, slot.shape)).collect();
-        Ok(FloatModel::of(&self.model, &self.path, &shapes).await?)
+        let shapes: Vec<_> =
+            slots.iter().map(|slot| (slot.name.clone(), slot.shape.clone())).collect();
+        Ok(FloatModel::of(&self.model, &self.path, &shapes).await?.with_slots(slots))
     }
 
     /// What the file says of itself.
@@ -114,6 +130,17 @@ impl Original {
     /// The file that it was read from.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The names of the outputs that a proof is to show, in the model's order.
+    pub fn outputs(&self) -> Vec<String> {
+        let outputs = self.model.graph.iter().flat_map(|graph| &graph.output);
+        outputs.map(|output| output.name.clone()).collect()
+    }
+
+    /// The file's bytes, weights inside.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.model.to_bytes()
     }
 
     /// What was done to its outputs, in words.

@@ -4,9 +4,10 @@ use super::{
     error::Refusal,
     facts::{Fact, Facts},
     graph::reads,
+    told::Told,
 };
 use crate::onnx::proto::{AttributeProto, GraphProto, NodeProto, TensorProto};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 /// What a rule makes of a node.
 #[derive(Debug)]
@@ -33,22 +34,25 @@ pub(super) struct Rewriter<'a> {
     facts: &'a Facts,
     /// The node that makes each value.
     makers: &'a HashMap<&'a str, &'a NodeProto>,
-    /// What nodes and outputs read.
-    read: &'a HashSet<String>,
+    /// How often nodes and outputs read each value.
+    readers: &'a HashMap<String, usize>,
     /// What new names begin with.
     prefix: String,
     pub(super) nodes: Vec<NodeProto>,
     pub(super) weights: Vec<TensorProto>,
+    /// What is to be said of the change, in place of the operators' names.
+    said: Option<String>,
 }
 
 impl<'a> Rewriter<'a> {
     pub(super) fn new(
         facts: &'a Facts,
         makers: &'a HashMap<&'a str, &'a NodeProto>,
-        read: &'a HashSet<String>,
+        readers: &'a HashMap<String, usize>,
         prefix: String,
     ) -> Self {
-        Self { facts, makers, read, prefix, nodes: Vec::new(), weights: Vec::new() }
+        let (nodes, weights) = (Vec::new(), Vec::new());
+        Self { facts, makers, readers, prefix, nodes, weights, said: None }
     }
 
     /// The node of the graph that makes a value; `None` for inputs and weights.
@@ -58,7 +62,17 @@ impl<'a> Rewriter<'a> {
 
     /// Whether anything reads an output of the node.
     pub(super) fn is_read(&self, node: &NodeProto, output: usize) -> bool {
-        node.output_name(output).is_some_and(|name| self.read.contains(name))
+        node.output_name(output).is_some_and(|name| self.readers(name) > 0)
+    }
+
+    /// How often a value is read, by nodes and as an output.
+    pub(super) fn readers(&self, name: &str) -> usize {
+        self.readers.get(name).copied().unwrap_or_default()
+    }
+
+    /// Says this of the change, in place of the operators' names.
+    pub(super) fn say(&mut self, words: String) {
+        self.said = Some(words);
     }
 
     /// What is known of a value of the graph; not of one that the rule itself has made.
@@ -196,9 +210,6 @@ pub(super) fn axis(axis: i64, rank: usize) -> Option<usize> {
     (-rank..rank).contains(&axis).then(|| axis.rem_euclid(rank.max(1)) as usize)
 }
 
-/// What became of operators: from what to what, how many times.
-pub(super) type Told = BTreeMap<(String, String), usize>;
-
 /// Asks `rule` for each node and puts what it makes in the node's place. Returns whether anything changed.
 ///
 /// # Errors
@@ -216,8 +227,12 @@ pub(super) fn rewrite(
     for node in &nodes {
         makers.extend(node.output.iter().map(|name| (name.as_str(), node)));
     }
-    let mut read = graph.output.iter().map(|output| output.name.clone()).collect();
+    let mut read: Vec<String> = graph.output.iter().map(|output| output.name.clone()).collect();
     nodes.iter().for_each(|node| reads(node, &mut read));
+    let mut readers = HashMap::new();
+    for name in read {
+        *readers.entry(name).or_default() += 1;
+    }
     // What an earlier round has made of a node of the same name.
     let before: HashSet<String> = nodes
         .iter()
@@ -234,19 +249,21 @@ pub(super) fn rewrite(
             }
             prefix = format!("{name}.{number}");
         }
-        let mut rewriter = Rewriter::new(facts, &makers, &read, prefix);
+        let mut rewriter = Rewriter::new(facts, &makers, &readers, prefix);
         match rule(&mut rewriter, node) {
             Outcome::Keep => kept.push(node.clone()),
             Outcome::Refuse(reason) => return Err(Refusal::of(node, reason)),
             Outcome::Replace(outputs) => {
                 changed = true;
-                let Rewriter { mut nodes, weights, .. } = rewriter;
+                let Rewriter { mut nodes, weights, said, prefix, .. } = rewriter;
                 for (old, new) in node.output.iter().zip(&outputs) {
                     if !old.is_empty() && !new.is_empty() {
                         nodes.push(NodeProto::new("Identity", &[new], &[old], []));
                     }
                 }
-                *told.entry((node.op_type.clone(), names(&nodes))).or_default() += 1;
+                let words =
+                    said.unwrap_or_else(|| format!("{} became {}", node.op_type, names(&nodes)));
+                told.say(words, prefix, node.output.clone());
                 kept.extend(nodes);
                 graph.initializer.extend(weights);
             }

@@ -122,3 +122,69 @@ async fn names_of_classes_become_numbers() {
     let graph = model.graph.expect("a graph");
     assert!(graph.initializer.iter().all(|tensor| tensor.data_type != element::STRING));
 }
+
+/// `y` is `x` in the shape that the input `shape` names.
+fn shaped(folder: &Path) -> std::path::PathBuf {
+    let node = crate::onnx::proto::NodeProto::new("Reshape", &["x", "shape"], &["y"], []);
+    let graph = GraphProto {
+        name: "graph".to_owned(),
+        node: vec![node],
+        input: vec![
+            ValueInfoProto::tensor("x", element::FLOAT, &[2, 3]),
+            ValueInfoProto::tensor("shape", element::INT64, &[2]),
+        ],
+        output: vec![ValueInfoProto { name: "y".to_owned(), r#type: None }],
+        ..GraphProto::default()
+    };
+    let model = ModelProto {
+        ir_version: 10,
+        graph: Some(graph),
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: 17 }],
+        ..ModelProto::default()
+    };
+    let path = folder.join("network.onnx");
+    fs::write(&path, model.to_bytes()).expect("written");
+    path
+}
+
+#[tokio::test]
+async fn an_input_that_decides_a_shape_becomes_part_of_the_model() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, copy) = (shaped(folder.path()), folder.path().join("prepared.onnx"));
+    let fixed =
+        |name: &str, values: &[f64]| -> Constants { [(name.to_owned(), values.to_vec())].into() };
+    let open = to_file(&Original::read(&path, &[]).expect("a model"), &[], None, &copy).await;
+    assert!(open.expect_err("open").to_string().contains("--fix shape"));
+
+    let original = Original::with_constants(&path, &[], &fixed("shape", &[3.0, 2.0]));
+    let original = original.expect("fits");
+    assert!(
+        original.notes()[0].contains("`shape` is part of the circuit, with the value [3.0, 2.0]")
+    );
+    let data = folder.path().join("data.json");
+    for (text, taken) in [
+        ("[[1, 2, 3, 4, 5, 6]]", true),
+        ("[[1, 2, 3, 4, 5, 6], [3, 2]]", true),
+        ("[[1, 2, 3, 4, 5, 6], [6, 1]]", false),
+    ] {
+        fs::write(&data, format!("{{\"input_data\": {text}}}")).expect("written");
+        let prepared = to_file(&original, &[], Some(&data), &copy).await;
+        assert_eq!(prepared.is_ok(), taken, "{text}: {prepared:?}");
+    }
+    let graph = onnx::parse(&copy).expect("a model").graph.expect("a graph");
+    assert_eq!(graph.input.len(), 1);
+    assert_eq!(original.float_model(&[]).await.expect("loads").outputs()[0].shape, [3, 2]);
+
+    for (constants, reason) in [
+        (fixed("size", &[6.0]), "no input `size`"),
+        (fixed("shape", &[6.0]), "do not fit its shape"),
+        (fixed("shape", &[2.5, 1.0]), "numbers that its type does not hold"),
+        (
+            [fixed("x", &[0.0; 6]), fixed("shape", &[6.0, 1.0])].into_iter().flatten().collect(),
+            "nothing is left",
+        ),
+    ] {
+        let error = Original::with_constants(&path, &[], &constants).expect_err(reason).to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+}

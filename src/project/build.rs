@@ -86,11 +86,12 @@ impl Project {
     ) -> Result<PartReport> {
         let tally = Tally::default();
         let build = self.start(options, tally.observer(observer)).await?;
-        build.run_until(step).await?;
+        let judgement = build.run_until(step).await?;
         build.engines.shutdown().await;
         build.graph.finish();
         let (ran, skipped) = tally.take();
-        Ok(PartReport { until: step, artifacts: build.artifacts, ran, skipped })
+        let outputs = build.original.outputs();
+        Ok(PartReport { until: step, outputs, judgement, artifacts: build.artifacts, ran, skipped })
     }
 
     async fn start(&self, options: BuildOptions, observer: Observer) -> Result<Build<'_>> {
@@ -223,15 +224,15 @@ impl Build<'_> {
         Ok((judgement, self.verifier(&settings).await?))
     }
 
-    /// `step` and what it needs, one after the other.
-    async fn run_until(&self, step: Step) -> Result<()> {
+    /// `step` and what it needs, one after the other. Returns what was judged, if it comes to that.
+    async fn run_until(&self, step: Step) -> Result<Option<Judgement>> {
         self.prepare().await?;
         if step == Step::Prepare {
-            return Ok(());
+            return Ok(None);
         }
         self.settings().await?;
         if step == Step::Settings {
-            return Ok(());
+            return Ok(None);
         }
         self.calibrate().await?;
         let settings = Settings::read(&self.artifacts.settings)?;
@@ -245,8 +246,9 @@ impl Build<'_> {
         if step != Step::Calibrate && step != Step::Srs {
             self.compile().await?;
         }
+        let mut judgement = None;
         if step >= Step::Judge && step != Step::Srs {
-            self.judge(&settings).await?;
+            judgement = Some(self.judge(&settings).await?);
         }
         if setup || step == Step::Srs {
             self.srs(&settings).await?;
@@ -266,7 +268,7 @@ impl Build<'_> {
         if step >= Step::Verifier {
             self.verifier(&settings).await?;
         }
-        Ok(())
+        Ok(judgement)
     }
 
     async fn prepare(&self) -> Result<()> {
@@ -332,10 +334,12 @@ impl Build<'_> {
                     let (how, more_gas) = self.tune(options).await?;
                     return Ok(CalibrationNotes { observations, more_gas, how });
                 }
+                let variables = self.project.config().circuit.run_args().variables;
+                let slots = self.original.slots(&variables)?;
                 let report = calibrate(
                     &*self.engine().await,
                     &self.artifacts.prepared,
-                    &self.project.data(),
+                    (&self.project.data(), &slots),
                     (&self.artifacts.raw_settings, &self.artifacts.settings),
                     options,
                 )

@@ -5,7 +5,7 @@ use super::{
     Artifacts, Caveat, Error, Observer, Project, Result, caveat,
     graph::{self, Manifest, Step},
     names, plan,
-    steps::{ProvingFiles, make_witness, prove_witness},
+    steps::{self, ProvingFiles, make_witness, prove_witness},
 };
 use crate::{
     artifacts::{layout::InstanceLayout, proof::ProofFile, settings::Settings},
@@ -17,6 +17,7 @@ use crate::{
         provenance::Provenance,
         schema::{Tensor, descriptor},
     },
+    prepare::{Constants, Original},
     srs::{SrsFile, ceremony},
     verifier::{self, MadeFrom, VerifierArtifact, batch, is_made_with},
 };
@@ -42,6 +43,8 @@ pub struct Built {
     caveats: Vec<Caveat>,
     artifacts: Artifacts,
     model: PathBuf,
+    /// Inputs of the model that are none of the circuit's, with their values.
+    constants: Constants,
     deployments: PathBuf,
     _lock: Arc<File>,
 }
@@ -135,6 +138,7 @@ impl Built {
             batch_verifier,
             golden: file.proof,
             model: project.model(),
+            constants: project.config().model.constants.clone(),
             deployments: project.deployments(),
             artifacts,
             _lock: Arc::new(lock),
@@ -226,7 +230,9 @@ impl Built {
     /// Proves the prediction on `input`, and writes the proof to `output`. The input is checked
     /// against the circuit before ezkl sees it, and the proof is verified before it is written.
     pub async fn prove(&self, engine: &Engine, input: &Path, output: &Path) -> Result<ProofFile> {
-        let data = super::read_input(&self.model, input, &self.settings)?;
+        let original = Original::with_constants(&self.model, &[], &self.constants)?;
+        let slots = original.slots(&self.settings.run_args.variables)?;
+        let data = steps::read_input(input, Some(slots), &self.settings)?;
         // A witness holds the inputs, which may be nobody's business.
         let scratch = files::Scratch::new()?;
         let witness = scratch.path().join("witness.json");

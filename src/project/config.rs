@@ -10,7 +10,7 @@ use crate::{
     evm::Hardfork,
     field::Scale,
     files,
-    prepare::Convolutions,
+    prepare::{Constants, Convolutions},
     srs,
     tune::{ChainLimits, Objective},
     verifier::{
@@ -74,6 +74,9 @@ pub struct ModelConfig {
     /// How the circuit computes convolutions: `auto`, `plain` or `products` (of matrices).
     #[serde(default)]
     pub convolutions: Convolutions,
+    /// Inputs that decide a shape or an order, with the value that they have in the circuit.
+    #[serde(default, deserialize_with = "constants_from_table")]
+    pub constants: Constants,
     /// The name used in reports and deployments; the project folder's name if absent.
     pub name: Option<String>,
     /// Inputs in any form that [`observations`](crate::artifacts::observations) reads. Calibration uses all
@@ -354,7 +357,7 @@ impl Config {
 pub fn template(
     model: &Path,
     data: &[PathBuf],
-    outputs: &[String],
+    (outputs, constants): (&[String], &Constants),
     circuit: &CircuitConfig,
     srs: &srs::Source,
 ) -> String {
@@ -367,6 +370,19 @@ pub fn template(
         names => {
             let names: Vec<_> = names.iter().map(|name| string(name)).collect();
             format!("# The outputs that a proof shows.\noutputs = [{}]", names.join(", "))
+        }
+    };
+    let constants: String = match constants.is_empty() {
+        true => String::new(),
+        false => {
+            let all =
+                constants.iter().map(|(name, values)| format!("{} = {values:?}", onnx::key(name)));
+            let all: Vec<_> = all.collect();
+            format!(
+                "# Inputs that decide shapes or orders: in the circuit they have these values, and no others.\n\
+                 constants = {{ {} }}\n",
+                all.join(", ")
+            )
         }
     };
     let args = circuit.run_args();
@@ -388,7 +404,7 @@ path = {model}
 # .csv, .npy or .npz. The first observation is also the sample that the gas report proves.
 data = [{list}]
 {outputs}
-
+{constants}
 [circuit]
 # public: in the proof, for all to see.   private: only the prover knows it.
 # fixed: part of the circuit (parameters).   hashed: the proof shows a Poseidon hash of it.
@@ -545,6 +561,29 @@ fn variables_from_table<'de, D: serde::Deserializer<'de>>(
     Ok(BTreeMap::<String, usize>::deserialize(deserializer)?.into_iter().collect())
 }
 
+/// Numbers, booleans and lists of them, nested or not.
+fn constants_from_table<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Constants, D::Error> {
+    fn flatten(value: &toml::Value, into: &mut Vec<f64>) -> Result<(), String> {
+        match value {
+            toml::Value::Integer(whole) => into.push(*whole as f64),
+            toml::Value::Float(number) => into.push(*number),
+            toml::Value::Boolean(flag) => into.push(f64::from(u8::from(*flag))),
+            toml::Value::Array(list) => list.iter().try_for_each(|it| flatten(it, into))?,
+            other => return Err(format!("{other} is no number and no list of numbers")),
+        }
+        Ok(())
+    }
+    let table = BTreeMap::<String, toml::Value>::deserialize(deserializer)?;
+    let values = table.into_iter().map(|(name, value)| {
+        let mut values = Vec::new();
+        flatten(&value, &mut values).map_err(serde::de::Error::custom)?;
+        Ok((name, values))
+    });
+    values.collect()
+}
+
 fn variables_to_table<S: serde::Serializer>(
     variables: &[(String, usize)],
     serializer: S,
@@ -565,13 +604,14 @@ mod tests {
         let text = template(
             Path::new("a \"b\".onnx"),
             &["i.json".into()],
-            &["y".into()],
+            (&["y".into()], &[("k".to_owned(), vec![2.0, 3.0])].into()),
             &circuit,
             &srs::Source::default(),
         );
         let config = Config::parse(&text).expect("the template is valid");
         assert_eq!(config.model.path, Path::new("a \"b\".onnx"));
         assert_eq!(config.model.outputs, ["y"]);
+        assert_eq!(config.model.constants["k"], [2.0, 3.0]);
         assert_eq!(config.circuit.run_args(), circuit.run_args());
         assert_eq!(config.calibration, CalibrationConfig::default());
         assert_eq!(config.srs, SrsConfig::default());
@@ -597,7 +637,8 @@ mod tests {
             disable_freivalds: Some(true),
             ..Default::default()
         };
-        let text = template(Path::new("m"), &["i".into()], &[], &circuit, &srs::Source::default());
+        let none = (&[][..], &Constants::new());
+        let text = template(Path::new("m"), &["i".into()], none, &circuit, &srs::Source::default());
         let config = Config::parse(&text).expect("the template is valid");
         assert_eq!(config.circuit.run_args(), circuit.run_args());
     }
@@ -607,6 +648,7 @@ mod tests {
         for (addition, expected) in [
             ("colour = 1", "unknown field `colour`"),
             ("[circuit]\ninput_visibility = \"publc\"", "publc"),
+            ("constants = { k = \"two\" }", "no number and no list of numbers"),
             ("[circuit]\ndecomp_base = \"x\"", "decomp_base"),
             ("[srs]\nsource = 1", "source"),
             ("[calibration]\nlookup_safety_margin = 0.5", "lookup_safety_margin"),

@@ -21,6 +21,8 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 const MOST_VALUES: usize = 1 << 17;
 /// ezkl may take so long to lay out a circuit of one visibility.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// And so long where the answer is only there to compare.
+const PLAIN_PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of an EVM word.
 const WORD: u64 = 32;
 
@@ -65,6 +67,9 @@ pub struct Inspection {
     pub memory_mb: Option<u64>,
     /// What each visibility of the inputs costs.
     pub outlooks: Vec<Outlook>,
+    /// What the first visibility would cost if the model was given to ezkl as it is; none where ezkl does not take it
+    /// so, or where there was nothing to change.
+    pub plain: Option<Outlook>,
     /// Why the model can't be proved or deployed; none where it can.
     pub obstacle: Option<String>,
 }
@@ -102,6 +107,7 @@ pub async fn inspect(request: &InspectRequest<'_>, engine: &Engine) -> Result<In
         observations,
         memory_mb: memory.map(|bytes| bytes / 1_000_000),
         outlooks: Vec::new(),
+        plain: None,
         obstacle: None,
     };
     if values > MOST_VALUES {
@@ -115,6 +121,14 @@ pub async fn inspect(request: &InspectRequest<'_>, engine: &Engine) -> Result<In
     let (costs, _) = CostModel::of_this_machine(engine.version());
     let cache = toolchain::cache_dir()?;
     let is_at_hand = |k| srs::is_at_hand(request.srs, k, &cache);
+    if !inspection.prepared.changes.is_empty() {
+        let file = scratch.path().join("plain.onnx");
+        files::write_atomic(&file, &original.to_bytes())?;
+        let work = tune::outlook(engine, &file, request.run_args, None, &costs, is_at_hand);
+        // Whatever ezkl says of it, this model is not what will be built.
+        inspection.plain =
+            tokio::time::timeout(PLAIN_PATIENCE, work).await.ok().and_then(Result::ok).flatten();
+    }
     let mut visibilities = vec![request.run_args.input_visibility.clone()];
     for other in [Visibility::Public, Visibility::hashed()] {
         if !visibilities.contains(&other) {

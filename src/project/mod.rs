@@ -35,7 +35,7 @@ pub use report::{BatchReport, BuildReport, Comparison, PartReport};
 pub use step::Step;
 
 use crate::{
-    artifacts::{input::InputData, onnx::OnnxFile, settings::Settings},
+    artifacts::{input::InputData, settings::Settings},
     engine::{EngineConfig, EnginePool},
     files,
     prepare::{self, Original},
@@ -176,7 +176,8 @@ impl Project {
     /// The model, read with the weights that lie beside it, and with the outputs that zkvouch.toml asks for.
     pub fn original(&self) -> Result<Original> {
         let model = &self.config.model;
-        Ok(Original::read(&self.model(), &model.outputs)?.with(model.convolutions))
+        Ok(Original::with_constants(&self.model(), &model.outputs, &model.constants)?
+            .with(model.convolutions))
     }
 
     /// Writes the model as ezkl takes it to `copy`. What is built stays as it is.
@@ -222,18 +223,14 @@ impl Project {
 
     /// The sample: the first observation of the project's data.
     pub fn read_sample(&self, settings: &Settings) -> Result<InputData> {
-        let slots = OnnxFile::read(&self.model())?.slots(&settings.run_args.variables)?;
+        let slots = self.original()?.slots(&settings.run_args.variables)?;
         Ok(steps::read_inputs(&self.sample(), Some(slots), settings)?.swap_remove(0))
     }
 
     /// The one observation in a file, in any form that [`observations`](crate::artifacts::observations) reads,
     /// checked against the model's shapes.
     pub fn read_input(&self, path: &Path, settings: &Settings) -> Result<InputData> {
-        read_input(&self.model(), path, settings)
+        let slots = self.original()?.slots(&settings.run_args.variables)?;
+        steps::read_input(path, Some(slots), settings)
     }
-}
-
-fn read_input(model: &Path, path: &Path, settings: &Settings) -> Result<InputData> {
-    let slots = OnnxFile::read(model)?.slots(&settings.run_args.variables)?;
-    steps::read_input(path, Some(slots), settings)
 }

@@ -62,6 +62,9 @@ impl Project {
         if !weights.is_empty() {
             inputs.push(Input::Files("weights", weights.to_vec()));
         }
+        if !self.config.model.constants.is_empty() {
+            inputs.push(Input::Option("constants", json!(self.config.model.constants)));
+        }
         Spec { step: Step::Prepare, inputs, outputs: vec![names::PREPARED.into()] }
     }
 

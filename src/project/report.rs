@@ -55,6 +55,10 @@ pub struct BuildReport {
 pub struct PartReport {
     /// The step that was asked for.
     pub until: Step,
+    /// The model's outputs that a proof shows, by their names.
+    pub outputs: Vec<String>,
+    /// How far the circuit's answers are from the model's; none where the step comes before that.
+    pub judgement: Option<Judgement>,
     /// Where everything lies, or will.
     pub artifacts: Artifacts,
     /// Steps that ran, in the order of their end.

@@ -8,12 +8,11 @@ use super::{
 use crate::{
     artifacts::{
         input::InputData,
-        layout::Slot,
         observations,
-        onnx::OnnxFile,
         proof::ProofFile,
         run_args::{DEFAULT_MAX_LOGROWS, Visibility},
         settings::Settings,
+        slot::Slot,
         vk::VkHeader,
         witness::Witness,
     },
@@ -65,9 +64,8 @@ pub fn read_inputs(
     settings: &Settings,
 ) -> Result<Vec<InputData>> {
     let numbered = |shapes: &[Vec<usize>]| {
-        let slot = |(number, shape): (usize, &Vec<usize>)| Slot {
-            name: format!("input {number}"),
-            shape: shape.clone(),
+        let slot = |(number, shape): (usize, &Vec<usize>)| {
+            Slot::new(format!("input {number}"), shape.clone())
         };
         shapes.iter().enumerate().map(slot).collect()
     };
@@ -163,11 +161,11 @@ pub(crate) fn deployable(settings: &Settings, config: &VerifierConfig) -> Result
 }
 
 /// Fits `settings_in` to the data and writes `settings_out`. Several input files are taken one after
-/// another. Returns ezkl's report.
+/// another, as the model's inputs take them. Returns ezkl's report.
 pub async fn calibrate(
     engine: &Engine,
     model: &Path,
-    data: &[PathBuf],
+    data: (&[PathBuf], &[Slot]),
     (settings_in, settings_out): (&Path, &Path),
     options: &CalibrationConfig,
 ) -> Result<String> {
@@ -181,10 +179,10 @@ pub async fn calibrate(
         }
     };
     let settings = Settings::read(settings_in)?;
-    let slots = OnnxFile::read(model)?.slots(&settings.run_args.variables)?;
+    let (data, slots) = data;
     let mut inputs = Vec::new();
     for path in data {
-        inputs.extend(read_inputs(path, Some(slots.clone()), &settings)?);
+        inputs.extend(read_inputs(path, Some(slots.to_vec()), &settings)?);
     }
     for input in &inputs {
         input.check_observations(&settings)?;

@@ -5,6 +5,7 @@ use super::{
     values::{self, Fault},
 };
 use crate::{
+    artifacts::slot::Slot,
     files,
     onnx::proto::{GraphProto, ModelProto, tensor_shape_proto::dimension},
     task::blocking,
@@ -44,6 +45,11 @@ impl TensorInfo {
         !matches!(self.element.as_str(), "f16" | "f32" | "f64" | "bf16")
     }
 
+    /// Whether the elements are integers of 8 or 16 bits.
+    pub(crate) fn is_small(&self) -> bool {
+        matches!(self.element.as_str(), "i8" | "u8" | "i16" | "u16")
+    }
+
     /// Whether an axis has size 0.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -59,6 +65,7 @@ pub struct FloatModel {
     elements: Vec<TensorElementType>,
     outputs: Vec<TensorInfo>,
     operators: Vec<String>,
+    slots: Vec<Slot>,
 }
 
 impl std::fmt::Debug for FloatModel {
@@ -147,7 +154,8 @@ impl FloatModel {
             .collect::<Result<_>>()?;
         let session = Arc::new(Mutex::new(session));
         let operators = proto.operators();
-        let mut model = Self { session, path, inputs, elements, outputs, operators };
+        let slots = inputs.iter().map(|it| Slot::new(&it.name, it.shape.clone())).collect();
+        let mut model = Self { session, path, inputs, elements, outputs, operators, slots };
         // What a file says of its outputs' shapes is often wrong after an export with a dynamic axis.
         // Zero is a place and a class wherever these go in, but nothing can be divided by it.
         let shapes_at = |number: f64| {
@@ -172,6 +180,16 @@ impl FloatModel {
     /// The model's inputs, in the model's order.
     pub fn inputs(&self) -> &[TensorInfo] {
         &self.inputs
+    }
+
+    /// Its inputs as data is read for them, with those that are fixed and none of its own.
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// The same model with data read so.
+    pub(crate) fn with_slots(self, slots: Vec<Slot>) -> Self {
+        Self { slots, ..self }
     }
 
     /// The model's outputs, in the model's order.

@@ -274,7 +274,7 @@ fn callers(args: &RunArgs) -> RunArgs {
 fn read_all(paths: &[PathBuf], model: &FloatModel) -> Result<Vec<Observation>, Error> {
     let mut all = Vec::new();
     for path in paths {
-        all.extend(observations::read(path, model.inputs())?);
+        all.extend(observations::read(path, model.slots())?);
     }
     Ok(all)
 }

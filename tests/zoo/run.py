@@ -1,6 +1,6 @@
 """Takes the zoo's models through `zkvouch init`, `build`, `prove` and `verify --evm`.
 
-Usage: run.py ZKVOUCH [--only PREFIX] [--jobs N] [--until STEP] [--srs SOURCE] [--limit SECONDS]
+Usage: run.py ZKVOUCH [--only PREFIX | --sample] [--budget SECONDS] [--jobs N] [--until STEP] [--srs SOURCE] [--limit SECONDS]
               [--results JSON] [--again OUTCOME] [--table MARKDOWN]
 
 Each model ends in one of four ways:
@@ -9,6 +9,8 @@ Each model ends in one of four ways:
 - refused: zkvouch ended with an exit code of its own and said why;
 - wrong: it went through with another answer;
 - died: a crash, a signal, a hang, or an error without words.
+
+With --sample one small model of each kind is taken, and --budget is the tuner's, of a usual machine.
 
 With --until the build stops after a step, and nothing is proved; from `witness` on the answer is the witness's. What --results holds
 already is kept and not done again, unless it ended as --again says. With `--srs unsafe-dev` no circuit is refused for want of a large SRS,
@@ -34,6 +36,19 @@ import attempt  # noqa: E402
 MODELS = pathlib.Path(__file__).parent / "models"
 SHARE = 0.02
 OUTCOMES = ("passed", "refused", "wrong", "died")
+# Small ones that ezkl refuses or gets through, of each exporter and kind.
+SAMPLE = (
+    "cat_regressor",
+    "keras_dense",
+    "lgb_binary",
+    "sk_linear_svc",
+    "sk_logistic",
+    "sk_pca",
+    "sk_tree_strings",
+    "torch_bool_output",
+    "torch_mixed_inputs",
+    "xgb_binary",
+)
 # The steps of a build after which there is an answer to look at.
 ANSWERED = ("witness", "proof", "verifier")
 
@@ -88,7 +103,8 @@ def compare(names, answers, expected):
 
 
 def steps(options):
-    build = ["build", "--json", *(["--until", options.until] if options.until else [])]
+    budget = ["--budget", options.budget] if options.budget else []
+    build = ["build", "--json", *(["--until", options.until] if options.until else []), *budget]
     proving = [] if options.until else [["prove", "input.json", "--json"], ["verify", "--evm", "--json"]]
     srs = ["--srs", options.srs] if options.srs else []
     return [["init", "network.onnx", "--data", "input.json", "--json", *srs], build, *proving]
@@ -127,7 +143,8 @@ def attempted(case, options):
             data = json.loads(ended.out)["data"]
             note(folder, step[0], data, result)
             if step[0] == "build":
-                names = [output["name"] for output in (data.get("judgement") or {}).get("outputs", [])]
+                judged = [output["name"] for output in (data.get("judgement") or {}).get("outputs", [])]
+                names = judged or data.get("outputs", [])
             if step[0] == "verify":
                 answers = [group["values"] for group in data["decoded"]["groups"] if group["kind"] == "output"]
         if options.until in ANSWERED:
@@ -172,6 +189,8 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("binary")
     parser.add_argument("--only", default="")
+    parser.add_argument("--sample", action="store_true")
+    parser.add_argument("--budget")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--until")
     parser.add_argument("--srs")
@@ -184,6 +203,7 @@ def main():
     options.binary = os.path.abspath(options.binary)
     results = json.loads(options.results.read_text()) if options.results and options.results.exists() else {}
     cases = [path for path in sorted(MODELS.iterdir()) if path.name.startswith(options.only)]
+    cases = [case for case in cases if not options.sample or case.name in SAMPLE]
     cases = [case for case in cases if case.name not in results or results[case.name]["outcome"] in options.again]
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         futures = {pool.submit(attempted, case, options): case.name for case in cases}

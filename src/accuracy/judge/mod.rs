@@ -250,7 +250,7 @@ pub async fn run(request: &JudgeRequest<'_>, pool: &EnginePool) -> Result<Judgem
         request.original.float_model(&settings.run_args.variables).await.map_err(Box::new)?;
     let mut data = Vec::new();
     for path in request.data {
-        data.extend(observations::read(path, model.inputs())?);
+        data.extend(observations::read(path, model.slots())?);
     }
     let asked = {
         let (model, rows) = (model.clone(), settings.num_rows);

@@ -2,6 +2,7 @@ use super::{
     super::settings::tests::{parse as settings, sample as settings_sample},
     *,
 };
+use crate::field::Felt;
 use proptest::prelude::*;
 use serde_json::json;
 

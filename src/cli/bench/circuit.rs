@@ -94,7 +94,8 @@ impl CircuitOptions {
         }
         // The chain of a benchmark is nobody's, so any SRS of the right size does.
         let (data, srs) = ([input.to_owned()], srs::Source::UnsafeDev);
-        let text = project::config::template(model, &data, &[], &circuit, &srs);
+        let text =
+            project::config::template(model, &data, (&[], &Default::default()), &circuit, &srs);
         let mut document: toml_edit::DocumentMut = text.parse()?;
         let target = json!(self.target);
         document["calibration"]["target"] = toml_edit::value(target.as_str().unwrap_or_default());

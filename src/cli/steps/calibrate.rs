@@ -35,7 +35,7 @@ impl Calibrate {
         let report = steps::calibrate(
             &places.engine(context)?,
             &places.prepared(&self.model, &variables, scratch.path()).await?,
-            &places.data(&self.data),
+            (&places.data(&self.data), &places.original(&self.model, &[])?.slots(&variables)?),
             (&settings, &settings),
             &self.options,
         )

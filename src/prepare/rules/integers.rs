@@ -9,7 +9,10 @@ use crate::{
         proto::{AttributeProto, NodeProto},
         tensor::element,
     },
-    prepare::rewriter::{Outcome, Rewriter, axis},
+    prepare::{
+        facts::Fact,
+        rewriter::{Outcome, Rewriter, axis},
+    },
 };
 
 /// More bits than this don't fit in a float's fraction, in which the rules work.
@@ -35,7 +38,10 @@ pub(super) fn rule(rewriter: &mut Rewriter<'_>, node: &NodeProto) -> Option<Outc
         "Mod" => remainder(rewriter, node, kind)?,
         "Pow" => power(rewriter, node, kind)?,
         "BitCast" => reinterpreted(rewriter, node, kind)?,
-        "BitShift" => shift(rewriter, node, kind)?,
+        "BitShift" => match unshiftable(rewriter, node, kind)? {
+            Some(refused) => return Some(refused),
+            None => shift(rewriter, node, kind)?,
+        },
         "BitwiseNot" => {
             // In the type itself, of which no bit is lost.
             let most = match bits(kind)? {
@@ -193,6 +199,35 @@ fn power(rewriter: &mut Rewriter<'_>, node: &NodeProto, kind: i32) -> Option<Str
         result = rewriter.apply("Round", &result);
     }
     Some(rewriter.as_whole(&result, kind))
+}
+
+/// Why numbers such as the sample's can't be shifted, if so.
+fn unshiftable(rewriter: &Rewriter<'_>, node: &NodeProto, kind: i32) -> Option<Option<Outcome>> {
+    let (value, places) =
+        (rewriter.fact(node.input_name(0)?)?, rewriter.fact(node.input_name(1)?)?);
+    let whole = |fact: &Fact| fact.constant.as_ref().and_then(|it| it.numbers());
+    let most = |fact: &Fact| match whole(fact) {
+        Some(numbers) => numbers.iter().fold(0.0f64, |most, it| most.max(it.abs())),
+        None => fact.largest,
+    };
+    let negative = match whole(places) {
+        Some(numbers) => numbers.iter().any(|it| *it < 0.0),
+        None => places.below_zero,
+    };
+    if negative {
+        let reason = "it shifts by a negative number of places, of which runtimes make different things; give places \
+                      from 0 to below the type's bits";
+        return Some(Some(Outcome::Refuse(reason.to_owned())));
+    }
+    let bits = bits(kind)?;
+    let bound = 2f64.powi(bits as i32 - i32::from(!is_unsigned(kind)));
+    let beyond = most(value) * 2f64.powf(most(places)) >= bound;
+    Some((node.string("direction")? == "LEFT" && bits > MOST_BITS && beyond).then(|| {
+        Outcome::Refuse(format!(
+            "it shifts bits out of a number of {bits} bits, and no circuit tells which are lost of more than \
+             {MOST_BITS}; use a wider or a narrower type"
+        ))
+    }))
 }
 
 /// By a power of two, which a table has for each number of places.

@@ -7,15 +7,18 @@ mod activations;
 mod arithmetic;
 mod attention;
 mod bounded;
+mod constants;
 mod convolutions;
 mod einsum;
 mod indices;
 mod integers;
+mod linear;
 mod losses;
 mod masks;
 mod ml;
 mod ngrams;
 mod norms;
+mod order;
 mod pools;
 mod products;
 mod quantised;
@@ -35,7 +38,8 @@ use super::{
     Convolutions,
     error::Refusal,
     facts::Facts,
-    rewriter::{Outcome, Rewriter, Told, rewrite},
+    rewriter::{Outcome, Rewriter, rewrite},
+    told::Told,
 };
 use crate::onnx::proto::{GraphProto, NodeProto};
 
@@ -83,6 +87,31 @@ pub(super) fn lessen(
         let outcome = bounded::softmax(rewriter, node);
         let product = products.then(|| products::rule(rewriter, facts, node)).flatten();
         outcome.or(product).unwrap_or(Outcome::Keep)
+    })
+}
+
+/// Makes fewer steps of what rules have nothing more to say about. Returns whether anything changed.
+///
+/// # Errors
+/// As [`apply`], though no rule here refuses anything.
+pub(super) fn shorten(
+    graph: &mut GraphProto,
+    facts: &Facts,
+    told: &mut Told,
+) -> Result<bool, Refusal> {
+    rewrite(graph, facts, told, |rewriter, node| {
+        let ("", operator) = node.operator() else { return Outcome::Keep };
+        let rule: Rule = match operator {
+            "Add" | "BatchNormalization" | "Div" | "Mul" | "Neg" | "Sub" => linear::step_rule,
+            "Conv" | "Gemm" | "MatMul" => linear::layer_rule,
+            "ArgMax" | "ArgMin" => order::place,
+            "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" => order::bound,
+            "Expand" | "Flatten" | "Reshape" | "Squeeze" | "Transpose" | "Unsqueeze" => {
+                order::still
+            }
+            _ => return Outcome::Keep,
+        };
+        rule(rewriter, node).unwrap_or(Outcome::Keep)
     })
 }
 

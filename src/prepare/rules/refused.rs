@@ -4,6 +4,7 @@ use crate::{
     onnx::proto::NodeProto,
     prepare::rewriter::{Outcome, Rewriter},
 };
+use std::collections::HashSet;
 
 /// Inputs by which an operator's result has its shape, or its places: a circuit needs them fixed.
 const FIXED: [(&str, &[usize]); 29] = [
@@ -37,6 +38,9 @@ const FIXED: [(&str, &[usize]); 29] = [
     ("Unsqueeze", &[1]),
     ("Upsample", &[1]),
 ];
+
+/// What decides a shape has no more numbers than this.
+const MOST_FIXED: usize = 64;
 
 /// Operators that no rule is for.
 const WITHOUT: [(&str, &str); 26] = [
@@ -108,14 +112,13 @@ pub(super) fn before(rewriter: &Rewriter<'_>, node: &NodeProto) -> Option<Outcom
         None if operator.starts_with("Reduce") => &[1],
         None => &[],
     };
-    for place in places {
-        let Some(name) = node.input_name(*place) else { continue };
-        if rewriter.fact(name).is_some_and(|fact| fact.constant.is_none()) {
-            return Some(Outcome::Refuse(format!(
-                "`{name}` depends on an input of the model and decides a shape or an order, which a circuit has fixed; \
-                 make it a weight (an initializer)"
-            )));
-        }
+    let open: Vec<&str> = places
+        .iter()
+        .filter_map(|place| node.input_name(*place))
+        .filter(|name| rewriter.fact(name).is_some_and(|fact| fact.constant.is_none()))
+        .collect();
+    if let Some(first) = open.first() {
+        return Some(Outcome::Refuse(decides(rewriter, first, &open)));
     }
     if operator == "BatchNormalization" && node.int("training_mode").unwrap_or(0) != 0 {
         return Some(Outcome::Refuse(
@@ -124,6 +127,45 @@ pub(super) fn before(rewriter: &Rewriter<'_>, node: &NodeProto) -> Option<Outcom
     }
     let (_, reason) = WITHOUT.iter().find(|(name, _)| *name == operator)?;
     Some(Outcome::Refuse((*reason).to_owned()))
+}
+
+/// What to do about values that decide a shape or an order, of which one is named.
+fn decides(rewriter: &Rewriter<'_>, name: &str, all: &[&str]) -> String {
+    let sources = sources(rewriter, all);
+    let named: Vec<_> = sources.iter().map(|source| format!("`{source}`")).collect();
+    let small = |source: &&str| {
+        rewriter.shape(source).is_some_and(|shape| shape.iter().product::<usize>() <= MOST_FIXED)
+    };
+    let what = match sources.as_slice() {
+        sources if sources.contains(&name) => format!("input `{name}`"),
+        _ => format!("`{name}`, which depends on {},", named.join(", ")),
+    };
+    let remedy = match !sources.is_empty() && sources.iter().all(small) {
+        true => format!(
+            "give {} the value of the data for good: init with --fix {}, or [model] constants in zkvouch.toml",
+            named.join(", "),
+            sources.join(" --fix ")
+        ),
+        false => "make it a weight (an initializer)".to_owned(),
+    };
+    format!("{what} decides a shape or an order, which a circuit has fixed; {remedy}")
+}
+
+/// The model's inputs that values are made of.
+fn sources<'a>(rewriter: &Rewriter<'a>, names: &[&'a str]) -> Vec<&'a str> {
+    let (mut open, mut seen, mut found) = (names.to_vec(), HashSet::new(), Vec::new());
+    while let Some(name) = open.pop() {
+        let known = rewriter.fact(name).is_none_or(|fact| fact.constant.is_some());
+        if known || !seen.insert(name) {
+            continue;
+        }
+        match rewriter.maker(name) {
+            Some(maker) => open.extend(maker.input.iter().map(String::as_str)),
+            None => found.push(name),
+        }
+    }
+    found.sort_unstable();
+    found
 }
 
 /// Why a node that no rule has rewritten can't stay.

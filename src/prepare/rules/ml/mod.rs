@@ -81,9 +81,6 @@ pub(super) fn shorten(graph: &mut GraphProto) -> bool {
             let (input, output) = (input.to_owned(), node.output[0].clone());
             graph.node[place] = NodeProto::new("Identity", &[&input], &[&output], []);
             changed = true;
-        } else if let (("", "ArgMax"), Some(scores)) = (node.operator(), keeps_order(maker, node)) {
-            graph.node[place].input[0] = scores;
-            changed = true;
         }
     }
     changed
@@ -103,18 +100,6 @@ fn sums_to_one(node: &NodeProto) -> bool {
     node.operator() == (DOMAIN, "LinearClassifier")
         && node.string("post_transform") == Some("SOFTMAX")
         && node.ints("classlabels_ints").len() == node.floats("intercepts").len()
-}
-
-/// What goes into a node, if the largest of it is at the same place as the largest of what comes out.
-fn keeps_order(maker: &NodeProto, reader: &NodeProto) -> Option<String> {
-    let same = match maker.operator() {
-        ("", "Sigmoid") => true,
-        ("", "Softmax" | "LogSoftmax") => {
-            maker.int("axis").unwrap_or(-1) == reader.int("axis").unwrap_or(0)
-        }
-        _ => false,
-    };
-    same.then(|| maker.input_name(0).map(str::to_owned))?
 }
 
 /// Outputs in the shapes that the node's own have.

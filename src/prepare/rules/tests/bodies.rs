@@ -49,12 +49,14 @@ async fn loops_and_branches_are_written_out() {
         case.bare = true;
         case
     };
+    // Names of nodes, which each round would repeat.
+    let named = |node: NodeProto| NodeProto { name: format!("the {}", node.op_type), ..node };
     let sums = graph(
         vec![
             ValueInfoProto::tensor("sum", element::FLOAT, &[2]),
             ValueInfoProto::tensor("next", element::FLOAT, &[2]),
         ],
-        vec![node("Add", &["sum", "next"], "more"), node("Neg", &["more"], "shown")],
+        vec![named(node("Add", &["sum", "next"], "more")), named(node("Neg", &["more"], "shown"))],
         &["more", "shown"],
     );
     all(vec![

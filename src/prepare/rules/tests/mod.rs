@@ -7,6 +7,7 @@ mod numbers;
 mod places;
 mod products;
 mod refusals;
+mod shorter;
 
 use crate::{
     onnx::{
