@@ -3,6 +3,7 @@ pragma solidity ^0.8.24;
 
 import {Prediction} from "./Prediction.sol";
 import {IPredictionLedger} from "./interfaces/IPredictionLedger.sol";
+import {FeedContext} from "./libraries/FeedContext.sol";
 import {PredictionId} from "./libraries/PredictionId.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
@@ -111,7 +112,8 @@ abstract contract PredictionConsumer is IPredictionConsumerErrors, IPredictionCo
         return Prediction(modelId, id, schema, instances);
     }
 
-    /// @dev As `_consume`, for several predictions of one model, verified together for less gas each; all or nothing.
+    /// @dev As `_consume`, for several predictions of one model, verified together for less gas each; all or nothing,
+    /// and none that was consumed before.
     function _consumeBatch(
         bytes32 modelId,
         bytes[] calldata proofs,
@@ -127,11 +129,21 @@ abstract contract PredictionConsumer is IPredictionConsumerErrors, IPredictionCo
         bytes[] calldata proofs,
         uint256[][] calldata instances
     ) internal returns (Prediction[] memory predictions) {
-        (bytes32[] memory ids, bytes memory schema) = LEDGER.recordBatch(modelId, contexts, proofs, instances);
-        predictions = new Prediction[](ids.length);
-        for (uint256 i = 0; i < ids.length; ++i) {
-            predictions[i] = Prediction(modelId, ids[i], schema, instances[i]);
-        }
+        (bytes32[] memory ids, bytes memory schema) = LEDGER.recordEach(modelId, contexts, proofs, instances);
+        return _predictions(modelId, ids, schema, instances);
+    }
+
+    /// @dev Verifies predictions of one model that are this contract's next ones, from position `first` on, for the
+    /// least gas: no position is ever used twice, but equal instances may come again at another, so it suits what is
+    /// observed time and again. Compare the inputs with what belongs to that position, by a source that you trust.
+    function _consumeFeed(
+        bytes32 modelId,
+        uint64 first,
+        bytes[] calldata proofs,
+        uint256[][] calldata instances
+    ) internal returns (Prediction[] memory) {
+        (bytes32[] memory ids, bytes memory schema,) = LEDGER.recordFeed(modelId, first, proofs, instances);
+        return _predictions(modelId, ids, schema, instances);
     }
 
     /// @dev Verifies a prediction that the caller committed to, long enough ago and not too long.
@@ -167,11 +179,21 @@ abstract contract PredictionConsumer is IPredictionConsumerErrors, IPredictionCo
         uint256 maxAge
     ) internal view returns (Prediction memory) {
         bytes32 id = PredictionId.compute(modelId, instances, address(this), context);
-        uint256 recordedAt = LEDGER.recordOf(id).timestamp;
-        if (block.timestamp - recordedAt > maxAge) revert StalePrediction(recordedAt, maxAge);
-        // Neither a retired nor a stopped model has a schema.
-        bytes memory schema = LEDGER.router().verifierOf(modelId).schema();
-        return Prediction(modelId, id, schema, instances);
+        return _recalled(modelId, id, instances, LEDGER.recordOf(id).timestamp, maxAge);
+    }
+
+    /// @dev As `_recall`, for a prediction of this contract's feed, with the root that it was recorded under and the
+    /// path from its leaf, which whoever asks takes from the ledger's events.
+    function _recallFeed(
+        bytes32 modelId,
+        uint64 position,
+        uint256[] calldata instances,
+        bytes32 root,
+        bytes32[] calldata path,
+        uint256 maxAge
+    ) internal view returns (Prediction memory) {
+        bytes32 id = PredictionId.compute(modelId, instances, address(this), FeedContext.at(position));
+        return _recalled(modelId, id, instances, LEDGER.recordOf(id, root, path).timestamp, maxAge);
     }
 
     /// @dev Blocks between a commitment and the first that may reveal it; `MIN_COMMITMENT_DELAY` at least. The default
@@ -183,5 +205,30 @@ abstract contract PredictionConsumer is IPredictionConsumerErrors, IPredictionCo
     /// @dev Seconds during which a commitment may be revealed.
     function _commitmentLifetime() internal view virtual returns (uint256) {
         return 1 days;
+    }
+
+    function _recalled(
+        bytes32 modelId,
+        bytes32 id,
+        uint256[] calldata instances,
+        uint256 recordedAt,
+        uint256 maxAge
+    ) private view returns (Prediction memory) {
+        if (block.timestamp - recordedAt > maxAge) revert StalePrediction(recordedAt, maxAge);
+        // Neither a retired nor a stopped model has a schema.
+        bytes memory schema = LEDGER.router().verifierOf(modelId).schema();
+        return Prediction(modelId, id, schema, instances);
+    }
+
+    function _predictions(
+        bytes32 modelId,
+        bytes32[] memory ids,
+        bytes memory schema,
+        uint256[][] calldata instances
+    ) private pure returns (Prediction[] memory predictions) {
+        predictions = new Prediction[](ids.length);
+        for (uint256 i = 0; i < ids.length; ++i) {
+            predictions[i] = Prediction(modelId, ids[i], schema, instances[i]);
+        }
     }
 }

@@ -117,7 +117,7 @@ function address(salt, initCode) {
 function addresses() {
   const codeOf = (name) => artifacts.find((a) => a.contractName === name).bytecode.object;
   const word = (value) => value.slice(2).toLowerCase().padStart(64, "0");
-  const salt = "0x" + keccak256("zkvouch.v1");
+  const salt = "0x" + keccak256("zkvouch.v2");
   // Anvil's first account.
   const owner = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266";
   const router = address(salt, codeOf("ModelRouter") + word(owner));

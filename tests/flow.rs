@@ -164,7 +164,10 @@ fn several_predictions_in_one_transaction() {
         assert_eq!(prediction["decoded"], proved["decoded"], "{index}");
         assert_eq!(prediction["prediction_id"], dry["predictions"][index]["prediction_id"]);
         assert_eq!(prediction["event"]["prediction_id"], prediction["prediction_id"]);
+        assert_eq!(prediction["path"], dry["predictions"][index]["path"]);
+        assert_eq!(prediction["path"].as_array().expect("a list").len(), 2 - index / 2);
     }
+    assert!(sent["root"].is_string() && sent["root"] == dry["root"], "{sent}");
     assert_ne!(sent["predictions"][0]["prediction_id"], single["prediction_id"]);
     let direct = with(&submit(&["--direct", "--broadcast"]));
     assert_eq!(&direct["verifier"], batch);
@@ -174,7 +177,8 @@ fn several_predictions_in_one_transaction() {
     assert!(text.contains("each "), "{text}");
 
     // Recorded before, twice in one batch, one that is none.
-    refused(&["submit", "b.json", "c.json", "--broadcast"], 5, &["AlreadyRecorded"]);
+    refused(&submit(&["--broadcast"]), 5, &["BatchAlreadyRecorded"]);
+    refused(&["submit", "a.json", "--broadcast", "--context", &context], 5, &["AlreadyRecorded"]);
     refused(&["submit", "a.json", "c.json", "a.json"], 3, &["number 1 and 3"]);
     let other = read("c.json");
     let mut forged = read("b.json");

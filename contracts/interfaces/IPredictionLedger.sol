@@ -15,7 +15,8 @@ struct Submission {
     uint256[] instances;
 }
 
-/// @notice What the ledger keeps of a verified prediction; the id commits to the rest.
+/// @notice What the ledger keeps of a verified prediction, or of a batch of them under its root; the ids commit to the
+/// rest.
 /// @param submitter The account that recorded it.
 /// @param timestamp The block's time then, in seconds.
 /// @param blockNumber The block's number then.
@@ -30,8 +31,19 @@ interface IPredictionLedgerErrors {
     /// @notice The submitter recorded this very prediction before, in the same context.
     error AlreadyRecorded(bytes32 id);
 
-    /// @notice No prediction with this id was ever recorded.
+    /// @notice The submitter recorded this very batch before: the same predictions in the same order and contexts.
+    error BatchAlreadyRecorded(bytes32 root);
+
+    /// @notice No prediction with this id was ever recorded by itself or, where a root and a path were given, in a
+    /// batch with this root at the end of this path.
     error NotRecorded(bytes32 id);
+
+    /// @notice A feed goes on at another position: what was sent before is still on its way, was refused, or was this
+    /// very batch. `nextPosition` tells.
+    error WrongPosition(uint64 first, uint64 next);
+
+    /// @notice Contexts with this prefix are a feed's positions, and given by `recordFeed` alone.
+    error ContextReserved(bytes32 context);
 
     /// @notice The model's verifier does not say what its instances stand for, or says it of another number of them. It
     /// could when it got its route: it is not an immutable adapter of ours.
@@ -55,12 +67,28 @@ interface IPredictionLedgerEvents {
         bytes32 inputsHash,
         uint256[] outputs
     );
+
+    /// @notice Predictions were recorded together, under one root. The next `count` events `PredictionRecorded` of the
+    /// ledger in this transaction are of its leaves, in their order: enough to work out every path.
+    /// @param root The root of their tree, in the form of `PredictionTree`.
+    /// @param submitter The account that recorded them.
+    /// @param count Their number.
+    event BatchRecorded(bytes32 indexed root, address indexed submitter, uint256 count);
 }
 
 /// @title The record of verified predictions
 /// @notice An id is keccak256(abi.encode(modelId, keccak256(instances), chain id, submitter, context)). It has no
 /// byte of the proof in it, of which there can be many for one prediction, and it has the submitter in it, so that
 /// nobody can use up another's.
+///
+/// A record is the root of a tree over ids, in the form of OpenZeppelin's `MerkleProof`: one slot for a batch, however
+/// large. That something was verified is all that a batch's record says. Whoever acts on predictions and must not act
+/// on one of them twice has two ways, which don't mix, since their contexts differ:
+///
+/// - *strict*, `record`, `recordEach`, `tryRecordMany`: a prediction is recorded once for ever in each context of its
+///   submitter, whatever it was recorded with; a slot for each prediction.
+/// - *feed*, `recordFeed`: contexts are consecutive positions of a submitter and a model, and none is ever used twice;
+///   a slot that is there already, and one for the root. Equal instances may stand at several positions.
 interface IPredictionLedger is IPredictionLedgerErrors, IPredictionLedgerEvents {
     /// @notice Verifies a prediction and records it, once.
     /// @param modelId The model.
@@ -77,27 +105,60 @@ interface IPredictionLedger is IPredictionLedgerErrors, IPredictionLedgerEvents 
     ) external returns (bytes32 id, bytes memory schema);
 
     /// @notice Verifies several predictions of one model together, for less gas each if the model's verifier can, and
-    /// records each as `record` does; all or nothing.
+    /// records them under one root; all or nothing. It says nothing of whether one of them was recorded before, in
+    /// another batch or by itself: a contract that acts on them wants `recordEach` or `recordFeed`.
     /// @param modelId The model.
     /// @param contexts The caller's context for each; zeros will do.
     /// @param proofs The proofs, at least one.
     /// @param instances The scalars that each shows.
     /// @return ids The predictions' ids, in order.
     /// @return schema What the instances of each stand for, in the form of `SchemaLib`.
+    /// @return root The root over the ids, new to the ledger.
     function recordBatch(
+        bytes32 modelId,
+        bytes32[] calldata contexts,
+        bytes[] calldata proofs,
+        uint256[][] calldata instances
+    ) external returns (bytes32[] memory ids, bytes memory schema, bytes32 root);
+
+    /// @notice As `recordBatch`, but records each prediction as `record` does, once for ever.
+    /// @param modelId The model.
+    /// @param contexts The caller's context for each; zeros will do.
+    /// @param proofs The proofs, at least one.
+    /// @param instances The scalars that each shows.
+    /// @return ids The predictions' ids, in order.
+    /// @return schema What the instances of each stand for, in the form of `SchemaLib`.
+    function recordEach(
         bytes32 modelId,
         bytes32[] calldata contexts,
         bytes[] calldata proofs,
         uint256[][] calldata instances
     ) external returns (bytes32[] memory ids, bytes memory schema);
 
-    /// @notice Records several predictions, of any models, all or nothing.
+    /// @notice As `recordBatch`, but at the next positions of the caller's feed of that model.
+    /// @param modelId The model.
+    /// @param first The position of the first prediction: what `nextPosition` returns for the caller.
+    /// @param proofs The proofs, at least one.
+    /// @param instances The scalars that each shows.
+    /// @return ids The predictions' ids, in order; the context of each is `FeedContext.at` its position.
+    /// @return schema What the instances of each stand for, in the form of `SchemaLib`.
+    /// @return root The root over the ids, new to the ledger.
+    function recordFeed(
+        bytes32 modelId,
+        uint64 first,
+        bytes[] calldata proofs,
+        uint256[][] calldata instances
+    ) external returns (bytes32[] memory ids, bytes memory schema, bytes32 root);
+
+    /// @notice Records several predictions, of any models, under one root; all or nothing. As with `recordBatch` one of
+    /// them may have been recorded before.
     /// @return ids Their ids, in order.
+    /// @return root The root over the ids, new to the ledger; zero if there are none, and then nothing is recorded.
     function recordMany(
         Submission[] calldata submissions
-    ) external returns (bytes32[] memory ids);
+    ) external returns (bytes32[] memory ids, bytes32 root);
 
-    /// @notice Records several predictions, each on its own.
+    /// @notice Records several predictions, each on its own and once for ever, as `record` does.
     /// @param submissions The predictions.
     /// @param gasEach The gas that each verification gets; it is never given less.
     /// @return outcomes One for each, in order.
@@ -114,15 +175,46 @@ interface IPredictionLedger is IPredictionLedgerErrors, IPredictionLedgerEvents 
         bytes32 context
     ) external view returns (bytes32);
 
-    /// @notice Whether a prediction with this id was verified and recorded.
+    /// @notice Whether a prediction with this id was verified and recorded by itself.
     function isVerified(
         bytes32 id
     ) external view returns (bool);
 
-    /// @notice The record of a prediction; reverts if there is none.
+    /// @notice Whether a prediction with this id was verified and recorded in a batch.
+    /// @param id The id.
+    /// @param root The batch's root.
+    /// @param path The neighbours from its leaf up to the root; none if it was recorded by itself.
+    /// @return Whether it was.
+    function isVerified(
+        bytes32 id,
+        bytes32 root,
+        bytes32[] calldata path
+    ) external view returns (bool);
+
+    /// @notice The record of a prediction that was recorded by itself; reverts if there is none.
     function recordOf(
         bytes32 id
     ) external view returns (Record memory);
+
+    /// @notice The record of a prediction that was recorded in a batch; reverts if there is none.
+    /// @param id The id.
+    /// @param root The batch's root.
+    /// @param path The neighbours from its leaf up to the root.
+    /// @return The batch's record.
+    function recordOf(
+        bytes32 id,
+        bytes32 root,
+        bytes32[] calldata path
+    ) external view returns (Record memory);
+
+    /// @notice The position at which a submitter's feed of a model goes on.
+    /// @param submitter The account that records.
+    /// @param modelId The model.
+    /// @return The number of positions used so far.
+    function nextPosition(
+        address submitter,
+        bytes32 modelId
+    ) external view returns (uint64);
 
     /// @notice The router that names the verifiers.
     function router() external view returns (IModelRouter);

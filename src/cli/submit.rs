@@ -44,7 +44,8 @@ pub(super) struct SubmitOptions {
     /// of the ledger.
     #[arg(long)]
     direct: bool,
-    /// A prediction is recorded once in each context; 32 bytes of your choosing.
+    /// A prediction is recorded once in each context, or several together once under one root; 32 bytes of your
+    /// choosing.
     #[arg(long, value_name = "BYTES32", default_value_t, conflicts_with = "direct")]
     context: B256,
 }
@@ -87,7 +88,7 @@ impl SubmitOptions {
         let chain_id = sender.rpc().chain_id();
         let deployments = Deployments::read(built.deployments(), chain_id)?;
         let model = built.model_id();
-        let mut predictions = Vec::new();
+        let (mut predictions, mut root) = (Vec::new(), None);
         for proof in proofs {
             let decoded = proof.decode(built.layout())?;
             let shown = show::decoded(&decoded);
@@ -112,9 +113,13 @@ impl SubmitOptions {
         } else {
             let request = built.ledger_request(proofs, &deployments, self.context, class)?;
             let submitted = submit_to_ledger(sender, &request, mode).await?;
+            root = submitted.root;
             for ((_, id, data), submitted) in predictions.iter_mut().zip(submitted.predictions) {
                 *id = format!("\nprediction   {}", submitted.id);
                 data["prediction_id"] = json!(submitted.id);
+                if proofs.len() > 1 {
+                    data["path"] = json!(submitted.path);
+                }
                 data["event"] = json!(submitted.recorded.map(event_data));
             }
             ("ledger", "recorded", request.ledger, submitted.outcome)
@@ -137,7 +142,11 @@ impl SubmitOptions {
         let each = gas.map_or(String::new(), |gas| format!("\neach         {gas} gas"));
         let texts: Vec<_> =
             predictions.iter().map(|(shown, id, _)| format!("{shown}{id}")).collect();
-        let text = format!("{}\n\n{contract_text}\n{done}{each}", texts.join("\n\n"));
+        let root_text = root.map_or(String::new(), |root| format!("\nroot         {root}"));
+        let text = format!("{}\n\n{contract_text}{root_text}\n{done}{each}", texts.join("\n\n"));
+        if !self.direct {
+            data["root"] = json!(root);
+        }
         data["predictions"] = predictions.into_iter().map(|(.., data)| data).collect();
         data["gas_per_prediction"] = json!(gas);
         Ok((text, data))

@@ -164,8 +164,10 @@ async fn rewritten(
     let facts = look(&model, &given, path).await?;
     let graph = model.graph.get_or_insert_default();
     let convolutions = original.convolutions();
-    if rules::lessen(graph, &facts, &mut told, convolutions).map_err(|it| it.at(path))? {
-        graph::pass_on(graph);
+    if extent == Extent::Shortest
+        && rules::lessen(graph, &facts, &mut told, convolutions).map_err(|it| it.at(path))?
+    {
+        graph::pass_on(graph, &mut told);
         graph::sweep(graph);
     }
     normal::name_sets(&mut model);

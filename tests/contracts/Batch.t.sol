@@ -12,6 +12,7 @@ import {IModelRouterErrors} from "zkvouch/interfaces/IModelRouter.sol";
 import {IModelVerifierErrors} from "zkvouch/interfaces/IModelVerifier.sol";
 import {IPredictionLedgerErrors, IPredictionLedgerEvents, Record} from "zkvouch/interfaces/IPredictionLedger.sol";
 import {IBatchProofVerifier} from "zkvouch/interfaces/IProofVerifier.sol";
+import {PredictionTree} from "zkvouch/libraries/PredictionTree.sol";
 import {MockModelVerifier} from "zkvouch/mocks/MockModelVerifier.sol";
 
 /// @title Several proofs of one model: what the tests of each contract start from
@@ -430,6 +431,7 @@ contract ModelRouterBatchTest is BatchBase, IModelRouterErrors {
     }
 }
 
+/// @notice Strict: as if each were recorded by itself. Roots and feeds are tested in Roots.t.sol.
 contract PredictionLedgerBatchTest is BatchBase, IPredictionLedgerErrors, IPredictionLedgerEvents {
     ModelRouter internal router;
     PredictionLedger internal ledger;
@@ -456,7 +458,7 @@ contract PredictionLedgerBatchTest is BatchBase, IPredictionLedgerErrors, IPredi
             );
         }
         vm.expectCall(address(adapter), abi.encodeCall(adapter.verifyMany, (proofs, instances)), 1);
-        (bytes32[] memory returned, bytes memory schema) = ledger.recordBatch(modelId, contexts, proofs, instances);
+        (bytes32[] memory returned, bytes memory schema) = ledger.recordEach(modelId, contexts, proofs, instances);
         assertEq(abi.encode(returned), abi.encode(ids));
         assertEq(schema, adapter.schema());
         Record memory expected = Record(user, 1_700_000_000, 1000);
@@ -475,7 +477,7 @@ contract PredictionLedgerBatchTest is BatchBase, IPredictionLedgerErrors, IPredi
         (items[0], items[1]) = (plain.first, loadProof("credit", "proof-1"));
         (bytes[] memory proofs, uint256[][] memory instances) = batchOf(items);
         bytes32 id = verifier.modelId();
-        (bytes32[] memory ids,) = ledger.recordBatch(id, new bytes32[](2), proofs, instances);
+        (bytes32[] memory ids,) = ledger.recordEach(id, new bytes32[](2), proofs, instances);
         assertTrue(ledger.isVerified(ids[0]) && ledger.isVerified(ids[1]));
     }
 
@@ -483,20 +485,20 @@ contract PredictionLedgerBatchTest is BatchBase, IPredictionLedgerErrors, IPredi
         (bytes32[] memory contexts, bytes[] memory proofs, uint256[][] memory instances) = _batch();
         (bytes32 id,) = ledger.record(modelId, contexts[1], proofs[1], instances[1]);
         vm.expectRevert(abi.encodeWithSelector(AlreadyRecorded.selector, id));
-        ledger.recordBatch(modelId, contexts, proofs, instances);
+        ledger.recordEach(modelId, contexts, proofs, instances);
         contexts[1] = "other";
-        ledger.recordBatch(modelId, contexts, proofs, instances);
+        ledger.recordEach(modelId, contexts, proofs, instances);
         vm.expectRevert(
             abi.encodeWithSelector(AlreadyRecorded.selector, ledger.idOf(modelId, instances[0], user, contexts[0]))
         );
-        ledger.recordBatch(modelId, contexts, proofs, instances);
+        ledger.recordEach(modelId, contexts, proofs, instances);
         vm.expectRevert(
             abi.encodeWithSelector(AlreadyRecorded.selector, ledger.idOf(modelId, instances[0], user, contexts[0]))
         );
         ledger.record(modelId, contexts[0], proofs[0], instances[0]);
         // Nobody uses up another's.
         vm.stopPrank();
-        ledger.recordBatch(modelId, contexts, proofs, instances);
+        ledger.recordEach(modelId, contexts, proofs, instances);
     }
 
     /// @dev By the same proof or by another of the same prediction; in contexts of their own they are two.
@@ -508,11 +510,11 @@ contract PredictionLedgerBatchTest is BatchBase, IPredictionLedgerErrors, IPredi
         for (uint256 i = 0; i < 2; ++i) {
             proofs[1] = twins[i];
             vm.expectRevert(abi.encodeWithSelector(AlreadyRecorded.selector, id));
-            ledger.recordBatch(modelId, contexts, proofs, instances);
+            ledger.recordEach(modelId, contexts, proofs, instances);
         }
         assertFalse(ledger.isVerified(id));
         contexts[1] = "other";
-        (bytes32[] memory ids,) = ledger.recordBatch(modelId, contexts, proofs, instances);
+        (bytes32[] memory ids,) = ledger.recordEach(modelId, contexts, proofs, instances);
         assertEq(ids[0], id);
         assertNotEq(ids[1], id);
     }
@@ -522,7 +524,7 @@ contract PredictionLedgerBatchTest is BatchBase, IPredictionLedgerErrors, IPredi
         instances[1] = copyOf(instances[1]);
         instances[1][4] = addmod(instances[1][4], 1, R);
         vm.expectRevert(abi.encodeWithSelector(InvalidProof.selector, modelId));
-        ledger.recordBatch(modelId, contexts, proofs, instances);
+        ledger.recordEach(modelId, contexts, proofs, instances);
         assertFalse(ledger.isVerified(ledger.idOf(modelId, instances[0], user, 0)));
         assertFalse(ledger.isVerified(ledger.idOf(modelId, instances[1], user, 0)));
     }
@@ -530,26 +532,47 @@ contract PredictionLedgerBatchTest is BatchBase, IPredictionLedgerErrors, IPredi
     function test_RevertEmptyOrUneven() public {
         (bytes32[] memory contexts, bytes[] memory proofs, uint256[][] memory instances) = _batch();
         vm.expectRevert(EmptyBatch.selector);
-        ledger.recordBatch(modelId, new bytes32[](0), new bytes[](0), new uint256[][](0));
+        ledger.recordEach(modelId, new bytes32[](0), new bytes[](0), new uint256[][](0));
         vm.expectRevert(abi.encodeWithSelector(BatchLengthMismatch.selector, 1, 2));
-        ledger.recordBatch(modelId, new bytes32[](1), proofs, instances);
+        ledger.recordEach(modelId, new bytes32[](1), proofs, instances);
         vm.expectRevert(abi.encodeWithSelector(BatchLengthMismatch.selector, 3, 2));
-        ledger.recordBatch(modelId, new bytes32[](3), proofs, instances);
+        ledger.recordEach(modelId, new bytes32[](3), proofs, instances);
         vm.expectRevert(abi.encodeWithSelector(BatchLengthMismatch.selector, 1, 2));
-        ledger.recordBatch(modelId, contexts, new bytes[](1), instances);
+        ledger.recordEach(modelId, contexts, new bytes[](1), instances);
         vm.expectRevert(abi.encodeWithSelector(BatchLengthMismatch.selector, 2, 0));
-        ledger.recordBatch(modelId, new bytes32[](0), proofs, new uint256[][](0));
+        ledger.recordEach(modelId, new bytes32[](0), proofs, new uint256[][](0));
     }
 
     function test_RevertUnknownAndRetired() public {
         (bytes32[] memory contexts, bytes[] memory proofs, uint256[][] memory instances) = _batch();
         vm.expectRevert(abi.encodeWithSelector(IModelRouterErrors.ModelUnknown.selector, bytes32("x")));
-        ledger.recordBatch("x", contexts, proofs, instances);
+        ledger.recordEach("x", contexts, proofs, instances);
         vm.stopPrank();
         vm.prank(owner);
         router.retireModel(modelId);
         vm.expectRevert(abi.encodeWithSelector(IModelRouterErrors.ModelRetired.selector, modelId));
+        ledger.recordEach(modelId, contexts, proofs, instances);
+    }
+
+    /// @dev The same batch as one record, and as the start of a feed: with real proofs, by the same one call.
+    function test_RecordsUnderARoot() public {
+        (bytes32[] memory contexts, bytes[] memory proofs, uint256[][] memory instances) = _batch();
+        vm.expectCall(address(adapter), abi.encodeCall(adapter.verifyMany, (proofs, instances)), 2);
+        (bytes32[] memory ids, bytes memory schema, bytes32 root) =
+            ledger.recordBatch(modelId, contexts, proofs, instances);
+        assertEq(schema, adapter.schema());
+        bytes32[] memory path = new bytes32[](1);
+        path[0] = PredictionTree.leafOf(ids[1]);
+        assertTrue(ledger.isVerified(ids[0], root, path));
+        (ids,, root) = ledger.recordFeed(modelId, 0, proofs, instances);
+        path[0] = PredictionTree.leafOf(ids[0]);
+        assertTrue(ledger.isVerified(ids[1], root, path));
+        instances[1] = copyOf(instances[1]);
+        instances[1][4] = addmod(instances[1][4], 1, R);
+        vm.expectRevert(abi.encodeWithSelector(InvalidProof.selector, modelId));
         ledger.recordBatch(modelId, contexts, proofs, instances);
+        vm.expectRevert(abi.encodeWithSelector(InvalidProof.selector, modelId));
+        ledger.recordFeed(modelId, 2, proofs, instances);
     }
 
     function _batch()

@@ -113,6 +113,15 @@ abstract contract GasBase is Fixtures {
             uint256 used = vm.lastCallGas().gasTotalUsed;
             string memory number = string.concat(size < 10 ? " " : "", vm.toString(size));
             vm.snapshotValue(_group(), string.concat("ledger batch of ", number, ", each"), used / size);
+            if (size != 16) continue;
+            fresh.recordEach(modelId, contexts, proofs, instances);
+            used = vm.lastCallGas().gasTotalUsed;
+            vm.snapshotValue(_group(), "ledger batch of 16, strict, each", used / size);
+            // The slot of the position is there from the second batch on.
+            fresh.recordFeed(modelId, 0, proofs, instances);
+            fresh.recordFeed(modelId, 16, proofs, instances);
+            used = vm.lastCallGas().gasTotalUsed;
+            vm.snapshotValue(_group(), "ledger batch of 16, feed, each", used / size);
         }
     }
 

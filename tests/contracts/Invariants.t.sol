@@ -185,7 +185,7 @@ contract Handler is Test {
         }
     }
 
-    function recordBatch(
+    function recordEach(
         uint256 callerSeed,
         uint256 modelSeed,
         uint256 seed,
@@ -213,7 +213,7 @@ contract Handler is Test {
             }
         }
         vm.prank(caller);
-        try LEDGER.recordBatch(modelId(model), contexts, proofs, instances) returns (
+        try LEDGER.recordEach(modelId(model), contexts, proofs, instances) returns (
             bytes32[] memory returned, bytes memory
         ) {
             require(valid, "an invalid batch was recorded");
@@ -414,7 +414,7 @@ contract InvariantsTest is Test {
         selectors[5] = Handler.record.selector;
         selectors[6] = Handler.tryRecordMany.selector;
         selectors[7] = Handler.pass.selector;
-        selectors[8] = Handler.recordBatch.selector;
+        selectors[8] = Handler.recordEach.selector;
         selectors[9] = Handler.commit.selector;
         selectors[10] = Handler.reveal.selector;
         selectors[11] = Handler.consume.selector;

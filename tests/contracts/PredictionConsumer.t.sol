@@ -56,6 +56,26 @@ contract OpenConsumer is PredictionConsumer {
         return _consumeBatch(modelId, contexts, proofs, instances);
     }
 
+    function consumeFeed(
+        bytes32 modelId,
+        uint64 first,
+        bytes[] calldata proofs,
+        uint256[][] calldata instances
+    ) external returns (Prediction[] memory) {
+        return _consumeFeed(modelId, first, proofs, instances);
+    }
+
+    function recallFeed(
+        bytes32 modelId,
+        uint64 position,
+        uint256[] calldata instances,
+        bytes32 root,
+        bytes32[] calldata path,
+        uint256 maxAge
+    ) external view returns (Prediction memory) {
+        return _recallFeed(modelId, position, instances, root, path, maxAge);
+    }
+
     function reveal(
         bytes32 modelId,
         bytes calldata proof,

@@ -14,6 +14,7 @@ import {
     Record,
     Submission
 } from "zkvouch/interfaces/IPredictionLedger.sol";
+import {PredictionTree} from "zkvouch/libraries/PredictionTree.sol";
 
 contract PredictionLedgerTest is Fixtures, IPredictionLedgerErrors, IPredictionLedgerEvents {
     Model internal model;
@@ -176,11 +177,13 @@ contract PredictionLedgerTest is Fixtures, IPredictionLedgerErrors, IPredictionL
     function test_RecordsMany() public {
         Submission[] memory submissions = _submissions();
         vm.prank(user);
-        bytes32[] memory ids = ledger.recordMany(submissions);
+        (bytes32[] memory ids, bytes32 root) = ledger.recordMany(submissions);
         assertEq(ids.length, 2);
+        bytes32[] memory path = new bytes32[](1);
         for (uint256 i = 0; i < 2; ++i) {
             assertEq(ids[i], ledger.idOf(modelId, submissions[i].instances, user, 0));
-            assertTrue(ledger.isVerified(ids[i]));
+            path[0] = PredictionTree.leafOf(ids[1 - i]);
+            assertTrue(ledger.isVerified(ids[i], root, path));
         }
     }
 
@@ -193,14 +196,6 @@ contract PredictionLedgerTest is Fixtures, IPredictionLedgerErrors, IPredictionL
         vm.prank(user);
         ledger.recordMany(submissions);
         assertFalse(ledger.isVerified(_id(user, 0)));
-    }
-
-    function test_RevertManyWithATwin() public {
-        Submission[] memory submissions = _submissions();
-        submissions[1] = submissions[0];
-        vm.expectRevert(abi.encodeWithSelector(AlreadyRecorded.selector, _id(user, 0)));
-        vm.prank(user);
-        ledger.recordMany(submissions);
     }
 
     function test_TriesMany() public {
@@ -281,6 +276,10 @@ contract PredictionLedgerTest is Fixtures, IPredictionLedgerErrors, IPredictionL
             (bytes[] memory proofs, uint256[][] memory instances) = batchOf(abi.encode(id), seven);
             vm.expectRevert(abi.encodeWithSelector(SchemaUnavailable.selector, id));
             ledger.recordBatch{gas: 2_000_000}(id, new bytes32[](1), proofs, instances);
+            vm.expectRevert(abi.encodeWithSelector(SchemaUnavailable.selector, id));
+            ledger.recordEach{gas: 2_000_000}(id, new bytes32[](1), proofs, instances);
+            vm.expectRevert(abi.encodeWithSelector(SchemaUnavailable.selector, id));
+            ledger.recordFeed{gas: 2_000_000}(id, 0, proofs, instances);
         }
     }
 
@@ -296,7 +295,8 @@ contract PredictionLedgerTest is Fixtures, IPredictionLedgerErrors, IPredictionL
     }
 
     function test_NoneIsFine() public {
-        assertEq(ledger.recordMany(new Submission[](0)).length, 0);
+        (bytes32[] memory ids,) = ledger.recordMany(new Submission[](0));
+        assertEq(ids.length, 0);
         assertEq(ledger.tryRecordMany(new Submission[](0), 1).length, 0);
     }
 

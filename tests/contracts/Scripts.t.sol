@@ -35,7 +35,7 @@ contract ScriptsTest is Fixtures {
         (address router, address ledger) = new DeployCore().core(vector.readAddress(".owner"), 0);
         assertEq(router, vector.readAddress(".ModelRouter"));
         assertEq(ledger, vector.readAddress(".PredictionLedger"));
-        assertEq(keccak256("zkvouch.v1"), vector.readBytes32(".salt"));
+        assertEq(keccak256("zkvouch.v2"), vector.readBytes32(".salt"));
         assertEq(ModelRouter(router).owner(), vector.readAddress(".owner"));
         assertEq(address(PredictionLedger(ledger).router()), router);
     }

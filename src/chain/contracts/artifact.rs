@@ -51,6 +51,8 @@ pub mod bindings {
                 bytes32 inputsHash,
                 uint256[] outputs
             );
+            #[derive(Debug, PartialEq)]
+            event BatchRecorded(bytes32 indexed root, address indexed submitter, uint256 count);
 
             function record(bytes32 modelId, bytes32 context, bytes proof, uint256[] instances)
                 external
@@ -60,14 +62,28 @@ pub mod bindings {
                 bytes32[] contexts,
                 bytes[] proofs,
                 uint256[][] instances
-            ) external returns (bytes32[] ids, bytes schema);
+            ) external returns (bytes32[] ids, bytes schema, bytes32 root);
             function idOf(bytes32 modelId, uint256[] instances, address submitter, bytes32 context)
                 external
                 view
                 returns (bytes32);
             function isVerified(bytes32 id) external view returns (bool);
+            function isVerified(bytes32 id, bytes32 root, bytes32[] path)
+                external
+                view
+                returns (bool);
             function recordOf(bytes32 id) external view returns (Record);
             function router() external view returns (address);
+        }
+
+        /// What the first version of the ledger, whose function of that name kept a slot for each, does otherwise.
+        interface PredictionLedgerV1 {
+            function recordBatch(
+                bytes32 modelId,
+                bytes32[] contexts,
+                bytes[] proofs,
+                uint256[][] instances
+            ) external returns (bytes32[] ids, bytes schema);
         }
 
         interface ModelVerifier {
@@ -234,9 +250,14 @@ pub fn decoder() -> RevertDecoder {
     MEANINGS.iter().fold(known, |decoder, (error, text)| decoder.explain(error, text))
 }
 
-const MEANINGS: [(&str, &str); 20] = [
+const MEANINGS: [(&str, &str); 23] = [
     ("AlreadyRecorded", "this account recorded this prediction before, in the same context"),
+    ("BatchAlreadyRecorded", "this account recorded these predictions together before"),
     ("BatchLengthMismatch", "each proof of a batch needs its instances and its context"),
+    (
+        "ContextReserved",
+        "contexts with this prefix are a feed's positions; choose another --context",
+    ),
     ("EmptyBatch", "a batch needs a proof"),
     ("InsufficientGas", "send the transaction with a higher --gas-limit"),
     ("InstanceCountMismatch", "the proof is of another model or build"),
@@ -256,6 +277,7 @@ const MEANINGS: [(&str, &str); 20] = [
     ("EnforcedPause", "the model's verifier was stopped for good by its guardian"),
     ("VerifierCodeMismatch", "the bare verifier is missing or is not the one that was built"),
     ("VerifierOutOfGas", "the gas cap of the model's adapter is too low for this chain"),
+    ("WrongPosition", "the feed goes on where the ledger's nextPosition says"),
     ("InvalidArgument", "the constructor refuses it"),
     ("UnexpectedVerifierReturn", "the bare verifier is none of ours"),
 ];
@@ -296,7 +318,8 @@ mod tests {
             PredictionLedger::recordCall,
             PredictionLedger::recordBatchCall,
             PredictionLedger::idOfCall,
-            PredictionLedger::isVerifiedCall,
+            PredictionLedger::isVerified_0Call,
+            PredictionLedger::isVerified_1Call,
             PredictionLedger::recordOfCall,
             PredictionLedger::routerCall,
         );
@@ -338,6 +361,10 @@ mod tests {
         assert_eq!(
             topic(Name::PredictionLedger, "PredictionRecorded"),
             PredictionLedger::PredictionRecorded::SIGNATURE_HASH
+        );
+        assert_eq!(
+            topic(Name::PredictionLedger, "BatchRecorded"),
+            PredictionLedger::BatchRecorded::SIGNATURE_HASH
         );
     }
 

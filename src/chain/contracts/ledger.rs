@@ -2,7 +2,8 @@
 
 use super::{
     ask,
-    bindings::{ModelRouter, ModelVerifier, PredictionLedger},
+    bindings::{ModelRouter, ModelVerifier, PredictionLedger, PredictionLedgerV1},
+    tree,
 };
 use crate::{
     calldata::Shape,
@@ -91,6 +92,8 @@ impl LedgerRequest {
 pub struct Submitted {
     /// The predictions, in the request's order.
     pub predictions: Vec<Prediction>,
+    /// What several are recorded under; a ledger of the first version records each by itself.
+    pub root: Option<B256>,
     /// Simulated, or mined with the receipt.
     pub outcome: Outcome,
 }
@@ -100,6 +103,8 @@ pub struct Submitted {
 pub struct Prediction {
     /// Its id in the ledger; see [`prediction_id`].
     pub id: B256,
+    /// From its leaf up to the root of several, for the ledger's `isVerified`.
+    pub path: Vec<B256>,
     /// Its numbers, by the scales that the chain has.
     pub decoded: Vec<DecodedTensor>,
     /// The ledger's event, if it was mined.
@@ -155,7 +160,7 @@ pub async fn submit_to_ledger(
         let schema = schema.ok().and_then(|bytes| Schema::read(&bytes)).unwrap_or_default();
         let predictions = request.claims.iter().zip(ids).map(|(claim, id)| {
             let decoded = schema.decode(&claim.instances).unwrap_or_default();
-            Prediction { id, decoded, recorded: None }
+            Prediction { id, path: Vec::new(), decoded, recorded: None }
         });
         return recorded(request, predictions.collect(), receipt);
     }
@@ -163,10 +168,13 @@ pub async fn submit_to_ledger(
     check_code(sender, request.route, request.route_code_hash).await?;
     check_routes(sender, request).await?;
     let simulation = sender.simulate(&call).await?;
-    let predictions = answer(request, &ids, &simulation)?;
+    let (mut predictions, root) = answer(request, &ids, &simulation)?;
     match mode {
         Mode::DryRun => {
-            Ok(Submitted { predictions, outcome: Outcome::Simulated(Box::new(simulation)) })
+            if root.is_some() {
+                set_paths(&mut predictions);
+            }
+            Ok(Submitted { predictions, root, outcome: Outcome::Simulated(Box::new(simulation)) })
         }
         Mode::Broadcast => recorded(request, predictions, sender.send(&call).await?),
     }
@@ -184,7 +192,25 @@ fn recorded(
         let missing = Error::NoEvent { ledger: request.ledger, hash: receipt.hash };
         prediction.recorded = Some(event.ok_or(missing)?);
     }
-    Ok(Submitted { predictions, outcome: Outcome::Mined(Box::new(receipt)) })
+    let roots = roots(request, &receipt);
+    let mut root = None;
+    if predictions.len() > 1 && !roots.is_empty() {
+        let ids: Vec<_> = predictions.iter().map(|prediction| prediction.id).collect();
+        root = tree::root(&ids).filter(|root| roots.contains(root));
+        if root.is_none() {
+            return Err(Error::NoEvent { ledger: request.ledger, hash: receipt.hash });
+        }
+        set_paths(&mut predictions);
+    }
+    Ok(Submitted { predictions, root, outcome: Outcome::Mined(Box::new(receipt)) })
+}
+
+/// Gives each prediction its path in the tree of all.
+fn set_paths(predictions: &mut [Prediction]) {
+    let ids: Vec<_> = predictions.iter().map(|prediction| prediction.id).collect();
+    for (index, prediction) in predictions.iter_mut().enumerate() {
+        prediction.path = tree::path(&ids, index).unwrap_or_default();
+    }
 }
 
 /// The ids that the predictions will have. The ledger would refuse twins as recorded before.
@@ -270,37 +296,57 @@ fn call(request: &LedgerRequest) -> Call {
     Call::new(request.ledger, input.into(), label).about(about)
 }
 
-/// What the ledger says that it would record.
+/// What the ledger says that it would record, and under which root.
 fn answer(
     request: &LedgerRequest,
     expected: &[B256],
     simulation: &Simulation,
-) -> Result<Vec<Prediction>> {
+) -> Result<(Vec<Prediction>, Option<B256>)> {
     let odd = |function: &'static str| Error::NotOurs { address: request.ledger, function };
     let output = &simulation.output;
-    let (ids, schema, function) = match request.claims.as_slice() {
+    let (ids, schema, root, function) = match request.claims.as_slice() {
         [_] => {
             let function = PredictionLedger::recordCall::SIGNATURE;
             let answer = PredictionLedger::recordCall::abi_decode_returns(output);
             let answer = answer.map_err(|_| odd(function))?;
-            (vec![answer.id], answer.schema, function)
+            (vec![answer.id], answer.schema, None, function)
+        }
+        _ if is_v1_batch(output) => {
+            let function = PredictionLedgerV1::recordBatchCall::SIGNATURE;
+            let answer = PredictionLedgerV1::recordBatchCall::abi_decode_returns(output);
+            let answer = answer.map_err(|_| odd(function))?;
+            (answer.ids, answer.schema, None, function)
         }
         _ => {
             let function = PredictionLedger::recordBatchCall::SIGNATURE;
             let answer = PredictionLedger::recordBatchCall::abi_decode_returns(output);
             let answer = answer.map_err(|_| odd(function))?;
-            (answer.ids, answer.schema, function)
+            (answer.ids, answer.schema, Some(answer.root), function)
         }
     };
-    if ids != expected {
+    if ids != expected || root.is_some_and(|root| tree::root(&ids) != Some(root)) {
         return Err(odd(function));
     }
     let schema = Schema::read(&schema).ok_or_else(|| odd(function))?;
     let predictions = request.claims.iter().zip(ids).map(|(claim, id)| {
         let decoded = schema.decode(&claim.instances)?;
-        Some(Prediction { id, decoded, recorded: None })
+        Some(Prediction { id, path: Vec::new(), decoded, recorded: None })
     });
-    predictions.collect::<Option<_>>().ok_or_else(|| odd(function))
+    let predictions = predictions.collect::<Option<_>>().ok_or_else(|| odd(function))?;
+    Ok((predictions, root))
+}
+
+/// Whether a batch's answer is of the first version: two values, so that the first of them begins after two words.
+fn is_v1_batch(output: &[u8]) -> bool {
+    output.get(..32).is_some_and(|word| U256::from_be_slice(word) == U256::from(64))
+}
+
+/// The roots that the ledger recorded in a transaction.
+fn roots(request: &LedgerRequest, receipt: &Receipt) -> Vec<B256> {
+    let logs = receipt.logs.iter().filter(|log| log.address() == request.ledger);
+    logs.filter_map(|log| PredictionLedger::BatchRecorded::decode_log(&log.inner).ok())
+        .map(|event| event.root)
+        .collect()
 }
 
 /// The ledger's events of the model.
@@ -322,7 +368,7 @@ fn events(request: &LedgerRequest, receipt: &Receipt) -> Vec<Recorded> {
     .collect()
 }
 
-/// Whether an error says that this account recorded this prediction before.
+/// Whether an error says that this account recorded this prediction, or these together, before.
 pub fn is_already_recorded(error: &Error) -> bool {
     let Error::Transaction(error) = error else { return false };
     let (tx::Error::WouldRevert { revert, .. } | tx::Error::Failed { revert: Some(revert), .. }) =
@@ -330,5 +376,5 @@ pub fn is_already_recorded(error: &Error) -> bool {
     else {
         return false;
     };
-    revert.name() == Some("AlreadyRecorded")
+    matches!(revert.name(), Some("AlreadyRecorded" | "BatchAlreadyRecorded"))
 }

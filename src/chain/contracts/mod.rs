@@ -7,6 +7,7 @@
 mod artifact;
 mod ledger;
 mod models;
+pub mod tree;
 
 pub use artifact::{Artifact, COMPILER, Name, artifact, bindings, decoder, standard_input};
 pub use ledger::{

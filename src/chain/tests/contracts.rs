@@ -10,9 +10,10 @@ use crate::{
         ChainClass, Error, Mode,
         contracts::{
             AddModel, AddedModel, Core, CoreRequest, LedgerRequest, ModelInfo, Prediction,
-            Recorded, Status, Submitted, add_model, decoder, default_gas_cap, deploy_core,
-            is_already_recorded, list_models, prediction_id, retire_model, stop_model,
-            submit_to_ledger, transfer_ownership,
+            Recorded, Status, Submitted, add_model, ask as ask_contract,
+            bindings::PredictionLedger, decoder, default_gas_cap, deploy_core, is_already_recorded,
+            list_models, prediction_id, retire_model, stop_model, submit_to_ledger,
+            transfer_ownership, tree,
         },
         deploy::{Deployer, Outcome, VerifierRequest},
         deployments::{Deployments, ModelRecord, Role},
@@ -96,7 +97,7 @@ async fn submit(
     context: B256,
     mode: Mode,
 ) -> Result<(Prediction, Outcome), Error> {
-    let Submitted { mut predictions, outcome } =
+    let Submitted { mut predictions, outcome, .. } =
         submit_many(sender, folder, vec![claim], context, mode).await?;
     assert_eq!(predictions.len(), 1);
     Ok((predictions.remove(0), outcome))
@@ -236,6 +237,20 @@ async fn several_predictions_are_recorded_in_one_transaction() {
         assert_eq!(recorded.outputs, claim.instances[4..]);
         assert_eq!(prediction.decoded, dry.decoded);
         assert!(dry.recorded.is_none());
+        assert_eq!(prediction.path, dry.path);
+    }
+    let ids: Vec<_> = submitted.predictions.iter().map(|prediction| prediction.id).collect();
+    assert_eq!(submitted.root, tree::root(&ids));
+    assert_eq!(dry.root, submitted.root);
+    let ledger = file.of_role(Role::Ledger).expect("deployed").address;
+    for (index, id) in ids.iter().enumerate() {
+        let path = submitted.predictions[index].path.clone();
+        assert_eq!(path.len(), 1);
+        let root = submitted.root.expect("a root");
+        let call = PredictionLedger::isVerified_1Call { id: *id, root, path };
+        assert!(ask_contract(node.rpc(), ledger, &call).await.expect("answered"));
+        let call = PredictionLedger::isVerified_0Call { id: *id };
+        assert!(!ask_contract(node.rpc(), ledger, &call).await.expect("answered"));
     }
     assert_eq!(submitted.predictions[1].decoded[1].values, Some(vec![0.0, 1.0, 0.0]));
     let both = submitted.outcome.receipt().expect("mined").gas_used;
