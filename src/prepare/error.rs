@@ -19,6 +19,14 @@ pub enum Error {
     /// ONNX Runtime can't be had, or can't run the model.
     #[error(transparent)]
     Reference(#[from] reference::Error),
+    /// It can't be run on ones, which it was given for want of data.
+    #[error("{error} (every input was 1, since no data was given); {}", ones_remedy(whole))]
+    Ones {
+        /// What ONNX Runtime says.
+        error: reference::Error,
+        /// Inputs of whole numbers, which may decide a shape.
+        whole: Vec<String>,
+    },
     /// The model file itself.
     #[error("{}: {message}", path.display())]
     Model {
@@ -69,6 +77,16 @@ pub enum Error {
     },
 }
 
+fn ones_remedy(whole: &[String]) -> String {
+    match whole {
+        [] => "give an observation with --data".to_owned(),
+        names => format!(
+            "give an observation with --data, and where one of these inputs decides a shape, init with --fix {}",
+            names.join(" or --fix ")
+        ),
+    }
+}
+
 impl Error {
     /// What kind of failure this is, whatever it says.
     pub fn kind(&self) -> ErrorKind {
@@ -76,7 +94,7 @@ impl Error {
             Self::File(inner) => inner.kind(),
             Self::Artifact(inner) => inner.kind(),
             Self::Observations(inner) => inner.kind(),
-            Self::Reference(inner) => inner.kind(),
+            Self::Reference(inner) | Self::Ones { error: inner, .. } => inner.kind(),
             Self::Model { .. } | Self::Weights { .. } | Self::Operator { .. } => {
                 ErrorKind::BadInput
             }

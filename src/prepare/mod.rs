@@ -195,7 +195,15 @@ pub async fn to_file(
         sample.unwrap_or_else(|| slots.iter().map(|slot| vec![1.0; slot.elements()]).collect());
     let inputs: Vec<_> =
         slots.into_iter().zip(sample).map(|(slot, data)| (slot.name, slot.shape, data)).collect();
-    let prepared = prepare(original, &inputs).await?;
+    let prepared = match prepare(original, &inputs).await {
+        Err(Error::Reference(error)) if data.is_none() => {
+            let graph = original.model.graph.iter();
+            let infos = graph.flat_map(|graph| &graph.input);
+            let whole = infos.filter(|it| it.elem_type() == Some(element::INT64));
+            return Err(Error::Ones { error, whole: whole.map(|it| it.name.clone()).collect() });
+        }
+        prepared => prepared?,
+    };
     files::write_atomic(copy, &prepared.to_bytes())?;
     Ok(prepared)
 }

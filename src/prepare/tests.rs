@@ -154,7 +154,8 @@ async fn an_input_that_decides_a_shape_becomes_part_of_the_model() {
     let fixed =
         |name: &str, values: &[f64]| -> Constants { [(name.to_owned(), values.to_vec())].into() };
     let open = to_file(&Original::read(&path, &[]).expect("a model"), &[], None, &copy).await;
-    assert!(open.expect_err("open").to_string().contains("--fix shape"));
+    let error = open.expect_err("open").to_string();
+    assert!(error.contains("--fix shape"), "{error}");
 
     let original = Original::with_constants(&path, &[], &fixed("shape", &[3.0, 2.0]));
     let original = original.expect("fits");
