@@ -388,6 +388,7 @@ path = {model}
 # .csv, .npy or .npz. The first observation is also the sample that the gas report proves.
 data = [{list}]
 {outputs}
+# convolutions = "auto"   # or plain, products: how the circuit computes them
 
 [circuit]
 # public: in the proof, for all to see.   private: only the prover knows it.
