@@ -404,7 +404,8 @@ path = {model}
 # .csv, .npy or .npz. The first observation is also the sample that the gas report proves.
 data = [{list}]
 {outputs}
-{constants}
+{constants}# convolutions = "auto"   # or plain, products: how the circuit computes them
+
 [circuit]
 # public: in the proof, for all to see.   private: only the prover knows it.
 # fixed: part of the circuit (parameters).   hashed: the proof shows a Poseidon hash of it.

@@ -53,9 +53,9 @@ async fn every_form_of_a_convolution_is_the_same_as_a_product() {
 
 #[tokio::test]
 async fn small_networks_keep_their_convolutions_unless_told_otherwise() {
-    let small = conv(&[1, 3, 6, 6], &[8, 3, 3, 3]);
+    let small = conv(&[1, 3, 16, 16], &[16, 3, 3, 3]);
     assert_eq!(left(&small, Convolutions::Auto).await, "Conv");
-    let large = conv(&[1, 3, 12, 12], &[16, 3, 3, 3]);
+    let large = conv(&[1, 8, 24, 24], &[16, 8, 3, 3]);
     assert_eq!(left(&large, Convolutions::Auto).await, "Gather MatMul Reshape Transpose");
     assert_eq!(left(&large, Convolutions::Plain).await, "Conv");
 }
