@@ -434,3 +434,25 @@ fn shown(finalist: &Chosen, times: &Times) -> ProofTrial {
 fn provable(answer: &Option<Forward>) -> bool {
     answer.as_ref().is_some_and(|answer| answer.unprovable.is_none())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{artifacts::run_args::RunArgs, tune::Cost};
+
+    /// ezkl's calibration fits its table to the observations alone; what fails with it says nothing of a
+    /// wider one.
+    #[test]
+    fn a_failure_speaks_for_other_columns_and_rows_but_not_for_other_tables() {
+        let candidate = |change: fn(&mut RunArgs)| {
+            let mut run_args = RunArgs { lookup_range: (-100, 0), ..RunArgs::default() };
+            change(&mut run_args);
+            Candidate { run_args, cost: Cost::default(), error: None }
+        };
+        let failed = kind(&candidate(|_| {}));
+        assert!(kind(&candidate(|args| args.logrows += 1)) == failed);
+        assert!(kind(&candidate(|args| args.num_inner_cols += 1)) == failed);
+        assert!(kind(&candidate(|args| args.lookup_range = (-200, 0))) != failed);
+        assert!(kind(&candidate(|args| args.scale_rebase_multiplier += 1)) != failed);
+    }
+}
