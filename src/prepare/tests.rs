@@ -153,15 +153,16 @@ async fn an_input_that_decides_a_shape_becomes_part_of_the_model() {
     let (path, copy) = (shaped(folder.path()), folder.path().join("prepared.onnx"));
     let fixed =
         |name: &str, values: &[f64]| -> Constants { [(name.to_owned(), values.to_vec())].into() };
-    let open = to_file(&Original::read(&path, &[]).expect("a model"), &[], None, &copy).await;
-    assert!(open.expect_err("open").to_string().contains("--fix shape"));
-
     let original = Original::with_constants(&path, &[], &fixed("shape", &[3.0, 2.0]));
     let original = original.expect("fits");
     assert!(
         original.notes()[0].contains("`shape` is part of the circuit, with the value [3.0, 2.0]")
     );
     let data = folder.path().join("data.json");
+    fs::write(&data, "{\"input_data\": [[1, 2, 3, 4, 5, 6], [3, 2]]}").expect("written");
+    let open = Original::read(&path, &[]).expect("a model");
+    let error = to_file(&open, &[], Some(&data), &copy).await.expect_err("open").to_string();
+    assert!(error.contains("init with --fix shape"), "{error}");
     for (text, taken) in [
         ("[[1, 2, 3, 4, 5, 6]]", true),
         ("[[1, 2, 3, 4, 5, 6], [3, 2]]", true),
