@@ -163,6 +163,10 @@ async fn an_input_that_decides_a_shape_becomes_part_of_the_model() {
         original.notes()[0].contains("`shape` is part of the circuit, with the value [3.0, 2.0]")
     );
     let data = folder.path().join("data.json");
+    fs::write(&data, "{\"input_data\": [[1, 2, 3, 4, 5, 6], [3, 2]]}").expect("written");
+    let open = Original::read(&path, &[]).expect("a model");
+    let error = to_file(&open, &[], Some(&data), &copy).await.expect_err("open").to_string();
+    assert!(error.contains("init with --fix shape"), "{error}");
     for (text, taken) in [
         ("[[1, 2, 3, 4, 5, 6]]", true),
         ("[[1, 2, 3, 4, 5, 6], [3, 2]]", true),
