@@ -231,11 +231,11 @@ pub struct MakeVerifier<'a> {
 pub struct MadeVerifier {
     /// The compiled verifier, whose code has the SRS's [τ]₂.
     pub artifact: VerifierArtifact,
-    /// What a lean verifier was compiled from; its batch contract comes from here, too.
+    /// What a lean verifier was compiled from.
     pub lean: Option<LeanVerifier>,
     /// For a lean verifier that has verified a proof.
     pub comparison: Option<Comparison>,
-    /// The lean verifier of many proofs, where the circuit has one that a chain takes.
+    /// The lean verifier again, as the verifier of many proofs, if a chain takes it.
     pub batch: Option<Batch>,
 }
 
@@ -278,15 +278,10 @@ pub async fn make_verifier(engine: &Engine, request: &MakeVerifier<'_>) -> Resul
     let generated = generated.await.map_err(verifier::Error::from)?;
     let mut artifact = verifier::build_among(&compilers, build(generated.source())).await?;
     artifact.confirm_setup(&srs)?;
-    let mut batch = match generated.batch_source() {
-        Some(source) => {
-            let proven = &artifact.metadata().compiler;
-            let chosen = compilers.iter().find(|it| it.solc().sha256 == proven.sha256);
-            let chosen = chosen.unwrap_or(&compilers[0]);
-            batch::build(chosen, build(source), &proven.options).await?
-        }
-        None => None,
-    };
+    let proven = &artifact.metadata().compiler;
+    let chosen = compilers.iter().find(|it| it.solc().sha256 == proven.sha256);
+    let chosen = chosen.unwrap_or(&compilers[0]);
+    let mut batch = batch::build(chosen, build(generated.source()), &proven.options).await?;
     if let Some(batch) = &mut batch {
         batch.artifact.confirm_setup(&srs)?;
     }

@@ -1,6 +1,7 @@
-//! The verifier of many proofs in one call, where the lean generator has one for the circuit.
+//! The lean verifier as the verifier of many proofs in one call: the same contract, compiled alike,
+//! checked and measured by its other function.
 //!
-//! Its files lie beside the verifier's, with [`METADATA_FILE`] for its metadata.
+//! Beside the verifier's metadata lies this one's, [`METADATA_FILE`].
 
 use super::{
     ArtifactFiles, BuildRequest, Error, GasReport, Result, VerifierArtifact, calldata,
@@ -236,7 +237,7 @@ mod tests {
         let fixture = Fixture::load("tree").await;
         let expected = Expected { num_instances: fixture.instances.len(), k: 9, vk: None };
         let lean = lean::generate(&fixture.solidity, &expected).expect("a lean verifier");
-        let source = lean.batch_source().expect("a batch verifier");
+        let source = lean.source();
         let options = source.options[0].clone();
         let request = BuildRequest { sample: Some(fixture.sample()), ..BuildRequest::new(source) };
         let batch = build(&compiler().await, request, &options).await.expect("built");

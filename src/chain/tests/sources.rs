@@ -36,23 +36,16 @@ use tokio::{
     process::Command,
 };
 
-/// The tree's verifiers, of one proof and of many, built from what ezkl wrote for its key.
-async fn built() -> Vec<VerifierArtifact> {
+/// The tree's verifier, built from what ezkl wrote for its key.
+async fn built() -> VerifierArtifact {
     let compiler = compiler().await;
     let fixture = Fixture::load("tree").await;
     let expected = Expected { num_instances: 7, k: 9, vk: None };
     let lean = lean::generate(&fixture.solidity, &expected).expect("generated");
-    let batch = lean.batch_source().expect("simple enough");
-    let one = build(&compiler, BuildRequest::new(lean.source())).await.expect("built");
-    let many = build(&compiler, BuildRequest::new(batch)).await.expect("built");
-    vec![one, many]
+    build(&compiler, BuildRequest::new(lean.source())).await.expect("built")
 }
 
 async fn deploy_built(deployer: &mut Deployer<'_>, built: &VerifierArtifact, folder: &Path) {
-    let function = match built.metadata().contract.contains("Batch") {
-        true => Function::Many,
-        false => Function::One,
-    };
     let request = VerifierRequest {
         contract: Contract {
             name: built.metadata().contract.clone(),
@@ -61,7 +54,7 @@ async fn deploy_built(deployer: &mut Deployer<'_>, built: &VerifierArtifact, fol
             arguments: None,
             encoded_arguments: Bytes::new(),
         },
-        function,
+        function: Function::One,
         compiler: None,
         model: tree_model(),
         method: Default::default(),
@@ -213,14 +206,11 @@ async fn what_is_submitted_compiles_to_what_is_deployed() {
     };
     deploy_core(&mut deployer, &request).await.expect("deployed");
     let built = built().await;
-    for artifact in &built {
-        deploy_built(&mut deployer, artifact, folder).await;
-    }
-    let built: Vec<_> = built.iter().collect();
+    deploy_built(&mut deployer, &built, folder).await;
+    let built = [&built];
     let file = Deployments::read(folder, 31337).expect("written");
     for role in [
         Role::Verifier,
-        Role::BatchVerifier,
         Role::ModelVerifier,
         Role::EmergencyStop,
         Role::Router,

@@ -118,17 +118,40 @@ fn run_ezkl(
     Ok(run.machine)
 }
 
-/// Runs a lean contract's assembly.
+/// An entry of the lean contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    One,
+    Many,
+}
+
+/// Runs the lean contract's assembly, as one of its functions does.
 pub(crate) fn run_lean(
+    protocol: &Protocol,
     generated: &Generated,
+    entry: Entry,
     calldata: Vec<u8>,
     hashing: Hashing,
 ) -> Result<Concrete, Stop> {
     let fault = |error: yul::SyntaxError| Stop::fault(error.to_string());
-    let guard = format!("{{\n{}}}", generated.guard);
+    let length = protocol.num_instances;
+    let stride = U256::from(0x20 + 0x20 * length);
+    let (guard, variables) = match entry {
+        Entry::One => (&generated.single, ""),
+        Entry::Many => (&generated.many, "let count let proof let inputs"),
+    };
+    let guard = format!("{{{variables}\n{guard}}}");
     let guard = yul::parse_block(&guard).map_err(fault)?;
-    let mut run = Interpreter::new(Concrete::new(calldata, hashing), HashMap::new());
+    let arguments = [("length", U256::from(length)), ("stride", stride)];
+    let mut globals: HashMap<String, U256> =
+        arguments.map(|(name, value)| (name.to_owned(), value)).into();
+    let mut run = Interpreter::new(Concrete::new(calldata, hashing), globals.clone());
     run.run(&guard)?;
+    let first = [1, 0x64, PROOF_OFFSET + protocol.proof_len + 0x20];
+    for (name, value) in ["count", "proof", "inputs"].into_iter().zip(first) {
+        let value = run.variable(name).copied().unwrap_or(U256::from(value));
+        globals.insert(name.to_owned(), value);
+    }
     let mut machine = run.machine;
     let constants: Vec<u8> =
         generated.layout.constants.iter().flat_map(|word| word.to_be_bytes::<32>()).collect();
@@ -137,8 +160,8 @@ pub(crate) fn run_lean(
     machine.preset(CONSTANTS, &constants)?;
     let body = format!("{{\n{}}}", generated.body);
     let body = yul::parse_block(&body).map_err(fault)?;
-    let constants = HashMap::from([("constants".to_owned(), U256::from(CONSTANTS - 32))]);
-    let mut run = Interpreter::new(machine, constants);
+    globals.insert("constants".to_owned(), U256::from(CONSTANTS - 32));
+    let mut run = Interpreter::new(machine, globals);
     finish(run.run(&body))?;
     Ok(run.machine)
 }
@@ -158,12 +181,7 @@ fn only(machine: Concrete, round: u64, whose: &str) -> Result<Equation> {
 }
 
 /// Compares; nothing may be emitted unless this is `Ok`.
-pub(crate) fn check(
-    ezkl_solidity: &str,
-    protocol: &Protocol,
-    one: &Generated,
-    many: Option<&Generated>,
-) -> Result<()> {
+pub(crate) fn check(ezkl_solidity: &str, protocol: &Protocol, generated: &Generated) -> Result<()> {
     let contract = yul::parse_contract(ezkl_solidity)?;
     let mut batch: Vec<(Vec<u8>, Vec<U256>)> = Vec::new();
     let mut equations = Vec::new();
@@ -175,7 +193,7 @@ pub(crate) fn check(
         let calldata = calldata_one(&proof, &instances);
         let ezkl = run_ezkl(&contract, protocol, calldata.clone(), hashing)
             .map_err(|stop| differs(round, format!("ezkl's contract stops: {stop:?}")))?;
-        let lean = run_lean(one, calldata, hashing)
+        let lean = run_lean(protocol, generated, Entry::One, calldata, hashing)
             .map_err(|stop| differs(round, format!("the lean contract stops: {stop:?}")))?;
         let (ezkl, lean) = (only(ezkl, round, "ezkl's")?, only(lean, round, "the lean")?);
         compare(round, &ezkl, &lean)?;
@@ -184,23 +202,21 @@ pub(crate) fn check(
             equations.push(ezkl);
         }
     }
-    if let Some(many) = many {
-        let round = ROUNDS;
-        let lean = run_lean(many, calldata_many(MANY_SELECTOR, &batch), Hashing::Keccak)
-            .map_err(|stop| differs(round, format!("the batch contract stops: {stop:?}")))?;
-        let lean = only(lean, round, "the batch")?;
-        let weights = batch_weights(protocol, &batch);
-        let mut sum = Equation { lhs: [].into(), rhs: [].into(), g2: equations[0].g2.clone() };
-        for (equation, weight) in equations.iter().zip(weights) {
-            for (side, terms) in [(&mut sum.lhs, &equation.lhs), (&mut sum.rhs, &equation.rhs)] {
-                for (point, scalar) in terms {
-                    *side.entry(*point).or_insert_with(|| Fr::from(0u64)) += weight * scalar;
-                }
+    let round = ROUNDS;
+    let calldata = calldata_many(MANY_SELECTOR, &batch);
+    let lean = run_lean(protocol, generated, Entry::Many, calldata, Hashing::Keccak)
+        .map_err(|stop| differs(round, format!("the lean contract stops at a batch: {stop:?}")))?;
+    let lean = only(lean, round, "the lean")?;
+    let weights = batch_weights(protocol, &batch);
+    let mut sum = Equation { lhs: [].into(), rhs: [].into(), g2: equations[0].g2.clone() };
+    for (equation, weight) in equations.iter().zip(weights) {
+        for (side, terms) in [(&mut sum.lhs, &equation.lhs), (&mut sum.rhs, &equation.rhs)] {
+            for (point, scalar) in terms {
+                *side.entry(*point).or_insert_with(|| Fr::from(0u64)) += weight * scalar;
             }
         }
-        compare(round, &sum, &lean)?;
     }
-    Ok(())
+    compare(round, &sum, &lean)
 }
 
 /// The weights of a batch by their definition: ρ_0 = 1, ρ_i = H_i mod r with

@@ -17,10 +17,13 @@ use crate::field::{G2_GENERATOR, SCALAR_MODULUS};
 use alloy::primitives::U256;
 use std::collections::{BTreeMap, HashMap};
 
+/// Memory from 0x80 to here is the compiler's: by way of Yul it keeps variables there for which
+/// the stack has no room.
+pub(crate) const SCRATCH: usize = 0x00;
 /// The accumulator of the main chain; its scalar follows.
-pub(crate) const ACCUMULATOR: usize = 0x00;
+pub(crate) const ACCUMULATOR: usize = SCRATCH;
 /// Where the constants begin: the first is r, where the modexp's modulus belongs too.
-pub(crate) const CONSTANTS: usize = 0xa0;
+pub(crate) const CONSTANTS: usize = SCRATCH + 0xa0;
 
 /// A stretch of the transcript in memory.
 #[derive(Clone, Debug)]

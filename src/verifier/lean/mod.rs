@@ -59,7 +59,9 @@ use super::{
 };
 use crate::{error::ErrorKind, field::Felt};
 use alloy::primitives::U256;
-use generate::{Generated, Shape};
+use concrete::Concrete;
+use generate::Generated;
+use interp::Stop;
 
 pub use breakdown::{Breakdown, PhaseGas};
 pub use protocol::{
@@ -152,8 +154,7 @@ pub struct Expected<'a> {
 #[derive(Clone, Debug)]
 pub struct LeanVerifier {
     protocol: Protocol,
-    one: Generated,
-    many: Option<Generated>,
+    generated: Generated,
 }
 
 /// Generates the lean verifier from the Solidity of ezkl's `create_evm_verifier`, as it is written
@@ -164,14 +165,9 @@ pub struct LeanVerifier {
 /// the comparison with it; there is no verifier then.
 pub fn generate(ezkl_solidity: &str, expected: &Expected<'_>) -> Result<LeanVerifier> {
     let protocol = Protocol::read(ezkl_solidity, expected)?;
-    let one = generate::generate(&protocol, Shape::One);
-    // The batch sums the scalars of the key's commitments, which are powers of ζ in the first set.
-    let simple = protocol.sets.iter().skip(1).all(|set| {
-        set.openings.iter().all(|opening| !matches!(opening.commitment, Commitment::Key(_)))
-    });
-    let many = simple.then(|| generate::generate(&protocol, Shape::Many));
-    equivalence::check(ezkl_solidity, &protocol, &one, many.as_ref())?;
-    Ok(LeanVerifier { protocol, one, many })
+    let generated = generate::generate(&protocol);
+    equivalence::check(ezkl_solidity, &protocol, &generated)?;
+    Ok(LeanVerifier { protocol, generated })
 }
 
 impl LeanVerifier {
@@ -180,25 +176,16 @@ impl LeanVerifier {
         &self.protocol
     }
 
-    /// Contract `LeanVerifier` with `verifyProof(bytes,uint256[])`.
+    /// Contract `LeanVerifier` with `verifyProof(bytes,uint256[])` and, for many proofs with one
+    /// pairing, `verifyMany(bytes[],uint256[][])`.
     pub fn source(&self) -> VerifierSource {
-        let text = solidity::contract(&self.protocol, &self.one, Shape::One);
-        self.verifier_source(solidity::CONTRACT, text)
-    }
-
-    /// Contract `LeanBatchVerifier` with `verifyMany(bytes[],uint256[][])`: many proofs for one
-    /// pairing. `None` for a circuit whose key is opened at several points.
-    pub fn batch_source(&self) -> Option<VerifierSource> {
-        let text = solidity::contract(&self.protocol, self.many.as_ref()?, Shape::Many);
-        Some(self.verifier_source(solidity::BATCH_CONTRACT, text))
-    }
-
-    fn verifier_source(&self, contract: &str, text: String) -> VerifierSource {
+        let text = solidity::contract(&self.protocol, &self.generated);
         let shape = calldata::Shape {
             proof_len: self.protocol.proof_len,
             n_instances: self.protocol.num_instances,
         };
-        VerifierSource::lean(Language::Solidity, contract.to_owned(), text, shape, options())
+        let contract = solidity::CONTRACT.to_owned();
+        VerifierSource::lean(Language::Solidity, contract, text, shape, options())
     }
 
     /// Where the gas of one verification goes.
@@ -208,9 +195,16 @@ impl LeanVerifier {
     pub fn breakdown(&self, proof: &[u8], instances: &[Felt]) -> Result<Breakdown> {
         let words: Vec<U256> = instances.iter().map(|felt| felt.to_u256()).collect();
         let calldata = equivalence::calldata_one(proof, &words);
-        let run = equivalence::run_lean(&self.one, calldata.clone(), concrete::Hashing::Keccak)
+        let run = self
+            .run(equivalence::Entry::One, calldata.clone())
             .map_err(|stop| Error::Sample(format!("{stop:?}")))?;
-        Ok(Breakdown::new(&self.one, &run, &calldata))
+        Ok(Breakdown::new(&self.generated, &run, &calldata))
+    }
+
+    /// Runs the assembly as one of the contract's functions does.
+    fn run(&self, entry: equivalence::Entry, calldata: Vec<u8>) -> Result<Concrete, Stop> {
+        let hashing = concrete::Hashing::Keccak;
+        equivalence::run_lean(&self.protocol, &self.generated, entry, calldata, hashing)
     }
 }
 

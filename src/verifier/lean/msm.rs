@@ -17,7 +17,7 @@ const CAPS: [(u8, usize); 3] = [(7, 30_000), (6, 3_000), (8, 500_000)];
 const CALLS: usize = 16;
 
 /// Points that are still needed, by address, and the code.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Msm {
     live: BTreeMap<usize, usize>,
     /// Regions in which dead bytes may be overwritten.
@@ -42,6 +42,11 @@ impl Chain {
     pub(crate) fn new(accumulator: usize) -> Self {
         Self { accumulator, held: None }
     }
+
+    /// With a scalar in its place already.
+    pub(crate) fn holding(accumulator: usize, power: usize) -> Self {
+        Self { accumulator, held: Some(power) }
+    }
 }
 
 impl Msm {
@@ -55,6 +60,13 @@ impl Msm {
             spare,
             sum_started: false,
         }
+    }
+
+    /// The same points, and a further region for products.
+    pub(crate) fn within(&self, region: (usize, usize)) -> Self {
+        let mut other = self.clone();
+        other.regions.push(region);
+        other
     }
 
     /// Says that the bytes from `at` are needed.
@@ -78,11 +90,14 @@ impl Msm {
     }
 
     fn call(&mut self, precompile: u8, input: usize, length: usize, output: usize) {
+        self.call_at(precompile, &address(input), length, output);
+    }
+
+    fn call_at(&mut self, precompile: u8, input: &str, length: usize, output: usize) {
         let gas = CAPS.iter().find(|(known, _)| *known == precompile).map_or(0, |(_, gas)| *gas);
         let size = if precompile == 8 { "0x20" } else { "0x40" };
         self.pending.push(format!(
-            "staticcall({gas}, {precompile}, {}, {length:#x}, {}, {size})",
-            address(input),
+            "staticcall({gas}, {precompile}, {input}, {length:#x}, {}, {size})",
             address(output)
         ));
     }
@@ -155,10 +170,15 @@ impl Msm {
         }
     }
 
-    /// The point at `sum` += (the point and scalar at `at`), by way of the point before `sum`.
-    pub(crate) fn batch(&mut self, code: &mut Code, at: usize, sum: usize) {
-        self.mul(code, at, sum - 0x40);
-        self.add(code, sum - 0x40, sum);
+    /// output = (the point and scalar at `at`) + the point behind `product`, where the product goes.
+    pub(crate) fn sum(&mut self, code: &mut Code, at: usize, product: usize, output: usize) {
+        self.sum_at(code, &address(at), product, output);
+    }
+
+    /// [`Self::sum`] of a point whose address is a text.
+    pub(crate) fn sum_at(&mut self, code: &mut Code, at: &str, product: usize, output: usize) {
+        self.call_at(7, at, 0x60, product);
+        self.add(code, product, output);
         self.flush(code);
     }
 

@@ -35,8 +35,7 @@ struct Deployed {
     fixture: Fixture,
     lean: LeanVerifier,
     evm: Evm,
-    one: Address,
-    many: Address,
+    at: Address,
     ezkl: Address,
 }
 
@@ -48,7 +47,7 @@ impl Deployed {
         let mut evm = Evm::new(Hardfork::default());
         let mut addresses = Vec::new();
         let ezkl = VerifierSource::from_ezkl(&fixture.solidity, None, None).expect("guarded");
-        for source in [lean.source(), lean.batch_source().expect("a batch"), ezkl] {
+        for source in [lean.source(), ezkl] {
             let options = source.options[0].clone();
             let contract = compiler
                 .compile_contract(&source.sources(), &options, source.contract())
@@ -56,8 +55,8 @@ impl Deployed {
                 .expect("compiled");
             addresses.push(evm.deploy(contract.init_code).expect("deployed").address);
         }
-        let [one, many, ezkl] = addresses[..] else { unreachable!("three contracts") };
-        Self { fixture, lean, evm, one, many, ezkl }
+        let [lean_address, ezkl] = addresses[..] else { unreachable!("two contracts") };
+        Self { fixture, lean, evm, at: lean_address, ezkl }
     }
 
     fn call(&mut self, to: Address, calldata: impl Into<Bytes>) -> CallResult {
@@ -71,7 +70,7 @@ impl Deployed {
 
     /// The four bytes with which the lean verifier rejects.
     fn rejection(&mut self, proof: &[u8], instances: &[U256]) -> (Vec<u8>, u64) {
-        let result = self.call(self.one, equivalence::calldata_one(proof, instances));
+        let result = self.call(self.at, equivalence::calldata_one(proof, instances));
         assert!(!result.success);
         (result.output.to_vec(), result.gas_used)
     }
@@ -132,7 +131,7 @@ async fn the_reference_agrees_with_the_contract_on_the_pairing() {
     let trace = reference::verify(lean.protocol(), &fixture.proof, &fixture.instances);
     let trace = trace.expect("well-formed");
     let calldata = equivalence::calldata_one(&fixture.proof, &words);
-    let run = equivalence::run_lean(&lean.one, calldata, concrete::Hashing::Keccak).expect("runs");
+    let run = lean.run(equivalence::Entry::One, calldata).expect("runs");
     let equation = &run.equations[0];
     let at = |offset: usize| U256::from_be_slice(&fixture.proof[offset..offset + 32]);
     let w = lean.protocol().w();
@@ -154,7 +153,7 @@ async fn only_the_canonical_encoding_is_accepted() {
     let words = d.words();
     let proof = d.fixture.proof.clone();
     let good = equivalence::calldata_one(&proof, &words);
-    assert!(d.call(d.one, good.clone()).success);
+    assert!(d.call(d.at, good.clone()).success);
     let error = selector("CalldataNotCanonical");
     let put = |at: usize, value: U256| {
         let mut bytes = good.clone();
@@ -185,7 +184,7 @@ async fn only_the_canonical_encoding_is_accepted() {
     reordered.extend(&good[0x44..instances_at]);
     variants.push(("instances first", reordered));
     for (what, calldata) in variants {
-        let result = d.call(d.one, calldata);
+        let result = d.call(d.at, calldata);
         // Solidity itself rejects what does not even decode.
         let reason = result.output.to_vec();
         assert!(!result.success && (reason == error || reason.is_empty()), "{what}");
@@ -197,7 +196,7 @@ async fn only_the_canonical_encoding_is_accepted() {
 async fn what_is_wrong_is_said() {
     let mut d = Deployed::new("credit").await;
     let (words, proof) = (d.words(), d.fixture.proof.clone());
-    let good = d.call(d.one, equivalence::calldata_one(&proof, &words));
+    let good = d.call(d.at, equivalence::calldata_one(&proof, &words));
     assert!(good.success);
     let protocol = d.lean.protocol().clone();
     let put = |at: usize, value: U256| {
@@ -255,7 +254,7 @@ async fn batches_pass_and_one_bad_proof_spoils_them() {
     let sample = (&proof[..], &instances[..]);
     let mut per_proof = Vec::new();
     for count in [1, 2, 4, 16] {
-        let result = d.call(d.many, encode_verify_many(vec![sample; count]));
+        let result = d.call(d.at, encode_verify_many(vec![sample; count]));
         assert!(result.success, "{count}");
         assert_eq!(U256::from_be_slice(&result.output), U256::ONE);
         per_proof.push(result.gas_used / count as u64);
@@ -263,7 +262,7 @@ async fn batches_pass_and_one_bad_proof_spoils_them() {
     assert!(per_proof.windows(2).all(|pair| pair[1] < pair[0]), "{per_proof:?}");
 
     // Empty.
-    let result = d.call(d.many, encode_verify_many([]));
+    let result = d.call(d.at, encode_verify_many([]));
     assert_eq!((result.success, result.output.to_vec()), (false, selector("EmptyBatch")));
     // One bad among four, in every place; swapped instances.
     let mut wrong = proof.clone();
@@ -275,7 +274,7 @@ async fn batches_pass_and_one_bad_proof_spoils_them() {
         for bad in [(&wrong[..], &instances[..]), (&proof[..], &other[..])] {
             let mut batch = vec![sample; 4];
             batch[place] = bad;
-            let result = d.call(d.many, encode_verify_many(batch));
+            let result = d.call(d.at, encode_verify_many(batch));
             assert_eq!(
                 (result.success, result.output.to_vec()),
                 (false, selector("ProofRejected")),
@@ -289,7 +288,7 @@ async fn batches_pass_and_one_bad_proof_spoils_them() {
     for place in 0..2 {
         let mut batch = vec![sample; 2];
         batch[place] = (&off[..], &instances[..]);
-        let result = d.call(d.many, encode_verify_many(batch));
+        let result = d.call(d.at, encode_verify_many(batch));
         assert_eq!(result.output.to_vec(), selector("InvalidPoint"), "{place}");
     }
 }
@@ -300,7 +299,7 @@ async fn batches_are_accepted_in_the_canonical_encoding_only() {
     let (proof, instances) = (d.fixture.proof.clone(), d.fixture.instances.clone());
     let sample = (&proof[..], &instances[..]);
     let good = encode_verify_many([sample; 3]).to_vec();
-    assert!(d.call(d.many, good.clone()).success);
+    assert!(d.call(d.at, good.clone()).success);
     // Every head and length, one more and one less word; and more or less bytes.
     let mut at = vec![0x04, 0x24, 0x44, 0x64, 0x84, 0xa4];
     let element = 32 + proof.len();
@@ -313,13 +312,13 @@ async fn batches_are_accepted_in_the_canonical_encoding_only() {
             let mut bytes = good.clone();
             let word = U256::from_be_slice(&bytes[at..at + 32]).wrapping_add(change);
             bytes[at..at + 32].copy_from_slice(&word.to_be_bytes::<32>());
-            let result = d.call(d.many, bytes);
+            let result = d.call(d.at, bytes);
             assert!(!result.success, "{at:#x} {change:#x}");
             assert!(result.gas_used < 1_500_000);
         }
     }
-    assert!(!d.call(d.many, [good.clone(), vec![0]].concat()).success);
-    assert!(!d.call(d.many, good[..good.len() - 1].to_vec()).success);
+    assert!(!d.call(d.at, [good.clone(), vec![0]].concat()).success);
+    assert!(!d.call(d.at, good[..good.len() - 1].to_vec()).success);
 }
 
 /// Two different proofs, each of them wrong, whose equations add up to a true one: only weights that
@@ -350,9 +349,9 @@ async fn wrong_proofs_that_would_cancel_do_not() {
     assert_eq!(field::add(one.rhs, other.rhs), field::add(good.rhs, good.rhs));
 
     let [good, up, down] = [&proof, &up, &down].map(|proof| (&proof[..], &instances[..]));
-    assert!(d.call(d.many, encode_verify_many([good, good])).success);
+    assert!(d.call(d.at, encode_verify_many([good, good])).success);
     for batch in [vec![up, down], vec![down, up], vec![up, good, down], vec![good, down, up]] {
-        let result = d.call(d.many, encode_verify_many(batch));
+        let result = d.call(d.at, encode_verify_many(batch));
         assert_eq!((result.success, result.output.to_vec()), (false, selector("ProofRejected")));
     }
 }
@@ -361,7 +360,7 @@ async fn wrong_proofs_that_would_cancel_do_not() {
 async fn both_verifiers_decide_alike() {
     for name in MODELS {
         let mut d = Deployed::new(name).await;
-        let pair = fuzz::Pair { ezkl: d.ezkl, lean: d.one, batch: Some(d.many) };
+        let pair = fuzz::Pair { ezkl: d.ezkl, lean: d.at, batch: Some(d.at) };
         let plan = fuzz::Plan { cases: cases(150), seed: 7 };
         let samples = [Sample { proof: &d.fixture.proof, instances: &d.fixture.instances }];
         let report =
@@ -382,7 +381,7 @@ async fn what_both_accept_wrongly_is_malleability() {
     let yes = d.evm.deploy(yes.into()).expect("deployed").address;
     let samples = [Sample { proof: &d.fixture.proof, instances: &d.fixture.instances }];
     let plan = fuzz::Plan { cases: 40, seed: 7 };
-    for (ezkl, lean, malleable) in [(yes, yes, true), (yes, d.one, false), (d.ezkl, yes, false)] {
+    for (ezkl, lean, malleable) in [(yes, yes, true), (yes, d.at, false), (d.ezkl, yes, false)] {
         let pair = fuzz::Pair { ezkl, lean, batch: None };
         let report =
             fuzz::run(&mut d.evm, pair, d.lean.protocol(), &samples, plan).expect("transactions");

@@ -5,111 +5,91 @@ use super::*;
 impl Generator<'_> {
     // ---- the calldata's encoding
 
-    pub(super) fn guard(&self) -> String {
+    /// One proof: heads, lengths and size.
+    pub(super) fn single(&self) -> String {
         let mut code = Code::new(3);
-        let (proof, instances) = (self.p.proof_len, self.p.num_instances);
-        match self.shape {
-            Shape::One => {
-                let at = PROOF_OFFSET + proof;
-                let words = [(0x04, 0x40), (0x24, 0x60 + proof), (0x44, proof), (at, instances)];
-                let size = format!("xor(calldatasize(), {:#x})", at + 32 + 32 * instances);
-                let condition = words.iter().fold(size, |all, (offset, value)| {
-                    let word = format!("calldataload({offset:#x})");
-                    match value {
-                        0 => format!("or({all}, {word})"),
-                        _ => format!("or({all}, xor({word}, {value:#x}))"),
-                    }
-                });
-                code.line(format!("if {condition} {}", revert("CalldataNotCanonical")));
-            }
-            Shape::Many => {
-                code.line("let n := calldataload(0x44)");
-                code.line(format!("if iszero(n) {}", revert("EmptyBatch")));
-                code.line(
-                    "// More than 2^32 proofs would not fit in a transaction; sums stay small.",
-                );
-                let element = 0x40 + proof;
-                let instance = 0x40 + 32 * instances;
-                code.line(format!("let inputs := add(0x60, mul(n, {element:#x}))"));
-                code.line(format!(
-                    "if or(or(shr(32, n), xor(calldataload(0x04), 0x40)), \
-                     or(xor(calldataload(0x24), inputs), or(xor(calldataload(add(inputs, 4)), n), \
-                     xor(calldatasize(), add(add(inputs, 0x24), mul(n, {instance:#x})))))) {}",
-                    revert("CalldataNotCanonical")
-                ));
-            }
-        }
+        let proof = self.p.proof_len;
+        let at = PROOF_OFFSET + proof;
+        let words = [(0x04, 0x40), (0x24, 0x60 + proof), (0x44, proof)]
+            .map(|(offset, value)| format!("xor(calldataload({offset:#x}), {value:#x})"));
+        let [first, second, length] = words;
+        code.line(format!(
+            "if or(or(or({first}, {second}), or({length}, xor(calldataload({at:#x}), length))), \
+             xor(calldatasize(), add({at:#x}, stride))) {}",
+            revert("CalldataNotCanonical")
+        ));
         code.into_text()
     }
 
+    /// Many proofs: heads, lengths and size, then those of each.
+    pub(super) fn many(&self) -> String {
+        let mut code = Code::new(3);
+        let proof = self.p.proof_len;
+        let element = 0x40 + proof;
+        let error = revert("CalldataNotCanonical");
+        code.line("count := calldataload(0x44)");
+        code.line(format!("if iszero(count) {}", revert("EmptyBatch")));
+        code.line("// More than 2^32 proofs would not fit in a transaction; sums stay small.");
+        code.line(format!("inputs := add(0x60, mul(count, {element:#x}))"));
+        code.line(format!(
+            "if or(or(shr(32, count), xor(calldataload(0x04), 0x40)), \
+             or(xor(calldataload(0x24), inputs), or(xor(calldataload(add(inputs, 4)), count), \
+             xor(calldatasize(), add(add(inputs, 0x24), mul(count, add(stride, 0x20))))))) {error}"
+        ));
+        code.line("proof := add(0x84, mul(count, 0x20))");
+        code.line("inputs := add(inputs, add(0x44, mul(count, 0x20)))");
+        code.line("let heads := add(0x24, calldataload(0x24))");
+        code.line("let p := proof let q := inputs");
+        code.open(
+            "for { let head := 0x64 } lt(head, sub(proof, 0x20)) { head := add(head, 0x20) } ",
+        );
+        code.line(format!(
+            "if or(or(xor(calldataload(head), sub(p, 0x84)), xor(calldataload(sub(p, 0x20)), \
+             {proof:#x})), or(xor(calldataload(heads), sub(q, add(calldataload(0x24), 0x44))), \
+             xor(calldataload(sub(q, 0x20)), length))) {error}"
+        ));
+        code.line("heads := add(heads, 0x20)");
+        code.line(format!("p := add(p, {:#x}) q := add(q, stride)", proof + 0x20));
+        code.close();
+        code.into_text()
+    }
+
+    /// Keeps the arguments in memory, and begins the loop over the proofs.
     pub(super) fn open_batch(&mut self) {
-        let mut point = || {
-            let first = self.slots.take();
-            self.slots.take();
-            first
-        };
-        let _ = point();
-        let left = point();
-        let _ = point();
-        let right = point();
-        let batch = Batch {
-            index: self.slots.take(),
-            running: self.slots.take(),
-            rho: self.slots.take(),
-            left,
-            right,
-            key: self.layout.key.iter().map(|_| self.slots.take()).collect(),
-            generator: self.slots.take(),
-        };
+        let batch = self.batch.clone();
+        let stride = self.p.proof_len + 0x20;
         self.code.comment("One proof after the other; sums start as zeros, which is the identity.");
-        let index = address(batch.index);
+        for (slot, value) in [
+            (batch.proof, "proof".to_owned()),
+            (batch.inputs, "inputs".to_owned()),
+            (batch.stride, "stride".to_owned()),
+            (batch.end, format!("add(proof, mul(count, {stride:#x}))")),
+            (batch.many, "gt(count, 1)".to_owned()),
+            (batch.rho, "1".to_owned()),
+        ] {
+            self.code.line(format!("mstore({}, {value})", address(slot)));
+        }
+        let [proof, inputs] = [batch.proof, batch.inputs].map(address);
         self.code.open(&format!(
-            "for {{ }} lt(mload({index}), calldataload(0x44)) {{ mstore({index}, \
-             add(mload({index}), 1)) }} "
+            "for {{ }} lt(mload({proof}), {}) {{ mstore({proof}, add(mload({proof}), {stride:#x})) \
+             mstore({inputs}, add(mload({inputs}), {})) }} ",
+            load(batch.end),
+            load(batch.stride)
         ));
-        let (proof, instances) = (self.p.proof_len, self.p.num_instances);
-        self.code.open("");
-        self.code.line(format!("let index := mload({index})"));
-        self.code.line("let n := calldataload(0x44)");
-        self.code.line(format!(
-            "let proof := add(0x84, add(mul(n, 0x20), mul(index, {:#x})))",
-            proof + 32
-        ));
-        self.code.line("let inputs := add(0x24, calldataload(0x24))");
-        self.code.line(format!(
-            "if or(xor(calldataload(add(0x64, mul(index, 0x20))), sub(proof, 0x84)), \
-             xor(calldataload(sub(proof, 0x20)), {proof:#x})) {}",
-            revert("CalldataNotCanonical")
-        ));
-        self.code.line("let heads := inputs");
-        self.code.line(format!(
-            "inputs := add(add(inputs, 0x20), add(mul(n, 0x20), mul(index, {:#x})))",
-            32 * instances + 32
-        ));
-        self.code.line(format!(
-            "if or(xor(calldataload(add(heads, mul(index, 0x20))), sub(sub(inputs, heads), 0x20)), \
-             xor(calldataload(sub(inputs, 0x20)), {instances:#x})) {}",
-            revert("CalldataNotCanonical")
-        ));
-        self.batch = Some(batch);
     }
 
     // ---- challenges
 
     pub(super) fn transcript(&mut self) {
-        let many = self.shape == Shape::Many;
         let (p, layout) = (self.p, self.layout.clone());
         self.code.phase("transcript: keccak256 over digest, instances and proof");
+        self.code.open("");
+        self.code.line(format!("let at := {}", load(self.batch.proof)));
         let first = &layout.segments[0];
         self.code.line(format!("mstore({}, {:#x})", address(first.start), p.vk_digest));
         if p.num_instances > 0 {
-            let from = if many {
-                "inputs".to_owned()
-            } else {
-                format!("{:#x}", PROOF_OFFSET + p.proof_len + 32)
-            };
-            let (to, length) = (address(first.start + 32), 32 * p.num_instances);
-            self.code.line(format!("calldatacopy({to}, {from}, {length:#x})"));
+            let (to, from) = (address(first.start + 32), load(self.batch.inputs));
+            self.code.line(format!("calldatacopy({to}, {from}, {:#x})", 32 * p.num_instances));
         }
         let mut count = 0;
         for (index, phase) in p.phases.iter().enumerate() {
@@ -117,13 +97,9 @@ impl Generator<'_> {
             let last = index + 1 == p.phases.len();
             // W′ comes along with W.
             let length = phase.absorbs.len() + if last { 0x40 } else { 0 };
-            let from = if many {
-                match phase.absorbs.start {
-                    0 => "proof".to_owned(),
-                    start => format!("add(proof, {start:#x})"),
-                }
-            } else {
-                format!("{:#x}", PROOF_OFFSET + phase.absorbs.start)
+            let from = match phase.absorbs.start {
+                0 => "at".to_owned(),
+                start => format!("add(at, {start:#x})"),
             };
             if length > 0 {
                 let to = address(segment.proof);
@@ -157,9 +133,8 @@ impl Generator<'_> {
                 count += 1;
             }
         }
-        if let Some(batch) = self.batch.clone() {
-            self.batch_challenge(&batch);
-        }
+        self.code.close();
+        self.batch_challenge();
     }
 
     pub(super) fn challenge_name(&self, index: usize) -> String {
@@ -182,24 +157,27 @@ impl Generator<'_> {
 
     /// ρ = keccak256(running ‖ last hash ‖ W′): it binds this proof and all before it. The first
     /// proof has the weight 1.
-    pub(super) fn batch_challenge(&mut self, batch: &Batch) {
-        self.code.comment("The weight of this proof binds it and all proofs before it.");
+    pub(super) fn batch_challenge(&mut self) {
+        let batch = self.batch.clone();
+        self.code.comment(
+            "The weight of this proof binds it and all proofs before it; the first's is 1.",
+        );
         let w_prime = self.layout.proof(self.p.proof_len - 0x40);
+        let (running, rho) = (address(batch.running), address(batch.rho));
+        self.code.open(&format!("if {} ", load(batch.many)));
         self.code.line(format!(
-            "mstore(0x00, {}) mstore(0x20, {}) mcopy(0x40, {}, 0x40)",
-            load(batch.running),
+            "mstore({}, mload({running})) mstore({}, {}) mcopy({}, {}, 0x40)",
+            address(SCRATCH),
+            address(SCRATCH + 0x20),
             load(self.layout.last_hash),
+            address(SCRATCH + 0x40),
             address(w_prime)
         ));
-        self.code.line(format!("mstore({}, keccak256(0x00, 0x80))", address(batch.running)));
-        // index = 0: 1; else the hash.
-        self.code.line(format!("mstore({}, 1)", address(batch.rho)));
-        self.code.line(format!(
-            "if {} {{ mstore({}, mod({}, r)) }}",
-            load(batch.index),
-            address(batch.rho),
-            load(batch.running)
-        ));
+        let hash = format!("keccak256({}, 0x80)", address(SCRATCH));
+        self.code.line(format!("let hash := {hash}"));
+        self.code.line(format!("if {} {{ mstore({rho}, mod(hash, r)) }}", load(batch.later)));
+        self.code.line(format!("mstore({running}, hash)"));
+        self.code.close();
     }
 
     // ---- canonical input
