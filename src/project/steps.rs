@@ -3,7 +3,7 @@
 use super::{
     Error, Result,
     config::{CalibrationConfig, Target, VerifierConfig},
-    report::Comparison,
+    report::{Comparison, OtherForm},
 };
 use crate::{
     artifacts::{
@@ -18,6 +18,7 @@ use crate::{
         witness::Witness,
     },
     engine::{self, CalibrateRequest, Engine, Usage},
+    field::Felt,
     files,
     srs::SrsFile,
     task::blocking_deep,
@@ -28,7 +29,7 @@ use crate::{
     verifier::{
         self, BuildRequest, MadeFrom, Sample, VerifierArtifact, VerifierSource,
         batch::{self, Batch},
-        lean::{self, Expected, LeanVerifier},
+        lean::{self, Expected, LeanVerifier, OptimizeFor},
     },
 };
 use std::path::{Path, PathBuf};
@@ -249,7 +250,10 @@ pub async fn make_verifier(engine: &Engine, request: &MakeVerifier<'_>) -> Resul
     let raw = files::read_to_string(&raw)?;
     let srs = SrsFile::open(request.srs)?;
     let config = request.config;
-    let num_instances = request.settings.instance_layout().len;
+    let layout = request.settings.instance_layout();
+    let num_instances = layout.len;
+    let seen: Vec<&[Felt]> = request.proof.iter().map(|it| &it.proof.instances[..]).collect();
+    let packing = layout.packing(&seen);
     let proof_len = request.proof.map(|proof| proof.proof.bytes.len());
     let guarded = VerifierSource::from_ezkl(&raw, proof_len, Some(num_instances))?;
     let compilers = config.matrix.compilers(&config.solc).await?;
@@ -273,10 +277,27 @@ pub async fn make_verifier(engine: &Engine, request: &MakeVerifier<'_>) -> Resul
     let k = request.settings.run_args.logrows;
     // The comparison with ezkl's verifier at random points takes a second or two of one CPU, and its
     // expressions are as deep as the circuit is wide.
-    let generated =
-        blocking_deep(move || lean::generate(&raw, &Expected { num_instances, k, vk: Some(&vk) }));
-    let generated = generated.await.map_err(verifier::Error::from)?;
-    let mut artifact = verifier::build_among(&compilers, build(generated.source())).await?;
+    let generate = async |optimize_for| {
+        let (raw, vk, packing) = (raw.clone(), vk.clone(), packing.clone());
+        blocking_deep(move || {
+            let expected = Expected { num_instances, k, vk: Some(&vk) };
+            lean::generate(&raw, &expected, &packing, optimize_for)
+        })
+        .await
+        .map_err(verifier::Error::from)
+    };
+    let mut generated = generate(config.optimize_for).await?;
+    let artifact = verifier::build_among(&compilers, build(generated.source())).await;
+    let mut artifact = match artifact {
+        Err(verifier::Error::TooLarge { size, limit, .. })
+            if generated.optimized_for() != OptimizeFor::Deployment =>
+        {
+            tracing::info!(size, limit, "too large: the form that is cheap to deploy is taken");
+            generated = generate(OptimizeFor::Deployment).await?;
+            verifier::build_among(&compilers, build(generated.source())).await?
+        }
+        artifact => artifact?,
+    };
     artifact.confirm_setup(&srs)?;
     let proven = &artifact.metadata().compiler;
     let chosen = compilers.iter().find(|it| it.solc().sha256 == proven.sha256);
@@ -294,7 +315,14 @@ pub async fn make_verifier(engine: &Engine, request: &MakeVerifier<'_>) -> Resul
             let breakdown = generated
                 .breakdown(&proof.proof.bytes, &proof.proof.instances)
                 .map_err(verifier::Error::from)?;
-            Some(Comparison { ezkl: ezkl.metadata().gas.clone(), breakdown })
+            let optimized_for = generated.optimized_for();
+            let other = generate(optimized_for.other()).await?;
+            let beside =
+                BuildRequest { matrix: None, allow_oversize: true, ..build(other.source()) };
+            let other = verifier::build_among(&compilers, beside).await?;
+            let gas = &artifact.metadata().gas;
+            let other = OtherForm::new(optimized_for.other(), &other.metadata().gas, gas);
+            Some(Comparison { ezkl: ezkl.metadata().gas.clone(), breakdown, optimized_for, other })
         }
     };
     Ok(MadeVerifier { artifact, lean: Some(generated), comparison, batch })

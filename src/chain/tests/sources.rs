@@ -15,9 +15,10 @@ use crate::{
         deployments::{Deployments, Entry, Role},
         explorer::{self, ExplorerOptions, SourceRequest, Verified, source_of},
     },
+    model::packing::Packing,
     verifier::{
         BuildRequest, VerifierArtifact, build,
-        lean::{self, Expected},
+        lean::{self, Expected, OptimizeFor},
         solc::ResolvedSolc,
         testing::{Fixture, compiler},
     },
@@ -41,7 +42,9 @@ async fn built() -> VerifierArtifact {
     let compiler = compiler().await;
     let fixture = Fixture::load("tree").await;
     let expected = Expected { num_instances: 7, k: 9, vk: None };
-    let lean = lean::generate(&fixture.solidity, &expected).expect("generated");
+    let packing = Packing::words(7);
+    let lean = lean::generate(&fixture.solidity, &expected, &packing, OptimizeFor::Calls)
+        .expect("generated");
     build(&compiler, BuildRequest::new(lean.source())).await.expect("built")
 }
 

@@ -9,12 +9,15 @@ use super::{
     dag::{Dag, Id},
     emit::{Code, Literals, Lower, Piece, Slots, address, load},
     field::{self, pow},
-    layout::{ACCUMULATOR, Layout, SCRATCH},
+    layout::Layout,
     msm::{Chain, Msm},
     protocol::{Commitment, Evaluation, Input, OpeningSet, PROOF_OFFSET, Protocol},
     quotient, selected,
 };
-use crate::field::SCALAR_MODULUS;
+use crate::{
+    field::SCALAR_MODULUS,
+    model::packing::{Packing, Width},
+};
 use alloy::primitives::{U256, keccak256};
 use ark_bn254::Fr;
 use ark_ff::{Field, One};
@@ -22,6 +25,8 @@ use std::collections::{BTreeMap, HashMap};
 
 /// Instances that are evaluated one after the other in the text; more go through a loop.
 const STRAIGHT: usize = 24;
+/// The same where code is dearer: up to here the loop has one instance a round.
+const STRAIGHT_LOOP: usize = 100;
 /// Instances in one round of the loop, at least and at most.
 const BLOCKS: std::ops::RangeInclusive<usize> = 8..=32;
 
@@ -35,7 +40,11 @@ fn loop_cost(total: usize, block: usize) -> usize {
 const CHECKS: usize = 24;
 
 /// The errors of the contracts, in the order in which they are checked.
-pub(crate) const ERRORS: [(&str, &str); 6] = [
+pub(crate) const ERRORS: [(&str, &str); 7] = [
+    (
+        "OtherCompilerSettings",
+        "The compiler keeps more in memory than is left for it: use the settings above.",
+    ),
     ("EmptyBatch", "There is no proof in the batch."),
     (
         "CalldataNotCanonical",
@@ -54,7 +63,7 @@ pub(crate) const ERRORS: [(&str, &str); 6] = [
 ];
 
 /// `{ mstore(0, selector) revert(0x1c, 4) }`, with the reason.
-fn revert(error: &str) -> String {
+pub(crate) fn revert(error: &str) -> String {
     let hash = keccak256(format!("{error}()"));
     format!(
         "{{ mstore(0, 0x{}) revert(0x1c, 4) }} // {error}()",
@@ -65,7 +74,8 @@ fn revert(error: &str) -> String {
 /// The assembly of the contract, with the memory that it expects.
 #[derive(Clone, Debug)]
 pub(crate) struct Generated {
-    /// Checks the ABI encoding of one proof; `length` and `stride` are those of the instances.
+    /// Checks the ABI encoding of one proof; `length` is the length word of its instances, and `stride`
+    /// their bytes with that word.
     pub(crate) single: String,
     /// The same for many proofs; assigns `count`, `proof` and `inputs`.
     pub(crate) many: String,
@@ -73,18 +83,29 @@ pub(crate) struct Generated {
     /// calldata and its instances at `inputs`, the next ones' `stride` further.
     pub(crate) body: String,
     pub(crate) layout: Layout,
+    /// The widths of `verifyPacked`, which the body unpacks where `packed` is not zero.
+    pub(crate) packing: Packing,
 }
 
-pub(crate) fn generate(protocol: &Protocol) -> Generated {
+/// Loops that save code begin at this many steps.
+pub(crate) const ROLLED: usize = 3;
+
+pub(crate) fn generate(protocol: &Protocol, packing: &Packing, small: bool) -> Generated {
     // Twice: the first time shows which numbers occur often.
     let mut counted = Literals::default();
-    generate_with(protocol, &[], &mut counted);
+    generate_with(protocol, packing, small, &[], &mut counted);
     let often: Vec<U256> =
         counted.seen.into_iter().filter(|(_, count)| *count > 1).map(|(value, _)| value).collect();
-    generate_with(protocol, &often, &mut Literals::default())
+    generate_with(protocol, packing, small, &often, &mut Literals::default())
 }
 
-fn generate_with(protocol: &Protocol, often: &[U256], seen: &mut Literals) -> Generated {
+fn generate_with(
+    protocol: &Protocol,
+    packing: &Packing,
+    small: bool,
+    often: &[U256],
+    seen: &mut Literals,
+) -> Generated {
     let layout = Layout::new(protocol, often);
     let stored =
         often.iter().enumerate().map(|(i, value)| (*value, layout.literals + 32 * i)).collect();
@@ -92,6 +113,8 @@ fn generate_with(protocol: &Protocol, often: &[U256], seen: &mut Literals) -> Ge
     let batch = Batch::new(&mut slots, &layout);
     let generator = Generator {
         p: protocol,
+        packing: packing.clone(),
+        small,
         dag: Dag::default(),
         lower: Lower::new(Literals { stored, ..Literals::default() }),
         code: Code::new(3),
@@ -114,6 +137,8 @@ struct Batch {
     inputs: usize,
     end: usize,
     stride: usize,
+    /// Whether the instances are packed.
+    packed: usize,
     /// Whether there are several proofs.
     many: usize,
     /// Whether this proof is not the first.
@@ -136,6 +161,7 @@ impl Batch {
             inputs: slots.take(),
             end: slots.take(),
             stride: slots.take(),
+            packed: slots.take(),
             many: slots.take(),
             later: slots.take(),
             running: slots.take(),
@@ -190,6 +216,9 @@ struct Nodes {
 
 struct Generator<'p> {
     p: &'p Protocol,
+    packing: Packing,
+    /// Whether loops stand for what is alike: less code and more gas.
+    small: bool,
     dag: Dag,
     lower: Lower,
     code: Code,
@@ -220,7 +249,7 @@ impl Generator<'_> {
         self.combine(&nodes);
         *seen = self.lower.literals().clone();
         let body = self.code.into_text();
-        Generated { single, many, body, layout: self.layout }
+        Generated { single, many, body, layout: self.layout, packing: self.packing }
     }
 
     /// A new input of the graph with its text.
@@ -252,7 +281,7 @@ impl Generator<'_> {
         let product = self.lower.reduced(&self.dag, &mut self.code, &mut self.slots, nodes.product);
         let inverse = address(nodes.inverse_at);
         let [base, length, modulus, number, exponent] =
-            [0, 32, 64, 96, 128].map(|at| address(SCRATCH + at));
+            [0, 32, 64, 96, 128].map(|at| address(self.layout.accumulator + at));
         self.code
             .line(format!("mstore({base}, 0x20) mstore({length}, 0x20) mstore({modulus}, 0x20)"));
         self.code.line(format!("mstore({number}, {product})"));

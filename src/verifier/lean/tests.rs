@@ -1,7 +1,8 @@
 use super::*;
 use crate::{
-    calldata::encode_verify_many,
+    calldata::{encode_verify_many, encode_verify_many_packed, encode_verify_packed},
     evm::{CallResult, Evm, Hardfork},
+    model::packing::{Packing, Width},
     verifier::{
         BuildRequest, Sample, build,
         testing::{Fixture, compiler},
@@ -10,6 +11,10 @@ use crate::{
 use alloy::primitives::{Address, Bytes, keccak256};
 use ark_bn254::G1Affine;
 use ark_ec::AffineRepr as _;
+
+mod anywhere;
+mod forms;
+mod packed;
 
 const MODELS: [&str; 4] = ["credit", "hashed", "sibling", "tree"];
 
@@ -25,10 +30,25 @@ fn key(name: &str) -> (Vec<u8>, u32) {
     (vk, k)
 }
 
+const FORMS: [OptimizeFor; 2] = [OptimizeFor::Calls, OptimizeFor::Deployment];
+
 fn generate_for(name: &str, fixture: &Fixture) -> LeanVerifier {
+    generate_as(name, fixture, OptimizeFor::Calls)
+}
+
+fn generate_as(name: &str, fixture: &Fixture, form: OptimizeFor) -> LeanVerifier {
     let (vk, k) = key(name);
     let expected = Expected { num_instances: fixture.instances.len(), k, vk: Some(&vk) };
-    generate(&fixture.solidity, &expected).expect("a lean verifier")
+    generate(&fixture.solidity, &expected, &packing(fixture), form).expect("a lean verifier")
+}
+
+/// All but the last instance in as few bytes as hold them, and the last in 16.
+fn packing(fixture: &Fixture) -> Packing {
+    let Some((_, others)) = fixture.instances.split_last() else { return Packing::default() };
+    let sizes = others.iter().map(|it| it.to_i128().map_or(u128::MAX, i128::unsigned_abs));
+    let width = Width::of(sizes.max().unwrap_or_default());
+    let last = Width::try_from(16).expect("a width");
+    Packing::of([(width, others.len()), (last, 1)])
 }
 
 struct Deployed {
@@ -41,8 +61,12 @@ struct Deployed {
 
 impl Deployed {
     async fn new(name: &str) -> Self {
+        Self::of(name, OptimizeFor::Calls).await
+    }
+
+    async fn of(name: &str, form: OptimizeFor) -> Self {
         let fixture = Fixture::load(name).await;
-        let lean = generate_for(name, &fixture);
+        let lean = generate_as(name, &fixture, form);
         let compiler = compiler().await;
         let mut evm = Evm::new(Hardfork::default());
         let mut addresses = Vec::new();
@@ -131,7 +155,7 @@ async fn the_reference_agrees_with_the_contract_on_the_pairing() {
     let trace = reference::verify(lean.protocol(), &fixture.proof, &fixture.instances);
     let trace = trace.expect("well-formed");
     let calldata = equivalence::calldata_one(&fixture.proof, &words);
-    let run = lean.run(equivalence::Entry::One, calldata).expect("runs");
+    let run = lean.run(calldata).expect("runs");
     let equation = &run.equations[0];
     let at = |offset: usize| U256::from_be_slice(&fixture.proof[offset..offset + 32]);
     let w = lean.protocol().w();
@@ -358,8 +382,8 @@ async fn wrong_proofs_that_would_cancel_do_not() {
 
 #[tokio::test]
 async fn both_verifiers_decide_alike() {
-    for name in MODELS {
-        let mut d = Deployed::new(name).await;
+    for (name, form) in MODELS.into_iter().flat_map(|name| FORMS.map(|form| (name, form))) {
+        let mut d = Deployed::of(name, form).await;
         let pair = fuzz::Pair { ezkl: d.ezkl, lean: d.at, batch: Some(d.at) };
         let plan = fuzz::Plan { cases: cases(150), seed: 7 };
         let samples = [Sample { proof: &d.fixture.proof, instances: &d.fixture.instances }];
@@ -397,7 +421,9 @@ async fn a_contract_that_is_not_understood_has_no_lean_verifier() {
     let (vk, k) = key("tree");
     let expected = Expected { num_instances: fixture.instances.len(), k, vk: Some(&vk) };
     let text = &fixture.solidity;
-    let refused = |text: &str| generate(text, &expected).expect_err("refused");
+    let refused = |text: &str| {
+        generate(text, &expected, &packing(&fixture), OptimizeFor::Calls).expect_err("refused")
+    };
     // The wrong key, number of rows, number of instances.
     let (other_vk, _) = key("credit");
     for expected in [
@@ -406,7 +432,8 @@ async fn a_contract_that_is_not_understood_has_no_lean_verifier() {
         Expected { vk: Some(&other_vk), ..expected },
         Expected { vk: Some(&vk[..100]), ..expected },
     ] {
-        let error = generate(text, &expected).expect_err("refused");
+        let error =
+            generate(text, &expected, &packing(&fixture), OptimizeFor::Calls).expect_err("refused");
         assert!(matches!(error, Error::Contradiction { .. } | Error::Key(_)), "{error}");
     }
     // Another helper function, another name, another block, another constant of the domain.
@@ -444,7 +471,9 @@ async fn a_contract_that_is_not_understood_has_no_lean_verifier() {
     for index in code.iter().step_by(code.len() / 25) {
         let mut lines = lines.clone();
         lines.remove(*index);
-        if let Ok(lean) = generate(&lines.join("\n"), &expected) {
+        if let Ok(lean) =
+            generate(&lines.join("\n"), &expected, &packing(&fixture), OptimizeFor::Calls)
+        {
             // The digest and the number of instances are stored twice.
             assert_eq!(lean.source(), same, "{}", text.lines().nth(*index).unwrap_or_default());
         }

@@ -63,19 +63,14 @@ impl Generator<'_> {
             (batch.proof, "proof".to_owned()),
             (batch.inputs, "inputs".to_owned()),
             (batch.stride, "stride".to_owned()),
+            (batch.packed, "packed".to_owned()),
             (batch.end, format!("add(proof, mul(count, {stride:#x}))")),
             (batch.many, "gt(count, 1)".to_owned()),
             (batch.rho, "1".to_owned()),
         ] {
             self.code.line(format!("mstore({}, {value})", address(slot)));
         }
-        let [proof, inputs] = [batch.proof, batch.inputs].map(address);
-        self.code.open(&format!(
-            "for {{ }} lt(mload({proof}), {}) {{ mstore({proof}, add(mload({proof}), {stride:#x})) \
-             mstore({inputs}, add(mload({inputs}), {})) }} ",
-            load(batch.end),
-            load(batch.stride)
-        ));
+        self.code.open("for { } 1 { } ");
     }
 
     // ---- challenges
@@ -87,10 +82,7 @@ impl Generator<'_> {
         self.code.line(format!("let at := {}", load(self.batch.proof)));
         let first = &layout.segments[0];
         self.code.line(format!("mstore({}, {:#x})", address(first.start), p.vk_digest));
-        if p.num_instances > 0 {
-            let (to, from) = (address(first.start + 32), load(self.batch.inputs));
-            self.code.line(format!("calldatacopy({to}, {from}, {:#x})", 32 * p.num_instances));
-        }
+        self.instances_in(layout.segments[0].start + 32);
         let mut count = 0;
         for (index, phase) in p.phases.iter().enumerate() {
             let segment = &layout.segments[index];
@@ -137,6 +129,83 @@ impl Generator<'_> {
         self.batch_challenge();
     }
 
+    /// Brings the instances to memory, as the words that the transcript hashes.
+    fn instances_in(&mut self, to: usize) {
+        let (inputs, packed) = (load(self.batch.inputs), load(self.batch.packed));
+        let count = self.p.num_instances;
+        let words = format!("calldatacopy({}, {inputs}, {:#x})", address(to), 32 * count);
+        let packing = self.packing.clone();
+        if packing.runs().iter().all(|(width, _)| *width == Width::WORD) {
+            if count > 0 {
+                self.code.line(words);
+            }
+            return;
+        }
+        self.code.line(format!("if iszero({packed}) {{ {words} }}"));
+        self.code.open(&format!("if {packed} "));
+        self.code.comment("Of a signed number v in few bytes the scalar is r + v mod r.");
+        self.code.line(format!("let q := {inputs}"));
+        let (mut to, mut from) = (to, 0);
+        for (width, count) in packing.runs() {
+            self.unpack(*width, *count, to, from);
+            to += 32 * count;
+            from += width.bytes() * count;
+        }
+        if !from.is_multiple_of(32) {
+            // What is behind the last byte in its word must be zero.
+            let rest = 8 * (from % 32);
+            self.code.line(format!(
+                "if shr({rest:#x}, calldataload(add(q, {from:#x}))) {}",
+                revert("CalldataNotCanonical")
+            ));
+        }
+        self.code.close();
+    }
+
+    /// Unpacks a run of one width from `from` bytes behind q to memory.
+    fn unpack(&mut self, width: Width, count: usize, to: usize, from: usize) {
+        let bytes = width.bytes();
+        if width == Width::WORD {
+            let (to, length) = (address(to), 32 * count);
+            self.code.line(format!("calldatacopy({to}, add(q, {from:#x}), {length:#x})"));
+            return;
+        }
+        let shift = 256 - 8 * bytes;
+        let scalar = |at: String| format!("mod(add(sar({shift:#x}, calldataload({at})), r), r)");
+        let block = match count {
+            _ if self.small => 1,
+            0..32 => 1,
+            32..256 => 4,
+            _ => 8,
+        };
+        let rounds = if count == 1 { 0 } else { count / block };
+        if rounds > 0 {
+            self.code.open(&format!(
+                "for {{ let p := {} let v := add(q, {from:#x}) }} lt(p, {}) {{ p := add(p, {:#x}) \
+                 v := add(v, {:#x}) }} ",
+                address(to),
+                address(to + 32 * block * rounds),
+                32 * block,
+                bytes * block
+            ));
+            for index in 0..block {
+                let (to, from) = match index {
+                    0 => ("p".to_owned(), "v".to_owned()),
+                    _ => (
+                        format!("add(p, {:#x})", 32 * index),
+                        format!("add(v, {:#x})", bytes * index),
+                    ),
+                };
+                self.code.line(format!("mstore({to}, {})", scalar(from)));
+            }
+            self.code.close();
+        }
+        for index in block * rounds..count {
+            let at = format!("add(q, {:#x})", from + bytes * index);
+            self.code.line(format!("mstore({}, {})", address(to + 32 * index), scalar(at)));
+        }
+    }
+
     pub(super) fn challenge_name(&self, index: usize) -> String {
         let c = &self.p.challenges;
         let names = [
@@ -163,17 +232,18 @@ impl Generator<'_> {
             "The weight of this proof binds it and all proofs before it; the first's is 1.",
         );
         let w_prime = self.layout.proof(self.p.proof_len - 0x40);
+        let scratch = self.layout.accumulator;
         let (running, rho) = (address(batch.running), address(batch.rho));
         self.code.open(&format!("if {} ", load(batch.many)));
         self.code.line(format!(
             "mstore({}, mload({running})) mstore({}, {}) mcopy({}, {}, 0x40)",
-            address(SCRATCH),
-            address(SCRATCH + 0x20),
+            address(scratch),
+            address(scratch + 0x20),
             load(self.layout.last_hash),
-            address(SCRATCH + 0x40),
+            address(scratch + 0x40),
             address(w_prime)
         ));
-        let hash = format!("keccak256({}, 0x80)", address(SCRATCH));
+        let hash = format!("keccak256({}, 0x80)", address(scratch));
         self.code.line(format!("let hash := {hash}"));
         self.code.line(format!("if {} {{ mstore({rho}, mod(hash, r)) }}", load(batch.later)));
         self.code.line(format!("mstore({running}, hash)"));
@@ -185,6 +255,10 @@ impl Generator<'_> {
     pub(super) fn canonical(&mut self) {
         self.code.phase("canonical input: scalars below r; no point is (0, 0), which the");
         self.code.comment("precompiles would take for the identity (they check all else)");
+        if self.small {
+            self.canonical_loops();
+            return;
+        }
         for some in self.p.scalars.chunks(CHECKS) {
             let all = some.iter().fold("ok".to_owned(), |all, at| {
                 format!("and(lt({}, r),\n{:16}{all})", load(self.layout.proof(*at)), "")
@@ -199,6 +273,28 @@ impl Generator<'_> {
                 .reduce(|any, zero| format!("or({zero},\n{:16}{any})", ""));
             if let Some(any) = any {
                 self.code.line(format!("ok := lt({any}, ok)"));
+            }
+        }
+    }
+
+    /// The same over neighbours.
+    fn canonical_loops(&mut self) {
+        let places =
+            |all: &[usize]| all.iter().map(|at| self.layout.proof(*at)).collect::<Vec<_>>();
+        let (scalars, points) = (places(&self.p.scalars), places(&self.p.points));
+        for (all, step, check) in [
+            (scalars, 0x20, "ok := and(lt(mload(at), r), ok)"),
+            (points, 0x40, "ok := lt(iszero(mload(add(at, 0x20))), ok)"),
+        ] {
+            for run in all.chunk_by(|before, at| before + step == *at) {
+                let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
+                self.code.open(&format!(
+                    "for {{ let at := {} }} lt(at, {}) {{ at := add(at, {step:#x}) }} ",
+                    address(*first),
+                    address(last + step)
+                ));
+                self.code.line(check);
+                self.code.close();
             }
         }
     }

@@ -1,9 +1,6 @@
 //! The linear combination of the commitments, and the pairing.
 
-use super::{
-    super::{layout::CONSTANTS, protocol::Opening},
-    *,
-};
+use super::{super::protocol::Opening, *};
 
 /// Stands for a power of ζ that differs between one proof and many.
 const EITHER: usize = 1 << 40;
@@ -29,7 +26,7 @@ impl Generator<'_> {
         let (p, layout, batch) = (self.p, self.layout.clone(), self.batch.clone());
         self.code.phase("linear combination of the commitments");
         let regions = vec![(layout.segments[0].start, layout.end)];
-        let mut msm = Msm::new(layout.product, layout.spare, regions);
+        let mut msm = Msm::new(layout.product, layout.spare, regions, self.small);
         for at in &p.points {
             msm.keep(layout.proof(*at), 0x40);
         }
@@ -81,7 +78,7 @@ impl Generator<'_> {
         msm.flush(&mut self.code);
         self.code.comment("the quotient, by powers of x^n");
         let x_n = load(self.x_n);
-        let mut first = Chain::new(ACCUMULATOR);
+        let mut first = Chain::new(layout.accumulator);
         let combined =
             msm.horner(&mut self.code, &mut first, &pieces, Some(lowest), |_, _| x_n.clone());
         msm.keep(combined, 0x40);
@@ -89,23 +86,17 @@ impl Generator<'_> {
         self.code.comment("everything that is opened at x only, by powers of zeta");
         let (at, last) = self.first_chain(&batch, &mut msm, zeta, &openings, combined);
         if last == 0 && at == layout.product {
-            msm.add(&mut self.code, layout.product, ACCUMULATOR);
+            msm.add(&mut self.code, layout.product, layout.accumulator);
         } else {
             let power = quotient::power(&mut self.dag, zeta, last);
             let text = self.lower.reduced(&self.dag, &mut self.code, &mut self.slots, power);
-            msm.scaled(&mut self.code, at, &text, ACCUMULATOR);
+            msm.scaled(&mut self.code, at, &text, layout.accumulator);
             msm.flush(&mut self.code);
-            let (to, from) = (address(ACCUMULATOR), address(layout.sum));
+            let (to, from) = (address(layout.accumulator), address(layout.sum));
             self.code.line(format!("mcopy({to}, {from}, 0x40)"));
         }
         msm.flush(&mut self.code);
         self.close_batch(&batch, &mut msm);
-        self.code.line(format!("if iszero(ok) {}", revert("InvalidPoint")));
-        self.code.phase("pairing");
-        msm.pair(&mut self.code, layout.pairing);
-        self.code.line(format!("if iszero(and(mload(0x00), ok)) {}", revert("ProofRejected")));
-        self.code.line("mstore(0x00, 1)");
-        self.code.line("return(0x00, 0x20)");
     }
 
     /// W′ is the right side: of the first proof as it is, of the others times their weights.
@@ -217,8 +208,8 @@ impl Generator<'_> {
             Point::At(at) => *at,
             Point::Quotient => combined,
         };
-        let (key_start, key_end) = (CONSTANTS + 32, layout.pairing + 0x40);
-        let mut chain = Chain::new(ACCUMULATOR);
+        let (key_start, key_end) = (layout.start + 32, layout.pairing + 0x40);
+        let mut chain = Chain::new(layout.accumulator);
         // Where the sum is, and the power that it lacks.
         let mut so_far: Option<(usize, usize)> = None;
         let last_stretch = stretches.iter().rposition(|stretch| !stretch.of_key);
@@ -243,8 +234,8 @@ impl Generator<'_> {
                 continue;
             };
             msm.flush(&mut self.code);
-            if at != ACCUMULATOR {
-                let (to, from) = (address(ACCUMULATOR), address(at));
+            if at != layout.accumulator {
+                let (to, from) = (address(layout.accumulator), address(at));
                 self.code.line(format!("mcopy({to}, {from}, 0x40)"));
             }
             msm.release(at);
@@ -260,7 +251,7 @@ impl Generator<'_> {
                 .scan(power, |before, j| Some(std::mem::replace(before, j) - j))
                 .collect();
             let last = points.last().map_or(power, |(j, _)| *j);
-            let scalar = address(ACCUMULATOR + 0x40);
+            let scalar = address(layout.accumulator + 0x40);
             let texts: BTreeMap<usize, String> = gaps
                 .iter()
                 .copied()
@@ -272,9 +263,10 @@ impl Generator<'_> {
             for (_, at) in &layout.key {
                 only.keep(*at, 0x40);
             }
-            let steps: Vec<_> = std::iter::once((power, ACCUMULATOR)).chain(points).collect();
-            let mut held = Chain::new(ACCUMULATOR);
-            let target = Some(ACCUMULATOR);
+            let steps: Vec<_> =
+                std::iter::once((power, layout.accumulator)).chain(points).collect();
+            let mut held = Chain::new(layout.accumulator);
+            let target = Some(layout.accumulator);
             only.horner(&mut self.code, &mut held, &steps, target, |_, gap| texts[&gap].clone());
             only.flush(&mut self.code);
             if gaps.last() != Some(&(last - next)) {
@@ -285,8 +277,8 @@ impl Generator<'_> {
             self.code.line(format!("mstore({scalar}, {})", texts[&(power - next)]));
             self.code.close();
             // The scalar is in its place, whichever power of ζ it is.
-            chain = Chain::holding(ACCUMULATOR, EITHER);
-            so_far = Some((ACCUMULATOR, next + EITHER));
+            chain = Chain::holding(layout.accumulator, EITHER);
+            so_far = Some((layout.accumulator, next + EITHER));
         }
         so_far.unwrap_or((layout.product, 0))
     }
@@ -332,7 +324,27 @@ impl Generator<'_> {
         self.code.line(format!("let rho := {rho} let zeta := {zeta_text}"));
         self.code.line(format!("let b := mulmod(rho, {power}, r)"));
         let mut at_power = first;
-        for (j, slot) in &entries {
+        let mut entries = &entries[..];
+        while let Some((j, slot)) = entries.first() {
+            let alike =
+                |two: &[(usize, usize)]| two[0].0 + 1 == two[1].0 && two[0].1 + 32 == two[1].1;
+            let run = 1 + entries.windows(2).take_while(|two| alike(two)).count();
+            if self.small && run >= ROLLED {
+                for _ in at_power..*j {
+                    self.code.line("b := mulmod(b, zeta, r)");
+                }
+                self.code.open(&format!(
+                    "for {{ let at := {} }} lt(at, {}) {{ at := add(at, 0x20) }} ",
+                    address(*slot),
+                    address(slot + 32 * run)
+                ));
+                self.code.line("mstore(at, addmod(mload(at), b, r)) b := mulmod(b, zeta, r)");
+                self.code.close();
+                at_power = j + run;
+                entries = &entries[run..];
+                continue;
+            }
+            entries = &entries[1..];
             for _ in at_power..*j {
                 self.code.line("b := mulmod(b, zeta, r)");
             }
@@ -347,19 +359,24 @@ impl Generator<'_> {
         self.code.close();
     }
 
-    /// Adds the left side, ends the loop over the proofs and adds what they share.
+    /// Adds the left side; after the last proof adds what they share, and decides.
     fn close_batch(&mut self, batch: &Batch, msm: &mut Msm) {
-        let layout = self.layout.clone();
+        let (p, layout) = (self.p, self.layout.clone());
         let left = batch.left;
-        let (first, sum) = (address(ACCUMULATOR), address(left));
+        let (first, sum) = (address(layout.accumulator), address(left));
         self.code.open(&format!("if {} ", load(batch.later)));
-        self.code.line(format!("mstore({}, {})", address(ACCUMULATOR + 0x40), load(batch.rho)));
-        msm.sum(&mut self.code, ACCUMULATOR, left - 0x40, ACCUMULATOR);
+        self.code.line(format!(
+            "mstore({}, {})",
+            address(layout.accumulator + 0x40),
+            load(batch.rho)
+        ));
+        msm.sum(&mut self.code, layout.accumulator, left - 0x40, layout.accumulator);
         self.code.close();
         self.code.line(format!("mcopy({sum}, {first}, 0x40)"));
         self.code.line(format!("mstore({}, 1)", address(batch.later)));
-        self.code.line(format!("if iszero(ok) {}", revert("InvalidPoint")));
-        self.code.close();
+        let stride = p.proof_len + 0x20;
+        self.code.line(format!("let next := add({}, {stride:#x})", load(batch.proof)));
+        self.code.open(&format!("if eq(next, {}) ", load(batch.end)));
         self.code.phase("what a batch shares: the commitments of the key, and the generator");
         if let (Some((_, first)), Some((_, last)), Some(slot)) =
             (layout.key.first(), layout.key.last(), batch.key.last())
@@ -385,5 +402,22 @@ impl Generator<'_> {
             load(batch.generator)
         ));
         msm.sum(&mut self.code, at, left - 0x40, layout.pairing);
+        self.code.line(format!("if iszero(ok) {}", revert("InvalidPoint")));
+        self.code.phase("pairing");
+        msm.pair(&mut self.code, layout.pairing);
+        self.code.line(format!("if iszero(and(mload(0x00), ok)) {}", revert("ProofRejected")));
+        self.code.line("mstore(0x00, 1)");
+        self.code.line("return(0x00, 0x20)");
+        self.code.close();
+        self.code.line(format!("if iszero(ok) {}", revert("InvalidPoint")));
+        let inputs = address(batch.inputs);
+        self.code.line(format!(
+            "mstore({}, next) mstore({inputs}, add(mload({inputs}), {}))",
+            address(batch.proof),
+            load(batch.stride)
+        ));
+        self.code.close();
+        // Not reached; the compiler would warn of a value that is not returned.
+        self.code.line("revert(0x00, 0x00)");
     }
 }
