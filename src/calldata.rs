@@ -4,6 +4,7 @@ mod mutants;
 
 pub use mutants::{
     Changed, Mutant, bad_points, batch_mutants, batch_place_mutants, changed, mutants,
+    packed_mutants,
 };
 
 use crate::field::Felt;
@@ -15,7 +16,7 @@ use alloy::{
 use serde::{Deserialize, Serialize};
 
 sol! {
-    /// What every verifier offers, ezkl's and the lean one; and what the lean batch verifier offers.
+    /// What every verifier offers, ezkl's and the lean one; and what the lean one offers beyond.
     #[derive(Debug, PartialEq, Eq)]
     interface IHalo2Verifier {
         /// True, or a revert.
@@ -26,6 +27,14 @@ sol! {
         function verifyMany(bytes[] calldata proofs, uint256[][] calldata instances)
             external
             returns (bool);
+        /// With the instances packed: true, or a revert.
+        function verifyPacked(bytes calldata proof, bytes calldata instances)
+            external
+            returns (bool);
+        /// Of many proofs, with the instances of each packed: true, or a revert.
+        function verifyManyPacked(bytes[] calldata proofs, bytes[] calldata instances)
+            external
+            returns (bool);
     }
 }
 
@@ -34,6 +43,12 @@ pub const SELECTOR: [u8; 4] = IHalo2Verifier::verifyProofCall::SELECTOR;
 
 /// The four bytes with which the calldata of `verifyMany(bytes[],uint256[][])` begins.
 pub const MANY_SELECTOR: [u8; 4] = IHalo2Verifier::verifyManyCall::SELECTOR;
+
+/// The four bytes with which the calldata of `verifyPacked(bytes,bytes)` begins.
+pub const PACKED_SELECTOR: [u8; 4] = IHalo2Verifier::verifyPackedCall::SELECTOR;
+
+/// The four bytes with which the calldata of `verifyManyPacked(bytes[],bytes[])` begins.
+pub const MANY_PACKED_SELECTOR: [u8; 4] = IHalo2Verifier::verifyManyPackedCall::SELECTOR;
 
 /// `verifyProof` as ABIs write it.
 pub const SIGNATURE: &str = IHalo2Verifier::verifyProofCall::SIGNATURE;
@@ -104,6 +119,22 @@ fn encode_many<'a>(batch: impl Iterator<Item = (&'a [u8], Vec<U256>)>) -> Bytes 
     let (proofs, instances) =
         batch.map(|(proof, words)| (Bytes::copy_from_slice(proof), words)).unzip();
     IHalo2Verifier::verifyManyCall { proofs, instances }.abi_encode().into()
+}
+
+/// The calldata of `verifyPacked`, of a proof with its packed instances.
+pub fn encode_verify_packed(proof: &[u8], packed: &[u8]) -> Bytes {
+    let (proof, instances) = (Bytes::copy_from_slice(proof), Bytes::copy_from_slice(packed));
+    IHalo2Verifier::verifyPackedCall { proof, instances }.abi_encode().into()
+}
+
+/// The calldata of `verifyManyPacked`, of proofs with their packed instances.
+pub fn encode_verify_many_packed<'a>(
+    batch: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+) -> Bytes {
+    let copy = Bytes::copy_from_slice;
+    let (proofs, instances) =
+        batch.into_iter().map(|(proof, packed)| (copy(proof), copy(packed))).unzip();
+    IHalo2Verifier::verifyManyPackedCall { proofs, instances }.abi_encode().into()
 }
 
 /// Whether what a verifier returned is the ABI's `true`, one word.

@@ -8,7 +8,10 @@
 use super::run_args::Visibility;
 use crate::{
     field::{Error as FieldError, Felt, Scale},
-    model::schema::{Tensor, TensorKind},
+    model::{
+        packing::{Packing, Width},
+        schema::{Tensor, TensorKind},
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -113,6 +116,20 @@ impl InstanceLayout {
             shape: group.shape.iter().map(|n| u32::try_from(*n).unwrap_or(u32::MAX)).collect(),
         };
         self.groups.iter().filter(|group| !group.is_empty()).map(tensor).collect()
+    }
+
+    /// Widths for packed instances: of the numbers of each group the smallest that holds four times the largest
+    /// in `seen`, which has instances of some proofs. Hashes, and what was never seen, are whole words.
+    pub fn packing(&self, seen: &[&[Felt]]) -> Packing {
+        let width = |group: &InstanceGroup| {
+            if group.scale.is_none() || seen.is_empty() {
+                return Width::WORD;
+            }
+            let felts = seen.iter().flat_map(|instances| group.slice(instances));
+            let largest = felts.map(|felt| felt.to_i128().map_or(u128::MAX, i128::unsigned_abs));
+            Width::of(largest.fold(1, u128::max).saturating_mul(4))
+        };
+        Packing::of(self.groups.iter().map(|group| (width(group), group.len())))
     }
 
     /// The groups of one kind.

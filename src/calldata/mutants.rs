@@ -1,6 +1,9 @@
 //! What is nearly a valid call and must be rejected.
 
-use super::{Shape, encode_many, encode_verify_many, encode_verify_proof, encode_words};
+use super::{
+    Shape, encode_many, encode_verify_many, encode_verify_many_packed, encode_verify_packed,
+    encode_verify_proof, encode_words,
+};
 use crate::field::{BASE_MODULUS, Felt, SCALAR_MODULUS};
 use alloy::primitives::{Bytes, U256};
 
@@ -221,6 +224,81 @@ pub fn batch_mutants(proof: &[u8], instances: &[Felt]) -> Vec<Mutant> {
         let (good, bad) = ((proof, instances), (&other[..], &others[..]));
         add(what, encode_verify_many([bad, good]).to_vec());
         add(what, encode_verify_many([good, bad]).to_vec());
+    }
+    mutants
+}
+
+/// Calls of `verifyPacked` and `verifyManyPacked` that differ a little from the canonical ones with this
+/// valid proof and its packed instances; all must be rejected.
+pub fn packed_mutants(proof: &[u8], packed: &[u8]) -> Vec<Mutant> {
+    let mut mutants = Vec::new();
+    let mut add = |what, calldata: Vec<u8>| {
+        mutants.push(Mutant { what, calldata: calldata.into() });
+    };
+    let one = encode_verify_packed(proof, packed);
+    let two = encode_verify_many_packed([(proof, packed); 2]);
+    let (element, second) = (0x20 + proof.len(), 0x20 + packed.len().next_multiple_of(32));
+    let instances_at = 0x44 + 0x60 + 2 * element;
+    for (call, places) in [
+        (&one, vec![0x04, 0x24, 0x44, 0x64 + proof.len()]),
+        (
+            &two,
+            vec![0x04, 0x24, 0x44, 0x84, instances_at, instances_at + 0x40, instances_at + 0x60],
+        ),
+        (&two, vec![0x44 + 0x60 + element, instances_at + 0x60 + second]),
+    ] {
+        for at in places {
+            let mut dirty = call.to_vec();
+            dirty[at] |= 0x80;
+            add("a dirty offset or length of a packed call", dirty);
+            let mut near = call.to_vec();
+            near[at + 31] ^= 1;
+            add("an offset or length of a packed call one off", near);
+        }
+        add("a packed call with a trailing byte", [&call[..], &[0]].concat());
+        add("a packed call with a trailing word", [&call[..], &[0; 32]].concat());
+        add("a packed call cut by a byte", call[..call.len() - 1].to_vec());
+        add("a packed call without arguments", call[..4].to_vec());
+    }
+    add("no packed proofs", encode_verify_many_packed([]).to_vec());
+    // What fills the last word of the packed bytes.
+    let padding = packed.len().next_multiple_of(32) - packed.len();
+    for at in 0..padding {
+        for call in [&one, &two] {
+            let mut dirty = call.to_vec();
+            let last = dirty.len() - 1 - at;
+            dirty[last] = 1;
+            add("dirty padding", dirty);
+        }
+        let mut dirty = two.to_vec();
+        dirty[instances_at + 0x60 + second - 1 - at] = 1;
+        add("dirty padding before another element", dirty);
+    }
+    let mut others: Vec<(&'static str, Vec<u8>)> = vec![
+        ("a packed byte more", [packed, &[0]].concat()),
+        ("a packed word more", [packed, &[0; 32]].concat()),
+    ];
+    if let Some((_, fewer)) = packed.split_last() {
+        others.push(("a packed byte less", fewer.to_vec()));
+        others.push(("no packed bytes", Vec::new()));
+    }
+    // Every bit of the instances, up to some.
+    let step = packed.len().div_ceil(64).max(1);
+    for at in (0..packed.len()).step_by(step) {
+        for bit in [0x01, 0x80] {
+            let mut changed = packed.to_vec();
+            changed[at] ^= bit;
+            others.push(("another packed instance", changed));
+        }
+    }
+    for (what, other) in others {
+        add(what, encode_verify_packed(proof, &other).to_vec());
+        add(what, encode_verify_many_packed([(proof, packed), (proof, &other)]).to_vec());
+        add(what, encode_verify_many_packed([(proof, &other[..]), (proof, packed)]).to_vec());
+    }
+    for Changed { what, proof: other, .. } in changed(proof, &[]) {
+        add(what, encode_verify_packed(&other, packed).to_vec());
+        add(what, encode_verify_many_packed([(proof, packed), (&other, packed)]).to_vec());
     }
     mutants
 }

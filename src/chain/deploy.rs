@@ -268,6 +268,26 @@ impl<'a> Deployer<'a> {
         Ok(deployed)
     }
 
+    /// Checks that a deployed verifier has the request's function, too. A dry run tries the code.
+    ///
+    /// # Errors
+    /// If it fails the golden proof.
+    pub async fn check(&self, request: &VerifierRequest, deployed: &Deployed) -> Result<()> {
+        let code = request.contract.runtime_code.as_ref();
+        let golden = Golden {
+            function: request.function,
+            proof: &request.golden,
+            code: code.map(|code| &code[..]).unwrap_or_default(),
+        };
+        match (deployed.address, deployed.outcome.is_dry()) {
+            (Some(address), false) => {
+                deployed.after(check_golden(self.sender, address, None, &golden).await)
+            }
+            _ if code.is_some() => check_golden(self.sender, TRIAL, code, &golden).await,
+            _ => Ok(()),
+        }
+    }
+
     /// Puts a contract that is deployed into the deployments file; a dry run writes nothing.
     pub(crate) async fn record(
         &self,

@@ -77,6 +77,7 @@ impl SubmitRequest {
         class: ChainClass,
         claims: Vec<Proof>,
         shape: Shape,
+        has_both: bool,
     ) -> Result<Self> {
         if let Some(deployed) = &entry.model {
             if deployed.id != model {
@@ -91,6 +92,7 @@ impl SubmitRequest {
         let function = match entry.role.function() {
             Some(Function::One) if claims.len() == 1 => Function::One,
             Some(Function::Many) if !claims.is_empty() => Function::Many,
+            Some(Function::One) if has_both && !claims.is_empty() => Function::Many,
             _ => {
                 let (address, proofs) = (entry.address, claims.len());
                 return Err(Error::NotForBatch { address, proofs });

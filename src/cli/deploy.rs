@@ -49,7 +49,8 @@ pub(super) struct DeployOptions {
     /// Put an emergency stop in front of the model, which this account can pull.
     #[arg(long, value_name = "ADDRESS", conflicts_with = "direct")]
     guardian: Option<Address>,
-    /// Leave out the batch verifier, which makes several predictions in one transaction cheaper.
+    /// Don't give the router the verifier for batches, which makes several predictions in one
+    /// transaction cheaper.
     #[arg(long)]
     no_batch: bool,
     /// Create the verifiers by plain transactions instead of the CREATE2 proxy.
@@ -96,10 +97,10 @@ impl DeployOptions {
         let method = if self.create { Method::Create } else { Method::default() };
         let batch = if self.no_batch { None } else { built.batch_verifier_request(method, class) };
         let verifier = deployer.verifier(&built.verifier_request(method, class)).await?;
-        let batch = match batch {
-            Some(request) => Some(deployer.verifier(&request).await?),
-            None => None,
-        };
+        // One contract has both functions.
+        if let Some(request) = &batch {
+            deployer.check(request, &verifier).await?;
+        }
         let core = if self.direct {
             None
         } else {
@@ -112,12 +113,12 @@ impl DeployOptions {
             };
             let core = deploy_core(deployer, &request).await?;
             let address = verifier.address.ok_or_else(|| eyre!("the verifier has no address"))?;
-            let batch = batch.as_ref().and_then(|it| it.address.zip(it.runtime_code_hash));
+            let batch = batch.and(verifier.address.zip(verifier.runtime_code_hash));
             let request =
                 built.add_model_request(core.core, address, batch, self.guardian, class)?;
             Some((core, add_model(deployer, &request).await?))
         };
-        Ok(Everything { verifier, batch, core })
+        Ok(Everything { verifier, core })
     }
 }
 
@@ -125,14 +126,12 @@ impl DeployOptions {
 #[derive(Debug)]
 pub(super) struct Everything {
     verifier: Deployed,
-    batch: Option<Deployed>,
     core: Option<(DeployedCore, AddedModel)>,
 }
 
 impl Everything {
     fn contracts(&self) -> Vec<&Deployed> {
         let mut contracts = vec![&self.verifier];
-        contracts.extend(&self.batch);
         if let Some((core, model)) = &self.core {
             contracts.extend(&core.timelock);
             contracts.extend([&core.router, &core.ledger, &model.adapter]);

@@ -79,7 +79,20 @@ pub(super) fn gas(
     for fork in report.forks.iter().filter(|fork| fork.hardfork != report.hardfork) {
         text.push_str(&format!("\n{}", fork_line(fork)));
     }
-    if let Some(Comparison { ezkl, breakdown }) = comparison {
+    if let Some(Comparison { optimized_for, other, .. }) = comparison {
+        let from = match other.break_even_calls {
+            Some(calls) => format!("\"calls\" pays from {calls} calls on"),
+            None => "\"calls\" never pays".to_owned(),
+        };
+        text.push_str(&format!(
+            "\ncheap in     {optimized_for}; optimize_for = \"{}\": {} gas to verify, {} to deploy, {} bytes; {from}",
+            other.optimized_for,
+            other.verify_gas.unwrap_or_default(),
+            other.deploy_gas,
+            other.runtime_size,
+        ));
+    }
+    if let Some(Comparison { ezkl, breakdown, .. }) = comparison {
         let percent = |lean: u64, ezkl: u64| 100.0 * lean as f64 / ezkl.max(1) as f64;
         let verify = ezkl.verify_gas.unwrap_or_default();
         text.push_str(&format!(

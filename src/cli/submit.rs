@@ -95,18 +95,20 @@ impl SubmitOptions {
             predictions.push((shown, String::new(), json!({ "decoded": decoded })));
         }
         let (place, done, contract, outcome) = if self.direct {
-            let (role, what) = match proofs {
-                [_] => (Role::Verifier, "verifier"),
-                _ => (Role::BatchVerifier, "batch verifier"),
-            };
-            if role == Role::BatchVerifier && built.batch_verifier().is_none() {
+            let several = proofs.len() != 1;
+            if several && built.batch_verifier().is_none() {
                 let message = "the project has no batch verifier (ezkl's Solidity has none, nor has \
                                every circuit); submit the proofs to the ledger, without --direct, \
                                which verifies them one by one";
                 return Err(Coded::bad_input(message).into());
             }
+            let one = deployments.of_model(Role::Verifier, model);
+            // Earlier versions deployed a contract of its own for batches.
+            let batches = one.filter(|entry| built.has_both(entry));
+            let batches = batches.or(deployments.of_model(Role::BatchVerifier, model));
+            let what = if several { "verifier of batches" } else { "verifier" };
             let missing = Error::NotDeployed { what, model, chain_id };
-            let entry = deployments.of_model(role, model).ok_or(missing)?;
+            let entry = if several { batches } else { one }.ok_or(missing)?;
             let request = built.submit_request(proofs, entry, chain_id, class)?;
             let outcome = submit_proof(sender, &request, mode).await?;
             ("verifier", "verified", request.verifier, outcome)

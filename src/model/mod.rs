@@ -2,6 +2,7 @@
 //! They import only [`field`](crate::field) and [`files`](crate::files).
 
 pub mod identity;
+pub mod packing;
 pub mod proof;
 pub mod provenance;
 pub mod schema;

@@ -15,6 +15,7 @@ use crate::{
     tune::{ChainLimits, Objective},
     verifier::{
         self, Matrix,
+        lean::OptimizeFor,
         solc::{CompilerOptions, SolcRequest},
     },
 };
@@ -294,6 +295,8 @@ pub struct VerifierConfig {
     pub matrix: Matrix,
     /// The rules that gas is measured under.
     pub hardfork: Hardfork,
+    /// What the lean verifier is to be cheap in; `deployment` where the other does not fit.
+    pub optimize_for: OptimizeFor,
     /// Build even what no public chain takes.
     pub allow_oversize: bool,
 }
@@ -444,6 +447,7 @@ version = "{version}"
 # kind = "lean"              # or "ezkl": ezkl's own Solidity, with the guard put into it
 # solc = "0.8.37"            # a version or a path
 # hardfork = "osaka"         # the rules that the verifier has to keep and gas is measured under; or "amsterdam"
+# optimize_for = "calls"     # or "deployment": less code for some more gas a call; taken by itself where the other does not fit
 # allow_oversize = false     # build even what no public chain takes
 
 # [verifier.matrix]          # what else to try; the cheapest verification is taken

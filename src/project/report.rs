@@ -10,7 +10,7 @@ use crate::{
     verifier::{
         GasReport,
         batch::{Batch, BatchGas},
-        lean::Breakdown,
+        lean::{Breakdown, OptimizeFor},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -90,4 +90,46 @@ pub struct Comparison {
     pub ezkl: GasReport,
     /// Where the lean verifier's gas goes.
     pub breakdown: Breakdown,
+    /// What the lean verifier is cheap in.
+    pub optimized_for: OptimizeFor,
+    /// The same verifier, made cheap in the other.
+    pub other: OtherForm,
+}
+
+/// The lean verifier in its other form.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OtherForm {
+    /// What it is cheap in.
+    pub optimized_for: OptimizeFor,
+    /// The gas of a transaction that verifies the sample.
+    pub verify_gas: Option<u64>,
+    /// The gas of the transaction that creates it.
+    pub deploy_gas: u64,
+    /// Bytes of its code.
+    pub runtime_size: usize,
+    /// After this many calls the form that is cheap in calls has earned what it costs more to deploy. None if it
+    /// never does.
+    pub break_even_calls: Option<u64>,
+}
+
+impl OtherForm {
+    /// With `gas`, beside a verifier of the report `of`.
+    pub fn new(optimized_for: OptimizeFor, gas: &GasReport, of: &GasReport) -> Self {
+        let (calls, deployment) = match optimized_for {
+            OptimizeFor::Calls => (gas, of),
+            _ => (of, gas),
+        };
+        let saved =
+            |calls: u64, deployment: u64| deployment.checked_sub(calls).filter(|it| *it > 0);
+        let each = calls.verify_gas.zip(deployment.verify_gas);
+        let each = each.and_then(|(calls, deployment)| saved(calls, deployment));
+        let more = calls.deploy_gas.saturating_sub(deployment.deploy_gas);
+        Self {
+            optimized_for,
+            verify_gas: gas.verify_gas,
+            deploy_gas: gas.deploy_gas,
+            runtime_size: gas.runtime_size,
+            break_even_calls: each.map(|each| more.div_ceil(each)),
+        }
+    }
 }

@@ -28,7 +28,7 @@ impl Built {
         self.request_of(self.verifier(), Function::One, method, class)
     }
 
-    /// What it takes to deploy the batch verifier, if there is one.
+    /// What it takes to check the verifier's function for batches, if it has one.
     pub fn batch_verifier_request(
         &self,
         method: Method,
@@ -68,7 +68,7 @@ impl Built {
         }
     }
 
-    /// What it takes to give the deployed verifier, and the batch verifier if that is deployed too,
+    /// What it takes to give the deployed verifier, and what verifies its batches if anything does,
     /// its model's name in the router.
     ///
     /// # Errors
@@ -138,7 +138,15 @@ impl Built {
     ) -> Result<SubmitRequest> {
         let (claims, shape) = (self.claims(proofs)?, self.verifier().metadata().shape);
         let model = self.model_id();
-        Ok(SubmitRequest::for_entry(entry, model, chain_id, class, claims, shape)?)
+        let both = self.has_both(entry);
+        Ok(SubmitRequest::for_entry(entry, model, chain_id, class, claims, shape, both)?)
+    }
+
+    /// Whether a deployed verifier takes single proofs and batches, as what was built does.
+    pub fn has_both(&self, entry: &Entry) -> bool {
+        let batch = self.batch_verifier().map(|it| it.metadata().runtime_code_hash);
+        batch == Some(entry.runtime_code_hash)
+            && self.verifier().metadata().runtime_code_hash == entry.runtime_code_hash
     }
 
     fn claims(&self, proofs: &[ProofFile]) -> Result<Vec<Proof>> {

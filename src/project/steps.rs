@@ -3,7 +3,7 @@
 use super::{
     Error, Result,
     config::{CalibrationConfig, Target, VerifierConfig},
-    report::Comparison,
+    report::{Comparison, OtherForm},
 };
 use crate::{
     artifacts::{
@@ -17,6 +17,7 @@ use crate::{
         witness::Witness,
     },
     engine::{self, CalibrateRequest, Engine, Usage},
+    field::Felt,
     files,
     srs::SrsFile,
     task::blocking_deep,
@@ -27,7 +28,7 @@ use crate::{
     verifier::{
         self, BuildRequest, MadeFrom, Sample, VerifierArtifact, VerifierSource,
         batch::{self, Batch},
-        lean::{self, Expected, LeanVerifier},
+        lean::{self, Expected, LeanVerifier, OptimizeFor},
     },
 };
 use std::path::{Path, PathBuf};
@@ -229,11 +230,11 @@ pub struct MakeVerifier<'a> {
 pub struct MadeVerifier {
     /// The compiled verifier, whose code has the SRS's [τ]₂.
     pub artifact: VerifierArtifact,
-    /// What a lean verifier was compiled from; its batch contract comes from here, too.
+    /// What a lean verifier was compiled from.
     pub lean: Option<LeanVerifier>,
     /// For a lean verifier that has verified a proof.
     pub comparison: Option<Comparison>,
-    /// The lean verifier of many proofs, where the circuit has one that a chain takes.
+    /// The lean verifier again, as the verifier of many proofs, if a chain takes it.
     pub batch: Option<Batch>,
 }
 
@@ -247,7 +248,10 @@ pub async fn make_verifier(engine: &Engine, request: &MakeVerifier<'_>) -> Resul
     let raw = files::read_to_string(&raw)?;
     let srs = SrsFile::open(request.srs)?;
     let config = request.config;
-    let num_instances = request.settings.instance_layout().len;
+    let layout = request.settings.instance_layout();
+    let num_instances = layout.len;
+    let seen: Vec<&[Felt]> = request.proof.iter().map(|it| &it.proof.instances[..]).collect();
+    let packing = layout.packing(&seen);
     let proof_len = request.proof.map(|proof| proof.proof.bytes.len());
     let guarded = VerifierSource::from_ezkl(&raw, proof_len, Some(num_instances))?;
     let compilers = config.matrix.compilers(&config.solc).await?;
@@ -271,20 +275,32 @@ pub async fn make_verifier(engine: &Engine, request: &MakeVerifier<'_>) -> Resul
     let k = request.settings.run_args.logrows;
     // The comparison with ezkl's verifier at random points takes a second or two of one CPU, and its
     // expressions are as deep as the circuit is wide.
-    let generated =
-        blocking_deep(move || lean::generate(&raw, &Expected { num_instances, k, vk: Some(&vk) }));
-    let generated = generated.await.map_err(verifier::Error::from)?;
-    let mut artifact = verifier::build_among(&compilers, build(generated.source())).await?;
-    artifact.confirm_setup(&srs)?;
-    let mut batch = match generated.batch_source() {
-        Some(source) => {
-            let proven = &artifact.metadata().compiler;
-            let chosen = compilers.iter().find(|it| it.solc().sha256 == proven.sha256);
-            let chosen = chosen.unwrap_or(&compilers[0]);
-            batch::build(chosen, build(source), &proven.options).await?
-        }
-        None => None,
+    let generate = async |optimize_for| {
+        let (raw, vk, packing) = (raw.clone(), vk.clone(), packing.clone());
+        blocking_deep(move || {
+            let expected = Expected { num_instances, k, vk: Some(&vk) };
+            lean::generate(&raw, &expected, &packing, optimize_for)
+        })
+        .await
+        .map_err(verifier::Error::from)
     };
+    let mut generated = generate(config.optimize_for).await?;
+    let artifact = verifier::build_among(&compilers, build(generated.source())).await;
+    let mut artifact = match artifact {
+        Err(verifier::Error::TooLarge { size, limit, .. })
+            if generated.optimized_for() != OptimizeFor::Deployment =>
+        {
+            tracing::info!(size, limit, "too large: the form that is cheap to deploy is taken");
+            generated = generate(OptimizeFor::Deployment).await?;
+            verifier::build_among(&compilers, build(generated.source())).await?
+        }
+        artifact => artifact?,
+    };
+    artifact.confirm_setup(&srs)?;
+    let proven = &artifact.metadata().compiler;
+    let chosen = compilers.iter().find(|it| it.solc().sha256 == proven.sha256);
+    let chosen = chosen.unwrap_or(&compilers[0]);
+    let mut batch = batch::build(chosen, build(generated.source()), &proven.options).await?;
     if let Some(batch) = &mut batch {
         batch.artifact.confirm_setup(&srs)?;
     }
@@ -297,7 +313,14 @@ pub async fn make_verifier(engine: &Engine, request: &MakeVerifier<'_>) -> Resul
             let breakdown = generated
                 .breakdown(&proof.proof.bytes, &proof.proof.instances)
                 .map_err(verifier::Error::from)?;
-            Some(Comparison { ezkl: ezkl.metadata().gas.clone(), breakdown })
+            let optimized_for = generated.optimized_for();
+            let other = generate(optimized_for.other()).await?;
+            let beside =
+                BuildRequest { matrix: None, allow_oversize: true, ..build(other.source()) };
+            let other = verifier::build_among(&compilers, beside).await?;
+            let gas = &artifact.metadata().gas;
+            let other = OtherForm::new(optimized_for.other(), &other.metadata().gas, gas);
+            Some(Comparison { ezkl: ezkl.metadata().gas.clone(), breakdown, optimized_for, other })
         }
     };
     Ok(MadeVerifier { artifact, lean: Some(generated), comparison, batch })

@@ -11,6 +11,7 @@ use crate::{
     evm::{self, CallResult, Evm, Hardfork},
     field::Felt,
     files,
+    model::packing::Packing,
     srs::SrsFile,
 };
 use alloy::{
@@ -99,6 +100,9 @@ pub struct VerifierMetadata {
     pub language: Language,
     /// The proof's length and the number of instances that it accepts.
     pub shape: Shape,
+    /// The widths of packed instances, where it takes any.
+    #[serde(default)]
+    pub packing: Option<Packing>,
     /// The compiler and its options.
     pub compiler: CompilerRecord,
     /// What it was made from, where that is known.
@@ -174,6 +178,7 @@ impl VerifierArtifact {
             contract: source.contract,
             language: source.language,
             shape: source.shape,
+            packing: source.packing,
             compiler: CompilerRecord { version, sha256, origin, options: contract.options, tried },
             made_from,
             source_sha256: files::sha256(source.text.as_bytes()),

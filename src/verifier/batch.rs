@@ -1,6 +1,7 @@
-//! The verifier of many proofs in one call, where the lean generator has one for the circuit.
+//! The lean verifier as the verifier of many proofs in one call: the same contract, compiled alike,
+//! checked and measured by its other function.
 //!
-//! Its files lie beside the verifier's, with [`METADATA_FILE`] for its metadata.
+//! Beside the verifier's metadata lies this one's, [`METADATA_FILE`].
 
 use super::{
     ArtifactFiles, BuildRequest, Error, GasReport, Result, VerifierArtifact, calldata,
@@ -26,6 +27,8 @@ const SIZES: [usize; 6] = [1, 2, 4, 8, 16, 32];
 pub struct Batch {
     /// Its code. Its report's gas is that of a batch of one.
     pub artifact: VerifierArtifact,
+    /// The gas of one proof with packed instances, where a sample was given and its instances fit.
+    pub packed_gas: Option<u64>,
     /// What batches cost; none without a sample, and none over the gas of a transaction.
     pub gas: Vec<BatchGas>,
 }
@@ -75,18 +78,22 @@ pub async fn build(
         tracing::info!(contract = %source.contract, "no options bring it under the size limits");
         return Ok(None);
     };
-    let shape = source.shape;
+    let (shape, packing) = (source.shape, source.packing.clone());
     let init_code = contract.init_code.clone();
     let sample = sample.map(|sample| (sample.proof.to_vec(), sample.instances.to_vec()));
     let measure = move || {
         let mut evm = Evm::new(hardfork);
         let deployed = evm.deploy(init_code.clone())?;
         let mut gas = Vec::new();
-        let mut one = None;
+        let (mut one, mut packed) = (None, None);
         if let Some((proof, instances)) = &sample {
             let verify = golden::check_batch(&mut evm, deployed.address, shape, proof, instances)?;
             let calldata = calldata::encode_verify_many([(&proof[..], &instances[..])]);
             one = Some((verify, report::calldata_gas(&calldata)));
+            if let Some(packing) = &packing {
+                let at = deployed.address;
+                packed = golden::check_packed(&mut evm, at, packing, proof, instances)?;
+            }
             for proofs in SIZES {
                 let batch = std::iter::repeat_n((&proof[..], &instances[..]), proofs);
                 let calldata = calldata::encode_verify_many(batch);
@@ -102,9 +109,9 @@ pub async fn build(
             .as_ref()
             .map(|(proof, instances)| calldata::encode_verify_many([(&proof[..], &instances[..])]));
         let forks = ForkGas::measure(&init_code, of_one.as_ref())?;
-        Ok::<_, Error>((deployed, one, gas, forks))
+        Ok::<_, Error>((deployed, one, packed, gas, forks))
     };
-    let (deployed, one, gas, forks) = blocking(measure).await?;
+    let (deployed, one, packed_gas, gas, forks) = blocking(measure).await?;
     let report = GasReport {
         hardfork,
         verify_gas: one.map(|(gas, _)| gas.accepted),
@@ -128,7 +135,7 @@ pub async fn build(
         report,
         made_from,
     );
-    Ok(Some(Batch { artifact, gas }))
+    Ok(Some(Batch { artifact, packed_gas, gas }))
 }
 
 /// Writes a batch verifier's files beside the verifier's, or only that there is none.
@@ -163,9 +170,10 @@ mod tests {
     use crate::{
         evm::Hardfork,
         field::Felt,
+        model::packing::Packing,
         verifier::{
             Sample, Shape, VerifierSource,
-            lean::{self, Expected},
+            lean::{self, Expected, OptimizeFor},
             solc::Language,
             testing::{Fixture, compiler},
         },
@@ -179,7 +187,7 @@ mod tests {
         );
         let shape = Shape { proof_len: 64, n_instances: 1 };
         let options = CompilerOptions { runs: 1, via_ir: false, yul_steps: None, ..<_>::default() };
-        VerifierSource::lean(Language::Solidity, "B".into(), text, shape, vec![options])
+        VerifierSource::lean(Language::Solidity, "B".into(), text, shape, None, vec![options])
     }
 
     #[tokio::test]
@@ -235,8 +243,10 @@ mod tests {
     async fn a_batch_verifier_is_built_measured_and_survives_its_files() {
         let fixture = Fixture::load("tree").await;
         let expected = Expected { num_instances: fixture.instances.len(), k: 9, vk: None };
-        let lean = lean::generate(&fixture.solidity, &expected).expect("a lean verifier");
-        let source = lean.batch_source().expect("a batch verifier");
+        let packing = Packing::words(fixture.instances.len());
+        let lean = lean::generate(&fixture.solidity, &expected, &packing, OptimizeFor::Calls)
+            .expect("a lean verifier");
+        let source = lean.source();
         let options = source.options[0].clone();
         let request = BuildRequest { sample: Some(fixture.sample()), ..BuildRequest::new(source) };
         let batch = build(&compiler().await, request, &options).await.expect("built");

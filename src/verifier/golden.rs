@@ -6,6 +6,7 @@ use crate::{
     error::ErrorKind,
     evm::{self, CallResult, Evm, Hardfork},
     field::Felt,
+    model::packing::Packing,
 };
 use alloy::primitives::{Address, Bytes};
 
@@ -151,6 +152,26 @@ pub fn check_batch(
     });
     let refused = rejected(evm, address, bad.collect())?;
     Ok(Decided { accepted: one, refused })
+}
+
+/// As [`check`] for packed instances, one proof and two, and their [mutants](calldata::packed_mutants). `None` where
+/// the instances don't fit their widths; else the gas of one.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_packed(
+    evm: &mut Evm,
+    address: Address,
+    packing: &Packing,
+    proof: &[u8],
+    instances: &[Felt],
+) -> Result<Option<u64>> {
+    let Some(packed) = packing.pack(instances) else { return Ok(None) };
+    let one = accepted(evm, address, calldata::encode_verify_packed(proof, &packed))?;
+    let many = calldata::encode_verify_many_packed([(proof, &packed[..]); 2]);
+    accepted(evm, address, many)?;
+    rejected(evm, address, calldata::packed_mutants(proof, &packed))?;
+    Ok(Some(one))
 }
 
 const BAD_POINTS: &str = "points that are not on the curve";

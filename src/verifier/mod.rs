@@ -29,6 +29,7 @@ use crate::{
     evm::{self, Evm, Hardfork},
     field::Felt,
     files,
+    model::packing::Packing,
     task::blocking,
 };
 use serde::{Deserialize, Serialize};
@@ -147,6 +148,7 @@ pub struct VerifierSource {
     contract: String,
     text: String,
     shape: Shape,
+    packing: Option<Packing>,
     options: Vec<CompilerOptions>,
 }
 
@@ -158,6 +160,7 @@ impl From<guard::GuardedSource> for VerifierSource {
             contract: guard::CONTRACT.to_owned(),
             text: source.text().to_owned(),
             shape: source.shape(),
+            packing: None,
             options: CompilerOptions::for_generated_solidity(),
         }
     }
@@ -183,9 +186,10 @@ impl VerifierSource {
         contract: String,
         text: String,
         shape: Shape,
+        packing: Option<Packing>,
         options: Vec<CompilerOptions>,
     ) -> Self {
-        Self { kind: Kind::Lean, language, contract, text, shape, options }
+        Self { kind: Kind::Lean, language, contract, text, shape, packing, options }
     }
 
     /// Which verifier it is.
@@ -206,6 +210,11 @@ impl VerifierSource {
     /// The proof's length and the number of instances that it accepts.
     pub fn shape(&self) -> Shape {
         self.shape
+    }
+
+    /// The widths of packed instances, where it takes any.
+    pub fn packing(&self) -> Option<&Packing> {
+        self.packing.as_ref()
     }
 
     /// For the compiler: the one file.

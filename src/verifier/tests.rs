@@ -183,7 +183,7 @@ fn pretend(body: &str) -> VerifierSource {
     );
     let shape = Shape { proof_len: 64, n_instances: 1 };
     let options = CompilerOptions::for_generated_solidity();
-    VerifierSource::lean(Language::Solidity, "V".into(), text, shape, options)
+    VerifierSource::lean(Language::Solidity, "V".into(), text, shape, None, options)
 }
 
 #[tokio::test]

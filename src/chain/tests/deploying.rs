@@ -132,8 +132,15 @@ async fn a_verifier_is_deployed_recorded_and_takes_proofs() {
 
     let submit = async |claim: Proof, mode| {
         let id = request.model.id;
-        let request =
-            SubmitRequest::for_entry(entry, id, 31337, ChainClass::Local, vec![claim], TREE_SHAPE)?;
+        let request = SubmitRequest::for_entry(
+            entry,
+            id,
+            31337,
+            ChainClass::Local,
+            vec![claim],
+            TREE_SHAPE,
+            false,
+        )?;
         submit_proof(&sender, &request, mode).await
     };
     for index in 0..3 {
@@ -175,8 +182,15 @@ async fn a_batch_verifier_is_deployed_recorded_and_takes_several_proofs() {
     assert_eq!(file.of_model(Role::Verifier, request.model.id), None);
     let submit = async |claims: Vec<Proof>, mode| {
         let id = request.model.id;
-        let request =
-            SubmitRequest::for_entry(entry, id, 31337, ChainClass::Local, claims, TREE_SHAPE)?;
+        let request = SubmitRequest::for_entry(
+            entry,
+            id,
+            31337,
+            ChainClass::Local,
+            claims,
+            TREE_SHAPE,
+            false,
+        )?;
         submit_proof(&sender, &request, mode).await
     };
     let mut gas = Vec::new();
@@ -230,6 +244,7 @@ async fn a_proof_of_another_model_or_another_contract_is_not_sent() {
             ChainClass::of(chain, false, false),
             claims(count),
             TREE_SHAPE,
+            false,
         )
     };
     assert!(matches!(of(other, 31337, 1), Err(Error::OtherModel { .. })));

@@ -15,9 +15,10 @@ use crate::{
         deployments::{Deployments, Entry, Role},
         explorer::{self, ExplorerOptions, SourceRequest, Verified, source_of},
     },
+    model::packing::Packing,
     verifier::{
         BuildRequest, VerifierArtifact, build,
-        lean::{self, Expected},
+        lean::{self, Expected, OptimizeFor},
         solc::ResolvedSolc,
         testing::{Fixture, compiler},
     },
@@ -36,23 +37,18 @@ use tokio::{
     process::Command,
 };
 
-/// The tree's verifiers, of one proof and of many, built from what ezkl wrote for its key.
-async fn built() -> Vec<VerifierArtifact> {
+/// The tree's verifier, built from what ezkl wrote for its key.
+async fn built() -> VerifierArtifact {
     let compiler = compiler().await;
     let fixture = Fixture::load("tree").await;
     let expected = Expected { num_instances: 7, k: 9, vk: None };
-    let lean = lean::generate(&fixture.solidity, &expected).expect("generated");
-    let batch = lean.batch_source().expect("simple enough");
-    let one = build(&compiler, BuildRequest::new(lean.source())).await.expect("built");
-    let many = build(&compiler, BuildRequest::new(batch)).await.expect("built");
-    vec![one, many]
+    let packing = Packing::words(7);
+    let lean = lean::generate(&fixture.solidity, &expected, &packing, OptimizeFor::Calls)
+        .expect("generated");
+    build(&compiler, BuildRequest::new(lean.source())).await.expect("built")
 }
 
 async fn deploy_built(deployer: &mut Deployer<'_>, built: &VerifierArtifact, folder: &Path) {
-    let function = match built.metadata().contract.contains("Batch") {
-        true => Function::Many,
-        false => Function::One,
-    };
     let request = VerifierRequest {
         contract: Contract {
             name: built.metadata().contract.clone(),
@@ -61,7 +57,7 @@ async fn deploy_built(deployer: &mut Deployer<'_>, built: &VerifierArtifact, fol
             arguments: None,
             encoded_arguments: Bytes::new(),
         },
-        function,
+        function: Function::One,
         compiler: None,
         model: tree_model(),
         method: Default::default(),
@@ -213,14 +209,11 @@ async fn what_is_submitted_compiles_to_what_is_deployed() {
     };
     deploy_core(&mut deployer, &request).await.expect("deployed");
     let built = built().await;
-    for artifact in &built {
-        deploy_built(&mut deployer, artifact, folder).await;
-    }
-    let built: Vec<_> = built.iter().collect();
+    deploy_built(&mut deployer, &built, folder).await;
+    let built = [&built];
     let file = Deployments::read(folder, 31337).expect("written");
     for role in [
         Role::Verifier,
-        Role::BatchVerifier,
         Role::ModelVerifier,
         Role::EmergencyStop,
         Role::Router,
@@ -235,7 +228,11 @@ async fn what_is_submitted_compiles_to_what_is_deployed() {
     let options =
         ExplorerOptions { verifier_url: Some(Secret::new(url)), delay: 0, ..Default::default() };
     let explorer = options.connect(31337, ChainClass::Local).expect("one's own");
-    let newest = |entry: &&Entry| file.of_role(entry.role).is_some_and(|it| it == *entry);
+    // A batch verifier of its own is an earlier release's, whose source is not here.
+    let newest = |entry: &&Entry| {
+        entry.role != Role::BatchVerifier
+            && file.of_role(entry.role).is_some_and(|it| it == *entry)
+    };
     for entry in file.contracts.iter().filter(newest) {
         let source = source_of(entry, &built).await.expect("here");
         assert_eq!(

@@ -278,6 +278,9 @@ impl Machine for Concrete {
             ("or", [a, b]) => *a | *b,
             ("xor", [a, b]) => *a ^ *b,
             ("shl", [shift, a]) => usize::try_from(*shift).map_or(U256::ZERO, |s| *a << s),
+            ("sar", [shift, a]) => {
+                usize::try_from(*shift).map_or(U256::ZERO, |shift| a.arithmetic_shr(shift))
+            }
             ("shr", [shift, a]) => usize::try_from(*shift).map_or(U256::ZERO, |s| *a >> s),
             ("gas", []) => U256::from(10_000_000),
             ("calldatasize", []) => U256::from(self.calldata.len()),

@@ -11,11 +11,14 @@ use super::{
     field::{self, Stream},
     generate::Generated,
     interp::{Interpreter, Stop},
-    layout::CONSTANTS,
     protocol::{PROOF_OFFSET, Protocol},
     yul,
 };
-use crate::{calldata::MANY_SELECTOR, field::SCALAR_MODULUS};
+use crate::{
+    calldata::{MANY_PACKED_SELECTOR, MANY_SELECTOR, PACKED_SELECTOR, encode_verify_many_packed},
+    field::{Felt, SCALAR_MODULUS},
+    model::packing::{Packing, Width},
+};
 use alloy::primitives::U256;
 use ark_bn254::{Fr, G1Affine};
 use ark_ec::AffineRepr;
@@ -96,6 +99,33 @@ pub(crate) fn calldata_many(selector: [u8; 4], batch: &[(Vec<u8>, Vec<U256>)]) -
     calldata
 }
 
+/// The canonical calldata of `verifyPacked`, of bytes that need not be a packed form.
+pub(crate) fn calldata_packed(proof: &[u8], packed: &[u8]) -> Vec<u8> {
+    let word = |value: usize| U256::from(value).to_be_bytes::<32>();
+    let mut calldata = PACKED_SELECTOR.to_vec();
+    calldata.extend(word(0x40));
+    calldata.extend(word(0x60 + proof.len()));
+    calldata.extend(word(proof.len()));
+    calldata.extend(proof);
+    calldata.extend(word(packed.len()));
+    calldata.extend(packed);
+    calldata.resize(calldata.len() + packed.len().next_multiple_of(32) - packed.len(), 0);
+    calldata
+}
+
+/// Calldata of `verifyManyPacked`; the instances must fit.
+pub(crate) fn calldata_many_packed(
+    packing: &Packing,
+    batch: &[(Vec<u8>, Vec<U256>)],
+) -> Result<Vec<u8>> {
+    let mut all = Vec::new();
+    for (proof, instances) in batch {
+        all.push((proof.clone(), packed(packing, instances)?));
+    }
+    let parts = all.iter().map(|(proof, packed)| (&proof[..], &packed[..]));
+    Ok(encode_verify_many_packed(parts).to_vec())
+}
+
 /// Runs ezkl's contract as it is printed, up to its pairing.
 fn run_ezkl(
     contract: &yul::Contract<'_>,
@@ -118,27 +148,47 @@ fn run_ezkl(
     Ok(run.machine)
 }
 
-/// Runs a lean contract's assembly.
+/// Runs the lean contract's assembly on a call.
 pub(crate) fn run_lean(
+    protocol: &Protocol,
     generated: &Generated,
     calldata: Vec<u8>,
     hashing: Hashing,
 ) -> Result<Concrete, Stop> {
     let fault = |error: yul::SyntaxError| Stop::fault(error.to_string());
-    let guard = format!("{{\n{}}}", generated.guard);
+    let called = |selector: [u8; 4]| calldata.starts_with(&selector);
+    let packed = called(PACKED_SELECTOR) || called(MANY_PACKED_SELECTOR);
+    let (length, bytes) = match packed {
+        false => (protocol.num_instances, 0x20 * protocol.num_instances),
+        true => (generated.packing.len(), generated.packing.len().next_multiple_of(32)),
+    };
+    let (guard, variables) = match called(MANY_SELECTOR) || called(MANY_PACKED_SELECTOR) {
+        false => (&generated.single, ""),
+        true => (&generated.many, "let count, proof, inputs"),
+    };
+    let guard = format!("{{{variables}\n{guard}}}");
     let guard = yul::parse_block(&guard).map_err(fault)?;
-    let mut run = Interpreter::new(Concrete::new(calldata, hashing), HashMap::new());
+    let arguments = [("length", length), ("stride", 0x20 + bytes), ("packed", packed.into())];
+    let mut globals: HashMap<String, U256> =
+        arguments.map(|(name, value)| (name.to_owned(), U256::from(value))).into();
+    let mut run = Interpreter::new(Concrete::new(calldata, hashing), globals.clone());
     run.run(&guard)?;
+    let first = [1, PROOF_OFFSET, PROOF_OFFSET + protocol.proof_len + 0x20];
+    for (name, value) in ["count", "proof", "inputs"].into_iter().zip(first) {
+        let value = run.variable(name).copied().unwrap_or(U256::from(value));
+        globals.insert(name.to_owned(), value);
+    }
     let mut machine = run.machine;
     let constants: Vec<u8> =
         generated.layout.constants.iter().flat_map(|word| word.to_be_bytes::<32>()).collect();
-    machine.preset(0x40, &U256::from(CONSTANTS + constants.len()).to_be_bytes::<32>())?;
-    machine.preset(CONSTANTS - 32, &U256::from(constants.len()).to_be_bytes::<32>())?;
-    machine.preset(CONSTANTS, &constants)?;
+    let start = generated.layout.start;
+    machine.preset(0x40, &U256::from(start + constants.len()).to_be_bytes::<32>())?;
+    machine.preset(start - 32, &U256::from(constants.len()).to_be_bytes::<32>())?;
+    machine.preset(start, &constants)?;
     let body = format!("{{\n{}}}", generated.body);
     let body = yul::parse_block(&body).map_err(fault)?;
-    let constants = HashMap::from([("constants".to_owned(), U256::from(CONSTANTS - 32))]);
-    let mut run = Interpreter::new(machine, constants);
+    globals.insert("constants".to_owned(), U256::from(start - 32));
+    let mut run = Interpreter::new(machine, globals);
     finish(run.run(&body))?;
     Ok(run.machine)
 }
@@ -157,50 +207,107 @@ fn only(machine: Concrete, round: u64, whose: &str) -> Result<Equation> {
     Ok(equation)
 }
 
+/// Instances at random that fit their widths: the bounds, 0 and ±1 among them.
+fn random_packable(packing: &Packing, stream: &mut Stream) -> Vec<U256> {
+    let mut instances = Vec::new();
+    for (width, count) in packing.runs() {
+        for _ in 0..*count {
+            if *width == Width::WORD {
+                instances.push(random_scalar(stream));
+                continue;
+            }
+            let half = U256::ONE << (8 * width.bytes() - 1);
+            instances.push(match stream.below(6) {
+                0 => half - U256::ONE,
+                1 => SCALAR_MODULUS - half,
+                2 => SCALAR_MODULUS - U256::ONE,
+                3 => U256::from(stream.below(2)),
+                4 => stream.word() & (half - U256::ONE),
+                _ => SCALAR_MODULUS - U256::ONE - (stream.word() & (half - U256::ONE)),
+            });
+        }
+    }
+    instances
+}
+
+/// The packed form; the instances fit it.
+pub(crate) fn packed(packing: &Packing, instances: &[U256]) -> Result<Vec<u8>> {
+    let felts = instances.iter().map(|word| Felt::new(*word)).collect::<Result<Vec<_>, _>>();
+    let bytes = felts.ok().and_then(|felts| packing.pack(&felts));
+    bytes.ok_or_else(|| differs(0, "an instance does not fit its width"))
+}
+
 /// Compares; nothing may be emitted unless this is `Ok`.
-pub(crate) fn check(
-    ezkl_solidity: &str,
-    protocol: &Protocol,
-    one: &Generated,
-    many: Option<&Generated>,
-) -> Result<()> {
+pub(crate) fn check(ezkl_solidity: &str, protocol: &Protocol, generated: &Generated) -> Result<()> {
     let contract = yul::parse_contract(ezkl_solidity)?;
-    let mut batch: Vec<(Vec<u8>, Vec<U256>)> = Vec::new();
-    let mut equations = Vec::new();
+    let stops = |round, whose: &'static str| {
+        move |stop: Stop| differs(round, format!("{whose} contract stops: {stop:?}"))
+    };
+    let mut batches = [Batch::default(), Batch::default()];
     for round in 0..ROUNDS {
         let mut stream = Stream::new(1000 + round);
         let proof = random_proof(protocol, &mut stream);
-        let instances = random_instances(protocol, &mut stream);
+        // Every other round's instances have a packed form.
+        let small = round % 4 >= 2;
+        let instances = match small {
+            false => random_instances(protocol, &mut stream),
+            true => random_packable(&generated.packing, &mut stream),
+        };
         let hashing = if round % 2 == 0 { Hashing::Keccak } else { Hashing::Extreme(round) };
         let calldata = calldata_one(&proof, &instances);
         let ezkl = run_ezkl(&contract, protocol, calldata.clone(), hashing)
-            .map_err(|stop| differs(round, format!("ezkl's contract stops: {stop:?}")))?;
-        let lean = run_lean(one, calldata, hashing)
-            .map_err(|stop| differs(round, format!("the lean contract stops: {stop:?}")))?;
-        let (ezkl, lean) = (only(ezkl, round, "ezkl's")?, only(lean, round, "the lean")?);
-        compare(round, &ezkl, &lean)?;
+            .map_err(stops(round, "ezkl's"))?;
+        let ezkl = only(ezkl, round, "ezkl's")?;
+        let mut calls = vec![calldata];
+        if small {
+            let packed = packed(&generated.packing, &instances)?;
+            calls.push(calldata_packed(&proof, &packed));
+        }
+        for calldata in calls {
+            let lean = run_lean(protocol, generated, calldata, hashing)
+                .map_err(stops(round, "the lean"))?;
+            compare(round, &ezkl, &only(lean, round, "the lean")?)?;
+        }
         if hashing == Hashing::Keccak {
-            batch.push((proof, instances));
-            equations.push(ezkl);
+            let known = if small { &mut batches[..] } else { &mut batches[..1] };
+            for batch in known {
+                batch.proofs.push((proof.clone(), instances.clone()));
+                batch.equations.push(ezkl.clone());
+            }
         }
     }
-    if let Some(many) = many {
-        let round = ROUNDS;
-        let lean = run_lean(many, calldata_many(MANY_SELECTOR, &batch), Hashing::Keccak)
-            .map_err(|stop| differs(round, format!("the batch contract stops: {stop:?}")))?;
-        let lean = only(lean, round, "the batch")?;
-        let weights = batch_weights(protocol, &batch);
-        let mut sum = Equation { lhs: [].into(), rhs: [].into(), g2: equations[0].g2.clone() };
-        for (equation, weight) in equations.iter().zip(weights) {
+    let [all, small] = batches;
+    let packed = calldata_many_packed(&generated.packing, &small.proofs)?;
+    for (batch, calldata) in [(&all, calldata_many(MANY_SELECTOR, &all.proofs)), (&small, packed)] {
+        let lean = run_lean(protocol, generated, calldata, Hashing::Keccak)
+            .map_err(stops(ROUNDS, "with many proofs the lean"))?;
+        let lean = only(lean, ROUNDS, "with many proofs the lean")?;
+        compare(ROUNDS, &batch.sum(protocol), &lean)?;
+    }
+    Ok(())
+}
+
+/// Proofs with the equations that ezkl's contract brings to the pairing.
+#[derive(Default)]
+struct Batch {
+    proofs: Vec<(Vec<u8>, Vec<U256>)>,
+    equations: Vec<Equation>,
+}
+
+impl Batch {
+    /// The equations with their weights.
+    fn sum(&self, protocol: &Protocol) -> Equation {
+        let g2 = self.equations.first().map(|equation| equation.g2.clone()).unwrap_or_default();
+        let mut sum = Equation { lhs: [].into(), rhs: [].into(), g2 };
+        for (equation, weight) in self.equations.iter().zip(batch_weights(protocol, &self.proofs)) {
             for (side, terms) in [(&mut sum.lhs, &equation.lhs), (&mut sum.rhs, &equation.rhs)] {
                 for (point, scalar) in terms {
                     *side.entry(*point).or_insert_with(|| Fr::from(0u64)) += weight * scalar;
                 }
             }
         }
-        compare(round, &sum, &lean)?;
+        sum
     }
-    Ok(())
 }
 
 /// The weights of a batch by their definition: ρ_0 = 1, ρ_i = H_i mod r with

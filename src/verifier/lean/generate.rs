@@ -9,12 +9,15 @@ use super::{
     dag::{Dag, Id},
     emit::{Code, Literals, Lower, Piece, Slots, address, load},
     field::{self, pow},
-    layout::{ACCUMULATOR, CONSTANTS, Layout},
+    layout::Layout,
     msm::{Chain, Msm},
     protocol::{Commitment, Evaluation, Input, OpeningSet, PROOF_OFFSET, Protocol},
     quotient, selected,
 };
-use crate::field::SCALAR_MODULUS;
+use crate::{
+    field::SCALAR_MODULUS,
+    model::packing::{Packing, Width},
+};
 use alloy::primitives::{U256, keccak256};
 use ark_bn254::Fr;
 use ark_ff::{Field, One};
@@ -22,6 +25,8 @@ use std::collections::{BTreeMap, HashMap};
 
 /// Instances that are evaluated one after the other in the text; more go through a loop.
 const STRAIGHT: usize = 24;
+/// The same where code is dearer: up to here the loop has one instance a round.
+const STRAIGHT_LOOP: usize = 100;
 /// Instances in one round of the loop, at least and at most.
 const BLOCKS: std::ops::RangeInclusive<usize> = 8..=32;
 
@@ -35,7 +40,11 @@ fn loop_cost(total: usize, block: usize) -> usize {
 const CHECKS: usize = 24;
 
 /// The errors of the contracts, in the order in which they are checked.
-pub(crate) const ERRORS: [(&str, &str); 6] = [
+pub(crate) const ERRORS: [(&str, &str); 7] = [
+    (
+        "OtherCompilerSettings",
+        "The compiler keeps more in memory than is left for it: use the settings above.",
+    ),
     ("EmptyBatch", "There is no proof in the batch."),
     (
         "CalldataNotCanonical",
@@ -54,7 +63,7 @@ pub(crate) const ERRORS: [(&str, &str); 6] = [
 ];
 
 /// `{ mstore(0, selector) revert(0x1c, 4) }`, with the reason.
-fn revert(error: &str) -> String {
+pub(crate) fn revert(error: &str) -> String {
     let hash = keccak256(format!("{error}()"));
     format!(
         "{{ mstore(0, 0x{}) revert(0x1c, 4) }} // {error}()",
@@ -62,47 +71,50 @@ fn revert(error: &str) -> String {
     )
 }
 
-/// The assembly of one contract, with the memory that it expects.
+/// The assembly of the contract, with the memory that it expects.
 #[derive(Clone, Debug)]
 pub(crate) struct Generated {
-    /// The block that checks the ABI encoding, before any memory is used.
-    pub(crate) guard: String,
-    /// The block that verifies, over the constants in memory.
+    /// Checks the ABI encoding of one proof; `length` is the length word of its instances, and `stride`
+    /// their bytes with that word.
+    pub(crate) single: String,
+    /// The same for many proofs; assigns `count`, `proof` and `inputs`.
+    pub(crate) many: String,
+    /// Verifies, over the constants in memory, `count` proofs. The first lies at `proof` in the
+    /// calldata and its instances at `inputs`, the next ones' `stride` further.
     pub(crate) body: String,
     pub(crate) layout: Layout,
+    /// The widths of `verifyPacked`, which the body unpacks where `packed` is not zero.
+    pub(crate) packing: Packing,
 }
 
-/// The function that is generated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
-    /// `verifyProof(bytes,uint256[])`, one proof and its pairing.
-    One,
-    /// `verifyMany(bytes[],uint256[][])`, many proofs and one pairing.
-    Many,
-}
+/// Loops that save code begin at this many steps.
+pub(crate) const ROLLED: usize = 3;
 
-pub(crate) fn generate(protocol: &Protocol, shape: Shape) -> Generated {
+pub(crate) fn generate(protocol: &Protocol, packing: &Packing, small: bool) -> Generated {
     // Twice: the first time shows which numbers occur often.
     let mut counted = Literals::default();
-    generate_with(protocol, shape, &[], &mut counted);
+    generate_with(protocol, packing, small, &[], &mut counted);
     let often: Vec<U256> =
         counted.seen.into_iter().filter(|(_, count)| *count > 1).map(|(value, _)| value).collect();
-    generate_with(protocol, shape, &often, &mut Literals::default())
+    generate_with(protocol, packing, small, &often, &mut Literals::default())
 }
 
 fn generate_with(
     protocol: &Protocol,
-    shape: Shape,
+    packing: &Packing,
+    small: bool,
     often: &[U256],
     seen: &mut Literals,
 ) -> Generated {
     let layout = Layout::new(protocol, often);
     let stored =
         often.iter().enumerate().map(|(i, value)| (*value, layout.literals + 32 * i)).collect();
-    let slots = Slots::new(layout.end);
+    let mut slots = Slots::new(layout.end);
+    let batch = Batch::new(&mut slots, &layout);
     let generator = Generator {
         p: protocol,
-        shape,
+        packing: packing.clone(),
+        small,
         dag: Dag::default(),
         lower: Lower::new(Literals { stored, ..Literals::default() }),
         code: Code::new(3),
@@ -112,27 +124,56 @@ fn generate_with(
         challenges: Vec::new(),
         challenge_ids: Vec::new(),
         x_n: 0,
-        batch: None,
+        batch,
     };
     generator.run(seen)
 }
 
-/// Slots of a batch.
+/// Slots of what outlives one proof of a batch.
 #[derive(Clone, Debug)]
 struct Batch {
-    /// Index of the proof.
-    index: usize,
-    /// The running hash, which the challenges of the batch are.
+    /// The place of the proof in the calldata, and of its instances, and after the last proof.
+    proof: usize,
+    inputs: usize,
+    end: usize,
+    stride: usize,
+    /// Whether the instances are packed.
+    packed: usize,
+    /// Whether there are several proofs.
+    many: usize,
+    /// Whether this proof is not the first.
+    later: usize,
+    /// The running hash, which the weights are; zero before the first proof.
     running: usize,
     /// The weight of this proof.
     rho: usize,
     /// Σ ρ·left side, with a product before it.
     left: usize,
-    /// Σ ρ·W′, with a product before it.
-    right: usize,
     /// Σ ρ·scalar for the commitments of the key, in the layout's order, and for the generator.
     key: Vec<usize>,
     generator: usize,
+}
+
+impl Batch {
+    fn new(slots: &mut Slots, layout: &Layout) -> Self {
+        Self {
+            proof: slots.take(),
+            inputs: slots.take(),
+            end: slots.take(),
+            stride: slots.take(),
+            packed: slots.take(),
+            many: slots.take(),
+            later: slots.take(),
+            running: slots.take(),
+            rho: slots.take(),
+            left: {
+                let product = [0; 4].map(|_| slots.take());
+                product[2]
+            },
+            key: layout.key.iter().map(|_| slots.take()).collect(),
+            generator: slots.take(),
+        }
+    }
 }
 
 /// Inputs that were stored while the denominators were computed.
@@ -175,7 +216,9 @@ struct Nodes {
 
 struct Generator<'p> {
     p: &'p Protocol,
-    shape: Shape,
+    packing: Packing,
+    /// Whether loops stand for what is alike: less code and more gas.
+    small: bool,
     dag: Dag,
     lower: Lower,
     code: Code,
@@ -187,23 +230,18 @@ struct Generator<'p> {
     challenge_ids: Vec<Id>,
     /// The address of the slot with xⁿ.
     x_n: usize,
-    batch: Option<Batch>,
+    batch: Batch,
 }
 
 impl Generator<'_> {
     fn run(mut self, seen: &mut Literals) -> Generated {
-        let guard = self.guard();
+        let (single, many) = (self.single(), self.many());
         self.code
             .line("// The modulus comes from memory, so that the compiler keeps it on the stack.");
         self.code.line("let r := mload(add(constants, 0x20))");
         self.code.line("let ok := 1");
-        if self.shape == Shape::Many {
-            self.open_batch();
-        }
+        self.open_batch();
         self.transcript();
-        if self.shape == Shape::Many {
-            self.code.close();
-        }
         self.canonical();
         let elements = self.denominators();
         let nodes = self.nodes(&elements);
@@ -211,7 +249,7 @@ impl Generator<'_> {
         self.combine(&nodes);
         *seen = self.lower.literals().clone();
         let body = self.code.into_text();
-        Generated { guard, body, layout: self.layout }
+        Generated { single, many, body, layout: self.layout, packing: self.packing }
     }
 
     /// A new input of the graph with its text.
@@ -242,11 +280,16 @@ impl Generator<'_> {
         self.code.phase("one inversion for all denominators");
         let product = self.lower.reduced(&self.dag, &mut self.code, &mut self.slots, nodes.product);
         let inverse = address(nodes.inverse_at);
-        self.code.line("mstore(0x00, 0x20) mstore(0x20, 0x20) mstore(0x40, 0x20)");
-        self.code.line(format!("mstore(0x60, {product})"));
-        self.code.line("mstore(0x80, sub(r, 2)) // and r follows, the first of the constants");
+        let [base, length, modulus, number, exponent] =
+            [0, 32, 64, 96, 128].map(|at| address(self.layout.accumulator + at));
+        self.code
+            .line(format!("mstore({base}, 0x20) mstore({length}, 0x20) mstore({modulus}, 0x20)"));
+        self.code.line(format!("mstore({number}, {product})"));
         self.code.line(format!(
-            "if iszero(mul(mload({inverse}), staticcall(gas(), 5, 0x00, 0xc0, {inverse}, 0x20))) {}",
+            "mstore({exponent}, sub(r, 2)) // and r follows, the first of the constants"
+        ));
+        self.code.line(format!(
+            "if iszero(mul(mload({inverse}), staticcall(gas(), 5, {base}, 0xc0, {inverse}, 0x20))) {}",
             revert("DegenerateChallenge")
         ));
         self.code.phase("l_last, l_last + l_blind, l_0 and the instance polynomial at x");

@@ -82,6 +82,12 @@ impl<'b, 'a, M: Machine> Interpreter<'b, 'a, M> {
         block.statements.iter().try_for_each(|statement| self.statement(statement))
     }
 
+    /// A variable of the outermost block, after the run.
+    pub(crate) fn variable(&self, name: &str) -> Option<&M::Value> {
+        let scope = self.scopes.first()?;
+        scope.iter().rev().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
     /// Makes the functions of `block` known.
     pub(crate) fn declare(&mut self, block: &'b Block<'a>) {
         for statement in &block.statements {

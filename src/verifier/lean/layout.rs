@@ -1,26 +1,30 @@
 //! Where everything lies in the lean verifier's memory.
 //!
 //! ```text
-//! 0x00  accumulator of the main chain (2 words), its scalar (1 word)
-//! 0x80  length of the constants, as Solidity lays out `bytes memory`
-//! 0xa0  r, commitments of the verifying key, arguments of the pairing
+//! 0x00  results and errors, as Solidity's scratch space
+//! 0x80  the compiler's
+//!       accumulator of the main chain (2 words), its scalar (1 word)
+//!       length of the constants, as Solidity lays out `bytes memory`
+//!       r, commitments of the verifying key, arguments of the pairing
 //!       a product and the sum that it goes to (4 words), a second chain (3 words), spare (4 words)
 //!       transcript: for each phase `hash or digest ‖ instances (first phase) ‖ bytes of the proof`
 //!       intermediate values
 //! ```
 //!
-//! Solidity's free-memory pointer and zero word are overwritten: the assembly ends with `return`
-//! or `revert`, and no Solidity code runs after it.
+//! So the assembly is memory-safe in Solidity's sense, although it allocates nothing: it ends with
+//! `return` or `revert`, and no Solidity code runs after it.
 
 use super::protocol::{Commitment, Protocol};
 use crate::field::{G2_GENERATOR, SCALAR_MODULUS};
 use alloy::primitives::U256;
 use std::collections::{BTreeMap, HashMap};
 
-/// The accumulator of the main chain; its scalar follows.
-pub(crate) const ACCUMULATOR: usize = 0x00;
-/// Where the constants begin: the first is r, where the modexp's modulus belongs too.
-pub(crate) const CONSTANTS: usize = 0xa0;
+/// The first address that is ours. What lies before it is the compiler's: by way of Yul, and with its
+/// optimizer, it keeps values there for which the stack has no room. Measured: 1.8 to 2 words for each
+/// scalar of the proof.
+fn reserved(protocol: &Protocol) -> usize {
+    0x80 + 32 * (2 * protocol.scalars.len() + 8)
+}
 
 /// A stretch of the transcript in memory.
 #[derive(Clone, Debug)]
@@ -36,6 +40,10 @@ pub(crate) struct Segment {
 /// Addresses in memory, in bytes, of all that is drawn above.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
+    /// The accumulator of the main chain, its scalar, and two more words for arguments.
+    pub(crate) accumulator: usize,
+    /// Where the constants begin: the first is r, where the modexp's modulus belongs too.
+    pub(crate) start: usize,
     /// Words of the constants, in order.
     pub(crate) constants: Vec<U256>,
     /// What the words are, for the reader.
@@ -64,6 +72,8 @@ pub(crate) struct Layout {
 
 impl Layout {
     pub(crate) fn new(protocol: &Protocol, literals: &[U256]) -> Self {
+        let accumulator = reserved(protocol);
+        let start = accumulator + 0xa0;
         let mut constants = vec![SCALAR_MODULUS];
         let mut comments = vec![(0, "r, the order of the scalar field".to_owned())];
         let mut key: Vec<(Vec<usize>, usize)> = Vec::new();
@@ -78,22 +88,22 @@ impl Layout {
             }
             known.insert(*point, key.len());
             comments.push((constants.len(), format!("commitment {index} of the verifying key")));
-            key.push((vec![index], CONSTANTS + 32 * constants.len()));
+            key.push((vec![index], start + 32 * constants.len()));
             constants.extend([point.0, point.1]);
         }
-        let pairing = CONSTANTS + 32 * constants.len();
+        let pairing = start + 32 * constants.len();
         comments.push((constants.len(), "pairing: left point, [1] in G2".to_owned()));
         constants.extend([U256::ZERO; 2]);
         constants.extend(G2_GENERATOR);
         comments.push((constants.len(), "pairing: right point, -[tau] in G2".to_owned()));
         constants.extend([U256::ZERO; 2]);
         constants.extend(protocol.neg_s_g2);
-        let literals_at = CONSTANTS + 32 * constants.len();
+        let literals_at = start + 32 * constants.len();
         if !literals.is_empty() {
             comments.push((constants.len(), "numbers that occur more than once".to_owned()));
         }
         constants.extend(literals);
-        let product = CONSTANTS + 32 * constants.len();
+        let product = start + 32 * constants.len();
         let (sum, chain) = (product + 0x40, product + 0x80);
         let spare = chain + 0x60;
         let mut at = spare + 0x80;
@@ -110,6 +120,8 @@ impl Layout {
         bytes.insert(protocol.proof_len - 0x40, (protocol.proof_len, at));
         let last_hash = at + 0x40;
         Self {
+            accumulator,
+            start,
             constants,
             comments,
             key,

@@ -6,6 +6,7 @@
 //! 2. A generator prints a contract for the same proof bytes: constants of the key by CODECOPY, the
 //!    transcript by CALLDATACOPY, one inversion for all denominators, common factors of the quotient
 //!    taken out, selectors of lookups too, equal commitments of the key merged, no copies around the precompiles.
+//!    One contract has a function for one proof and one for many, and each of the two also for packed instances.
 //! 3. Both contracts are run as printed on random calldata, and every scalar of every point that
 //!    reaches the pairing is compared; without that [`generate`] returns nothing.
 //!
@@ -21,6 +22,9 @@
 //! contract would reject everything.
 //!
 //! # Batches
+//!
+//! A single proof is a batch of one, which is spared the weights: the key's commitments go through
+//! Horner's rule with the proof's, where for several proofs their scalars are summed.
 //!
 //! `verifyMany` adds the proofs' equations eᵢ(Lᵢ, [1]) = e(W′ᵢ, [τ]) with weights ρ₀ = 1 and
 //! ρᵢ = Hᵢ mod r, where Hᵢ = keccak256(Hᵢ₋₁ ‖ last transcript hash of proof i ‖ W′ᵢ). The
@@ -57,9 +61,13 @@ use super::{
     VerifierSource, calldata,
     solc::{CompilerOptions, Language},
 };
-use crate::{error::ErrorKind, field::Felt};
+use crate::{error::ErrorKind, field::Felt, model::packing::Packing};
 use alloy::primitives::U256;
-use generate::{Generated, Shape};
+use concrete::Concrete;
+use generate::Generated;
+use interp::Stop;
+use serde::{Deserialize, Serialize};
+use std::fmt;
 
 pub use breakdown::{Breakdown, PhaseGas};
 pub use protocol::{
@@ -152,26 +160,64 @@ pub struct Expected<'a> {
 #[derive(Clone, Debug)]
 pub struct LeanVerifier {
     protocol: Protocol,
-    one: Generated,
-    many: Option<Generated>,
+    generated: Generated,
+    optimized_for: OptimizeFor,
+}
+
+/// What the contract is to be cheap in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum OptimizeFor {
+    /// A call: what is alike stands there once for each column.
+    #[default]
+    Calls,
+    /// The deployment: loops over the columns, for some more gas a call.
+    Deployment,
 }
 
 /// Generates the lean verifier from the Solidity of ezkl's `create_evm_verifier`, as it is written
-/// there, without a guard.
+/// there, without a guard. `packing` has the widths of packed instances.
 ///
 /// # Errors
 /// If the Solidity is not understood or contradicts `expected`, or if the generated contract fails
 /// the comparison with it; there is no verifier then.
-pub fn generate(ezkl_solidity: &str, expected: &Expected<'_>) -> Result<LeanVerifier> {
+pub fn generate(
+    ezkl_solidity: &str,
+    expected: &Expected<'_>,
+    packing: &Packing,
+    optimize_for: OptimizeFor,
+) -> Result<LeanVerifier> {
     let protocol = Protocol::read(ezkl_solidity, expected)?;
-    let one = generate::generate(&protocol, Shape::One);
-    // The batch sums the scalars of the key's commitments, which are powers of ζ in the first set.
-    let simple = protocol.sets.iter().skip(1).all(|set| {
-        set.openings.iter().all(|opening| !matches!(opening.commitment, Commitment::Key(_)))
-    });
-    let many = simple.then(|| generate::generate(&protocol, Shape::Many));
-    equivalence::check(ezkl_solidity, &protocol, &one, many.as_ref())?;
-    Ok(LeanVerifier { protocol, one, many })
+    if packing.count() != protocol.num_instances {
+        return Err(Error::Contradiction {
+            what: "the number of instances".into(),
+            contract: protocol.num_instances.to_string(),
+            expected: packing.count().to_string(),
+        });
+    }
+    let generated = generate::generate(&protocol, packing, optimize_for == OptimizeFor::Deployment);
+    equivalence::check(ezkl_solidity, &protocol, &generated)?;
+    Ok(LeanVerifier { protocol, generated, optimized_for: optimize_for })
+}
+
+impl OptimizeFor {
+    /// The one that is not this.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Calls => Self::Deployment,
+            Self::Deployment => Self::Calls,
+        }
+    }
+}
+
+impl fmt::Display for OptimizeFor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Calls => "calls",
+            Self::Deployment => "deployment",
+        })
+    }
 }
 
 impl LeanVerifier {
@@ -180,25 +226,29 @@ impl LeanVerifier {
         &self.protocol
     }
 
-    /// Contract `LeanVerifier` with `verifyProof(bytes,uint256[])`.
+    /// What it is cheap in.
+    pub fn optimized_for(&self) -> OptimizeFor {
+        self.optimized_for
+    }
+
+    /// The widths of packed instances.
+    pub fn packing(&self) -> &Packing {
+        &self.generated.packing
+    }
+
+    /// Contract `LeanVerifier` with `verifyProof(bytes,uint256[])` and, for many proofs with one
+    /// pairing, `verifyMany(bytes[],uint256[][])`; and with `verifyPacked` and `verifyManyPacked`, which
+    /// take each proof's instances packed.
     pub fn source(&self) -> VerifierSource {
-        let text = solidity::contract(&self.protocol, &self.one, Shape::One);
-        self.verifier_source(solidity::CONTRACT, text)
-    }
-
-    /// Contract `LeanBatchVerifier` with `verifyMany(bytes[],uint256[][])`: many proofs for one
-    /// pairing. `None` for a circuit whose key is opened at several points.
-    pub fn batch_source(&self) -> Option<VerifierSource> {
-        let text = solidity::contract(&self.protocol, self.many.as_ref()?, Shape::Many);
-        Some(self.verifier_source(solidity::BATCH_CONTRACT, text))
-    }
-
-    fn verifier_source(&self, contract: &str, text: String) -> VerifierSource {
+        let options = options(self.optimized_for);
+        let text = solidity::contract(&self.protocol, &self.generated, &options[0]);
         let shape = calldata::Shape {
             proof_len: self.protocol.proof_len,
             n_instances: self.protocol.num_instances,
         };
-        VerifierSource::lean(Language::Solidity, contract.to_owned(), text, shape, options())
+        let contract = solidity::CONTRACT.to_owned();
+        let packing = Some(self.generated.packing.clone());
+        VerifierSource::lean(Language::Solidity, contract, text, shape, packing, options)
     }
 
     /// Where the gas of one verification goes.
@@ -208,17 +258,22 @@ impl LeanVerifier {
     pub fn breakdown(&self, proof: &[u8], instances: &[Felt]) -> Result<Breakdown> {
         let words: Vec<U256> = instances.iter().map(|felt| felt.to_u256()).collect();
         let calldata = equivalence::calldata_one(proof, &words);
-        let run = equivalence::run_lean(&self.one, calldata.clone(), concrete::Hashing::Keccak)
-            .map_err(|stop| Error::Sample(format!("{stop:?}")))?;
-        Ok(Breakdown::new(&self.one, &run, &calldata))
+        let run = self.run(calldata.clone()).map_err(|stop| Error::Sample(format!("{stop:?}")))?;
+        Ok(Breakdown::new(&self.generated, &run, &calldata))
+    }
+
+    /// Runs the assembly on a call.
+    fn run(&self, calldata: Vec<u8>) -> Result<Concrete, Stop> {
+        let hashing = concrete::Hashing::Keccak;
+        equivalence::run_lean(&self.protocol, &self.generated, calldata, hashing)
     }
 }
 
-/// Settings under which the contract compiles, best first. The generator has arranged the code for
-/// the stack already; the pipeline by way of Yul would rearrange it and run out of stack.
-fn options() -> Vec<CompilerOptions> {
+/// Settings under which the contract is best, in this order. The generator has arranged the code for
+/// the stack already; the pipeline by way of Yul rearranges it, and with its optimizer writes it twice.
+fn options(optimize_for: OptimizeFor) -> Vec<CompilerOptions> {
     let optimized = CompilerOptions {
-        runs: 1_000_000,
+        runs: if optimize_for == OptimizeFor::Calls { 1_000_000 } else { 1 },
         via_ir: false,
         yul_steps: None,
         ..CompilerOptions::default()

@@ -5,7 +5,10 @@
 //! commitment, over bytes that are not needed any more: nothing is copied. Calls are conjoined in
 //! one expression and therefore run innermost first.
 
-use super::emit::{Code, address};
+use super::{
+    emit::{Code, address},
+    generate::ROLLED,
+};
 use std::collections::BTreeMap;
 
 /// Gas for one multiplication, addition and pairing. A failing precompile takes all that it was
@@ -17,7 +20,7 @@ const CAPS: [(u8, usize); 3] = [(7, 30_000), (6, 3_000), (8, 500_000)];
 const CALLS: usize = 16;
 
 /// Points that are still needed, by address, and the code.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Msm {
     live: BTreeMap<usize, usize>,
     /// Regions in which dead bytes may be overwritten.
@@ -27,6 +30,8 @@ pub(crate) struct Msm {
     sum: usize,
     spare: usize,
     sum_started: bool,
+    /// Whether steps that are alike go in loops.
+    small: bool,
 }
 
 /// An accumulator with its scalar in the word after it.
@@ -42,10 +47,20 @@ impl Chain {
     pub(crate) fn new(accumulator: usize) -> Self {
         Self { accumulator, held: None }
     }
+
+    /// With a scalar in its place already.
+    pub(crate) fn holding(accumulator: usize, power: usize) -> Self {
+        Self { accumulator, held: Some(power) }
+    }
 }
 
 impl Msm {
-    pub(crate) fn new(product: usize, spare: usize, regions: Vec<(usize, usize)>) -> Self {
+    pub(crate) fn new(
+        product: usize,
+        spare: usize,
+        regions: Vec<(usize, usize)>,
+        small: bool,
+    ) -> Self {
         Self {
             live: BTreeMap::new(),
             regions,
@@ -54,7 +69,15 @@ impl Msm {
             sum: product + 0x40,
             spare,
             sum_started: false,
+            small,
         }
+    }
+
+    /// The same points, and a further region for products.
+    pub(crate) fn within(&self, region: (usize, usize)) -> Self {
+        let mut other = self.clone();
+        other.regions.push(region);
+        other
     }
 
     /// Says that the bytes from `at` are needed.
@@ -78,11 +101,14 @@ impl Msm {
     }
 
     fn call(&mut self, precompile: u8, input: usize, length: usize, output: usize) {
+        self.call_at(precompile, &address(input), length, output);
+    }
+
+    fn call_at(&mut self, precompile: u8, input: &str, length: usize, output: usize) {
         let gas = CAPS.iter().find(|(known, _)| *known == precompile).map_or(0, |(_, gas)| *gas);
         let size = if precompile == 8 { "0x20" } else { "0x40" };
         self.pending.push(format!(
-            "staticcall({gas}, {precompile}, {}, {length:#x}, {}, {size})",
-            address(input),
+            "staticcall({gas}, {precompile}, {input}, {length:#x}, {}, {size})",
             address(output)
         ));
     }
@@ -155,10 +181,15 @@ impl Msm {
         }
     }
 
-    /// The point at `sum` += (the point and scalar at `at`), by way of the point before `sum`.
-    pub(crate) fn batch(&mut self, code: &mut Code, at: usize, sum: usize) {
-        self.mul(code, at, sum - 0x40);
-        self.add(code, sum - 0x40, sum);
+    /// output = (the point and scalar at `at`) + the point behind `product`, where the product goes.
+    pub(crate) fn sum(&mut self, code: &mut Code, at: usize, product: usize, output: usize) {
+        self.sum_at(code, &address(at), product, output);
+    }
+
+    /// [`Self::sum`] of a point whose address is a text.
+    pub(crate) fn sum_at(&mut self, code: &mut Code, at: &str, product: usize, output: usize) {
+        self.call_at(7, at, 0x60, product);
+        self.add(code, product, output);
         self.flush(code);
     }
 
@@ -177,8 +208,31 @@ impl Msm {
         if points.len() > 1 {
             self.release(current);
         }
+        let mut done = 0;
         for (index, &(next_exponent, next)) in points.iter().enumerate().skip(1) {
+            if index < done {
+                continue;
+            }
             let gap = exponent - next_exponent;
+            let run = self.alike(&points[index - 1..], target.is_some());
+            if run >= ROLLED {
+                self.flush(code);
+                if current != chain.accumulator {
+                    let (to, from) = (address(chain.accumulator), address(current));
+                    code.line(format!("mcopy({to}, {from}, 0x40)"));
+                }
+                if chain.held != Some(gap) {
+                    let text = power(code, gap);
+                    self.scalar(code, chain.accumulator + 0x40, &text);
+                    chain.held = Some(gap);
+                }
+                let steps = &points[index..index + run];
+                self.rolled(code, chain.accumulator, steps);
+                current = chain.accumulator;
+                exponent = steps.last().map_or(exponent, |(exponent, _)| *exponent);
+                done = index + run;
+                continue;
+            }
             if current != chain.accumulator && self.free(current + 0x40, 0x20) {
                 let text = power(code, gap);
                 self.scalar(code, current + 0x40, &text);
@@ -215,5 +269,44 @@ impl Msm {
             exponent = next_exponent;
         }
         current
+    }
+
+    /// How many of the steps from the first point to the next ones are alike: the same power, and
+    /// points that lie at the same distance. The last step may have another target.
+    fn alike(&self, points: &[(usize, usize)], keep_last: bool) -> usize {
+        if !self.small {
+            return 0;
+        }
+        let points = &points[..points.len() - usize::from(keep_last)];
+        let [(before, _), (first, at), (_, next), ..] = points else { return 0 };
+        let (gap, distance) = (before.wrapping_sub(*first), next.wrapping_sub(*at));
+        let alike = |two: &&[(usize, usize)]| {
+            two[0].0.wrapping_sub(two[1].0) == gap && two[1].1.wrapping_sub(two[0].1) == distance
+        };
+        1 + points[1..].windows(2).take_while(alike).count()
+    }
+
+    /// accumulator = accumulator·scalar + point, over points at one distance.
+    fn rolled(&mut self, code: &mut Code, accumulator: usize, steps: &[(usize, usize)]) {
+        let [(_, first), (_, second), ..] = steps else { return };
+        for (_, at) in steps {
+            self.release(*at);
+        }
+        let last = steps.last().map_or(*first, |(_, at)| *at);
+        let (step, end) = match second >= first {
+            true => (format!("add(at, {:#x})", second - first), last + (second - first)),
+            false => (format!("sub(at, {:#x})", first - second), last - (first - second)),
+        };
+        code.open(&format!(
+            "for {{ let at := {} }} xor(at, {}) {{ at := {step} }} ",
+            address(*first),
+            address(end)
+        ));
+        let spare = self.spare;
+        code.line(format!("mcopy({}, at, 0x40)", address(spare + 0x40)));
+        self.mul(code, accumulator, spare);
+        self.add(code, spare, accumulator);
+        self.flush(code);
+        code.close();
     }
 }

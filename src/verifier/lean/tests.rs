@@ -1,7 +1,8 @@
 use super::*;
 use crate::{
-    calldata::encode_verify_many,
+    calldata::{encode_verify_many, encode_verify_many_packed, encode_verify_packed},
     evm::{CallResult, Evm, Hardfork},
+    model::packing::{Packing, Width},
     verifier::{
         BuildRequest, Sample, build,
         testing::{Fixture, compiler},
@@ -10,6 +11,10 @@ use crate::{
 use alloy::primitives::{Address, Bytes, keccak256};
 use ark_bn254::G1Affine;
 use ark_ec::AffineRepr as _;
+
+mod anywhere;
+mod forms;
+mod packed;
 
 const MODELS: [&str; 4] = ["credit", "hashed", "sibling", "tree"];
 
@@ -25,30 +30,48 @@ fn key(name: &str) -> (Vec<u8>, u32) {
     (vk, k)
 }
 
+const FORMS: [OptimizeFor; 2] = [OptimizeFor::Calls, OptimizeFor::Deployment];
+
 fn generate_for(name: &str, fixture: &Fixture) -> LeanVerifier {
+    generate_as(name, fixture, OptimizeFor::Calls)
+}
+
+fn generate_as(name: &str, fixture: &Fixture, form: OptimizeFor) -> LeanVerifier {
     let (vk, k) = key(name);
     let expected = Expected { num_instances: fixture.instances.len(), k, vk: Some(&vk) };
-    generate(&fixture.solidity, &expected).expect("a lean verifier")
+    generate(&fixture.solidity, &expected, &packing(fixture), form).expect("a lean verifier")
+}
+
+/// All but the last instance in as few bytes as hold them, and the last in 16.
+fn packing(fixture: &Fixture) -> Packing {
+    let Some((_, others)) = fixture.instances.split_last() else { return Packing::default() };
+    let sizes = others.iter().map(|it| it.to_i128().map_or(u128::MAX, i128::unsigned_abs));
+    let width = Width::of(sizes.max().unwrap_or_default());
+    let last = Width::try_from(16).expect("a width");
+    Packing::of([(width, others.len()), (last, 1)])
 }
 
 struct Deployed {
     fixture: Fixture,
     lean: LeanVerifier,
     evm: Evm,
-    one: Address,
-    many: Address,
+    at: Address,
     ezkl: Address,
 }
 
 impl Deployed {
     async fn new(name: &str) -> Self {
+        Self::of(name, OptimizeFor::Calls).await
+    }
+
+    async fn of(name: &str, form: OptimizeFor) -> Self {
         let fixture = Fixture::load(name).await;
-        let lean = generate_for(name, &fixture);
+        let lean = generate_as(name, &fixture, form);
         let compiler = compiler().await;
         let mut evm = Evm::new(Hardfork::default());
         let mut addresses = Vec::new();
         let ezkl = VerifierSource::from_ezkl(&fixture.solidity, None, None).expect("guarded");
-        for source in [lean.source(), lean.batch_source().expect("a batch"), ezkl] {
+        for source in [lean.source(), ezkl] {
             let options = source.options[0].clone();
             let contract = compiler
                 .compile_contract(&source.sources(), &options, source.contract())
@@ -56,8 +79,8 @@ impl Deployed {
                 .expect("compiled");
             addresses.push(evm.deploy(contract.init_code).expect("deployed").address);
         }
-        let [one, many, ezkl] = addresses[..] else { unreachable!("three contracts") };
-        Self { fixture, lean, evm, one, many, ezkl }
+        let [lean_address, ezkl] = addresses[..] else { unreachable!("two contracts") };
+        Self { fixture, lean, evm, at: lean_address, ezkl }
     }
 
     fn call(&mut self, to: Address, calldata: impl Into<Bytes>) -> CallResult {
@@ -71,7 +94,7 @@ impl Deployed {
 
     /// The four bytes with which the lean verifier rejects.
     fn rejection(&mut self, proof: &[u8], instances: &[U256]) -> (Vec<u8>, u64) {
-        let result = self.call(self.one, equivalence::calldata_one(proof, instances));
+        let result = self.call(self.at, equivalence::calldata_one(proof, instances));
         assert!(!result.success);
         (result.output.to_vec(), result.gas_used)
     }
@@ -132,7 +155,7 @@ async fn the_reference_agrees_with_the_contract_on_the_pairing() {
     let trace = reference::verify(lean.protocol(), &fixture.proof, &fixture.instances);
     let trace = trace.expect("well-formed");
     let calldata = equivalence::calldata_one(&fixture.proof, &words);
-    let run = equivalence::run_lean(&lean.one, calldata, concrete::Hashing::Keccak).expect("runs");
+    let run = lean.run(calldata).expect("runs");
     let equation = &run.equations[0];
     let at = |offset: usize| U256::from_be_slice(&fixture.proof[offset..offset + 32]);
     let w = lean.protocol().w();
@@ -154,7 +177,7 @@ async fn only_the_canonical_encoding_is_accepted() {
     let words = d.words();
     let proof = d.fixture.proof.clone();
     let good = equivalence::calldata_one(&proof, &words);
-    assert!(d.call(d.one, good.clone()).success);
+    assert!(d.call(d.at, good.clone()).success);
     let error = selector("CalldataNotCanonical");
     let put = |at: usize, value: U256| {
         let mut bytes = good.clone();
@@ -185,7 +208,7 @@ async fn only_the_canonical_encoding_is_accepted() {
     reordered.extend(&good[0x44..instances_at]);
     variants.push(("instances first", reordered));
     for (what, calldata) in variants {
-        let result = d.call(d.one, calldata);
+        let result = d.call(d.at, calldata);
         // Solidity itself rejects what does not even decode.
         let reason = result.output.to_vec();
         assert!(!result.success && (reason == error || reason.is_empty()), "{what}");
@@ -197,7 +220,7 @@ async fn only_the_canonical_encoding_is_accepted() {
 async fn what_is_wrong_is_said() {
     let mut d = Deployed::new("credit").await;
     let (words, proof) = (d.words(), d.fixture.proof.clone());
-    let good = d.call(d.one, equivalence::calldata_one(&proof, &words));
+    let good = d.call(d.at, equivalence::calldata_one(&proof, &words));
     assert!(good.success);
     let protocol = d.lean.protocol().clone();
     let put = |at: usize, value: U256| {
@@ -255,7 +278,7 @@ async fn batches_pass_and_one_bad_proof_spoils_them() {
     let sample = (&proof[..], &instances[..]);
     let mut per_proof = Vec::new();
     for count in [1, 2, 4, 16] {
-        let result = d.call(d.many, encode_verify_many(vec![sample; count]));
+        let result = d.call(d.at, encode_verify_many(vec![sample; count]));
         assert!(result.success, "{count}");
         assert_eq!(U256::from_be_slice(&result.output), U256::ONE);
         per_proof.push(result.gas_used / count as u64);
@@ -263,7 +286,7 @@ async fn batches_pass_and_one_bad_proof_spoils_them() {
     assert!(per_proof.windows(2).all(|pair| pair[1] < pair[0]), "{per_proof:?}");
 
     // Empty.
-    let result = d.call(d.many, encode_verify_many([]));
+    let result = d.call(d.at, encode_verify_many([]));
     assert_eq!((result.success, result.output.to_vec()), (false, selector("EmptyBatch")));
     // One bad among four, in every place; swapped instances.
     let mut wrong = proof.clone();
@@ -275,7 +298,7 @@ async fn batches_pass_and_one_bad_proof_spoils_them() {
         for bad in [(&wrong[..], &instances[..]), (&proof[..], &other[..])] {
             let mut batch = vec![sample; 4];
             batch[place] = bad;
-            let result = d.call(d.many, encode_verify_many(batch));
+            let result = d.call(d.at, encode_verify_many(batch));
             assert_eq!(
                 (result.success, result.output.to_vec()),
                 (false, selector("ProofRejected")),
@@ -289,7 +312,7 @@ async fn batches_pass_and_one_bad_proof_spoils_them() {
     for place in 0..2 {
         let mut batch = vec![sample; 2];
         batch[place] = (&off[..], &instances[..]);
-        let result = d.call(d.many, encode_verify_many(batch));
+        let result = d.call(d.at, encode_verify_many(batch));
         assert_eq!(result.output.to_vec(), selector("InvalidPoint"), "{place}");
     }
 }
@@ -300,7 +323,7 @@ async fn batches_are_accepted_in_the_canonical_encoding_only() {
     let (proof, instances) = (d.fixture.proof.clone(), d.fixture.instances.clone());
     let sample = (&proof[..], &instances[..]);
     let good = encode_verify_many([sample; 3]).to_vec();
-    assert!(d.call(d.many, good.clone()).success);
+    assert!(d.call(d.at, good.clone()).success);
     // Every head and length, one more and one less word; and more or less bytes.
     let mut at = vec![0x04, 0x24, 0x44, 0x64, 0x84, 0xa4];
     let element = 32 + proof.len();
@@ -313,13 +336,13 @@ async fn batches_are_accepted_in_the_canonical_encoding_only() {
             let mut bytes = good.clone();
             let word = U256::from_be_slice(&bytes[at..at + 32]).wrapping_add(change);
             bytes[at..at + 32].copy_from_slice(&word.to_be_bytes::<32>());
-            let result = d.call(d.many, bytes);
+            let result = d.call(d.at, bytes);
             assert!(!result.success, "{at:#x} {change:#x}");
             assert!(result.gas_used < 1_500_000);
         }
     }
-    assert!(!d.call(d.many, [good.clone(), vec![0]].concat()).success);
-    assert!(!d.call(d.many, good[..good.len() - 1].to_vec()).success);
+    assert!(!d.call(d.at, [good.clone(), vec![0]].concat()).success);
+    assert!(!d.call(d.at, good[..good.len() - 1].to_vec()).success);
 }
 
 /// Two different proofs, each of them wrong, whose equations add up to a true one: only weights that
@@ -350,18 +373,18 @@ async fn wrong_proofs_that_would_cancel_do_not() {
     assert_eq!(field::add(one.rhs, other.rhs), field::add(good.rhs, good.rhs));
 
     let [good, up, down] = [&proof, &up, &down].map(|proof| (&proof[..], &instances[..]));
-    assert!(d.call(d.many, encode_verify_many([good, good])).success);
+    assert!(d.call(d.at, encode_verify_many([good, good])).success);
     for batch in [vec![up, down], vec![down, up], vec![up, good, down], vec![good, down, up]] {
-        let result = d.call(d.many, encode_verify_many(batch));
+        let result = d.call(d.at, encode_verify_many(batch));
         assert_eq!((result.success, result.output.to_vec()), (false, selector("ProofRejected")));
     }
 }
 
 #[tokio::test]
 async fn both_verifiers_decide_alike() {
-    for name in MODELS {
-        let mut d = Deployed::new(name).await;
-        let pair = fuzz::Pair { ezkl: d.ezkl, lean: d.one, batch: Some(d.many) };
+    for (name, form) in MODELS.into_iter().flat_map(|name| FORMS.map(|form| (name, form))) {
+        let mut d = Deployed::of(name, form).await;
+        let pair = fuzz::Pair { ezkl: d.ezkl, lean: d.at, batch: Some(d.at) };
         let plan = fuzz::Plan { cases: cases(150), seed: 7 };
         let samples = [Sample { proof: &d.fixture.proof, instances: &d.fixture.instances }];
         let report =
@@ -382,7 +405,7 @@ async fn what_both_accept_wrongly_is_malleability() {
     let yes = d.evm.deploy(yes.into()).expect("deployed").address;
     let samples = [Sample { proof: &d.fixture.proof, instances: &d.fixture.instances }];
     let plan = fuzz::Plan { cases: 40, seed: 7 };
-    for (ezkl, lean, malleable) in [(yes, yes, true), (yes, d.one, false), (d.ezkl, yes, false)] {
+    for (ezkl, lean, malleable) in [(yes, yes, true), (yes, d.at, false), (d.ezkl, yes, false)] {
         let pair = fuzz::Pair { ezkl, lean, batch: None };
         let report =
             fuzz::run(&mut d.evm, pair, d.lean.protocol(), &samples, plan).expect("transactions");
@@ -398,7 +421,9 @@ async fn a_contract_that_is_not_understood_has_no_lean_verifier() {
     let (vk, k) = key("tree");
     let expected = Expected { num_instances: fixture.instances.len(), k, vk: Some(&vk) };
     let text = &fixture.solidity;
-    let refused = |text: &str| generate(text, &expected).expect_err("refused");
+    let refused = |text: &str| {
+        generate(text, &expected, &packing(&fixture), OptimizeFor::Calls).expect_err("refused")
+    };
     // The wrong key, number of rows, number of instances.
     let (other_vk, _) = key("credit");
     for expected in [
@@ -407,7 +432,8 @@ async fn a_contract_that_is_not_understood_has_no_lean_verifier() {
         Expected { vk: Some(&other_vk), ..expected },
         Expected { vk: Some(&vk[..100]), ..expected },
     ] {
-        let error = generate(text, &expected).expect_err("refused");
+        let error =
+            generate(text, &expected, &packing(&fixture), OptimizeFor::Calls).expect_err("refused");
         assert!(matches!(error, Error::Contradiction { .. } | Error::Key(_)), "{error}");
     }
     // Another helper function, another name, another block, another constant of the domain.
@@ -445,7 +471,9 @@ async fn a_contract_that_is_not_understood_has_no_lean_verifier() {
     for index in code.iter().step_by(code.len() / 25) {
         let mut lines = lines.clone();
         lines.remove(*index);
-        if let Ok(lean) = generate(&lines.join("\n"), &expected) {
+        if let Ok(lean) =
+            generate(&lines.join("\n"), &expected, &packing(&fixture), OptimizeFor::Calls)
+        {
             // The digest and the number of instances are stored twice.
             assert_eq!(lean.source(), same, "{}", text.lines().nth(*index).unwrap_or_default());
         }

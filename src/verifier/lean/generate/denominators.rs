@@ -29,8 +29,14 @@ impl Generator<'_> {
         self.code.line(format!("let w := {omega} // omega"));
         self.code.line(format!("let x := {x_text}"));
         self.code.line("let t := x");
-        for _ in 0..p.k {
+        if self.small {
+            self.code.open(&format!("for {{ let i := 0 }} lt(i, {}) {{ i := add(i, 1) }} ", p.k));
             self.code.line("t := mulmod(t, t, r)");
+            self.code.close();
+        } else {
+            for _ in 0..p.k {
+                self.code.line("t := mulmod(t, t, r)");
+            }
         }
         self.x_n = self.slots.take();
         self.code.line(format!("mstore({}, t)", address(self.x_n)));
@@ -40,7 +46,18 @@ impl Generator<'_> {
         self.code.line("t := mulmod(x, w, r)");
         self.code.line("let d := sub(t, 1)");
         self.code.line("let n := 1");
-        for row in 2..=p.last {
+        let rolled = if self.small && p.last > 2 { 2..p.last } else { 2..2 };
+        if !rolled.is_empty() {
+            self.code.open(&format!(
+                "for {{ let i := {} }} lt(i, {}) {{ i := add(i, 1) }} ",
+                rolled.start, rolled.end
+            ));
+            self.code.line("t := mulmod(t, w, r)");
+            self.code.line("n := add(mulmod(n, sub(t, 1), r), d)");
+            self.code.line("d := mulmod(d, sub(t, 1), r)");
+            self.code.close();
+        }
+        for row in rolled.end..=p.last {
             self.code.line("t := mulmod(t, w, r)");
             if row == p.last {
                 stored.d_blind = self.save("d", 1);
@@ -68,7 +85,7 @@ impl Generator<'_> {
         self.code.line(format!("let y := {x_text}"));
         if p.num_instances == 0 {
             stored.u0 = self.save("sub(y, 1)", 1);
-        } else if p.num_instances <= STRAIGHT {
+        } else if p.num_instances <= if self.small { STRAIGHT_LOOP } else { STRAIGHT } {
             self.instances_straight(&mut stored);
         } else {
             self.instances_loop(&mut stored);
@@ -84,19 +101,34 @@ impl Generator<'_> {
         let step = self.literal(pow(self.p.omega, -1));
         self.code.line(format!("let w := {step}"));
         self.code.line("let t := y let d := 1 let n := 0");
-        for row in 1..self.p.num_instances {
+        if self.small {
+            let (first, last) =
+                (self.layout.instance(1), self.layout.instance(self.p.num_instances));
+            self.code.open(&format!(
+                "for {{ let p := {} }} lt(p, {}) {{ p := add(p, 0x20) }} ",
+                address(first),
+                address(last)
+            ));
             self.code.line("t := mulmod(t, w, r)");
-            self.straight_step(row, "sub(t, 1)");
+            self.straight_step("mload(p)", "sub(t, 1)");
+            self.code.close();
+        } else {
+            for row in 1..self.p.num_instances {
+                self.code.line("t := mulmod(t, w, r)");
+                let value = load(self.layout.instance(row));
+                self.straight_step(&value, "sub(t, 1)");
+            }
         }
         stored.e_rest = self.save("d", 1);
-        self.straight_step(0, "sub(y, 1)");
+        let value = load(self.layout.instance(0));
+        self.straight_step(&value, "sub(y, 1)");
         stored.e = self.save("d", 1);
         stored.n = self.save("n", 2);
     }
 
-    pub(super) fn straight_step(&mut self, row: usize, u: &str) {
+    pub(super) fn straight_step(&mut self, value: &str, u: &str) {
         self.code.open("");
-        self.code.line(format!("let v := {}", load(self.layout.instance(row))));
+        self.code.line(format!("let v := {value}"));
         self.code.line(format!("n := add(mulmod(n, {u}, r), mulmod(v, d, r))"));
         self.code.line(format!("d := mulmod(d, {u}, r)"));
         self.code.line("ok := and(lt(v, r), ok)");
@@ -105,7 +137,12 @@ impl Generator<'_> {
 
     pub(super) fn instances_loop(&mut self, stored: &mut Stored) {
         let total = self.p.num_instances;
-        let block = BLOCKS.min_by_key(|block| loop_cost(total, *block)).unwrap_or(*BLOCKS.end());
+        let block = if self.small {
+            Some(*BLOCKS.start())
+        } else {
+            BLOCKS.min_by_key(|block| loop_cost(total, *block))
+        }
+        .unwrap_or(*BLOCKS.end());
         stored.u0 = self.save("sub(y, 1)", 1);
         let step = self.literal(pow(self.p.omega, -(block as i64)));
         self.code.comment(&format!(
