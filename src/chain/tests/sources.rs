@@ -230,8 +230,7 @@ async fn what_is_submitted_compiles_to_what_is_deployed() {
     let explorer = options.connect(31337, ChainClass::Local).expect("one's own");
     // A batch verifier of its own is an earlier release's, whose source is not here.
     let newest = |entry: &&Entry| {
-        entry.role != Role::BatchVerifier
-            && file.of_role(entry.role).is_some_and(|it| it == *entry)
+        entry.role != Role::BatchVerifier && file.of_role(entry.role).is_some_and(|it| it == *entry)
     };
     for entry in file.contracts.iter().filter(newest) {
         let source = source_of(entry, &built).await.expect("here");
