@@ -10,7 +10,7 @@ use super::{
     emit::{Code, Literals, Lower, Piece, Slots, address, load},
     field::{self, pow},
     layout::Layout,
-    msm::{Chain, Msm},
+    msm::{Chain, Msm, ROLLED},
     protocol::{Commitment, Evaluation, Input, OpeningSet, PROOF_OFFSET, Protocol},
     quotient, selected,
 };
@@ -86,9 +86,6 @@ pub(crate) struct Generated {
     /// The widths of `verifyPacked`, which the body unpacks where `packed` is not zero.
     pub(crate) packing: Packing,
 }
-
-/// Loops that save code begin at this many steps.
-pub(crate) const ROLLED: usize = 3;
 
 pub(crate) fn generate(protocol: &Protocol, packing: &Packing, small: bool) -> Generated {
     // Twice: the first time shows which numbers occur often.

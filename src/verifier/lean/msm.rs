@@ -5,16 +5,16 @@
 //! commitment, over bytes that are not needed any more: nothing is copied. Calls are conjoined in
 //! one expression and therefore run innermost first.
 
-use super::{
-    emit::{Code, address},
-    generate::ROLLED,
-};
+use super::emit::{Code, address};
 use std::collections::BTreeMap;
 
 /// Gas for one multiplication, addition and pairing. A failing precompile takes all that it was
 /// given; these are five times, twenty times and four times what they cost, so that a bad point
 /// costs no more than a good proof, and a change of price has room.
 const CAPS: [(u8, usize); 3] = [(7, 30_000), (6, 3_000), (8, 500_000)];
+
+/// Loops that save code begin at this many steps.
+pub(crate) const ROLLED: usize = 3;
 
 /// Calls in one statement; the innermost, which is printed last, runs first.
 const CALLS: usize = 16;
