@@ -255,8 +255,7 @@ contract RootsTest is RootsBase {
         vm.expectEmit(address(ledger));
         emit BatchRecorded(PredictionTree.rootOf(expected), user, size);
         (bytes32[] memory ids, bytes memory schema, bytes32 root) = ledger.recordBatch(ID, contexts, proofs, instances);
-        (, bytes32[] memory writes) = vm.accesses(address(ledger));
-        assertEq(writes.length, 1);
+        assertEq(_slotsWritten(), 1);
         assertEq(abi.encode(ids), abi.encode(expected));
         assertEq(root, PredictionTree.rootOf(ids));
         assertEq(schema, model.schema());
@@ -267,6 +266,17 @@ contract RootsTest is RootsBase {
             assertEq(ledger.isVerified(ids[i]), size == 1);
         }
         assertFalse(ledger.isVerified(root));
+    }
+
+    /// @dev The ledger's slots that were written since `vm.record`. Without the optimizer one slot is written field by
+    /// field.
+    function _slotsWritten() private returns (uint256 count) {
+        (, bytes32[] memory writes) = vm.accesses(address(ledger));
+        for (uint256 i = 0; i < writes.length; ++i) {
+            uint256 before = 0;
+            while (before < i && writes[before] != writes[i]) ++before;
+            if (before == i) ++count;
+        }
     }
 
     /// @dev What an indexer needs: the root first, then its leaves in order.
@@ -344,8 +354,7 @@ contract RootsTest is RootsBase {
         all[1].modelId = SIBLING;
         vm.record();
         (bytes32[] memory ids, bytes32 root) = ledger.recordMany(all);
-        (, bytes32[] memory writes) = vm.accesses(address(ledger));
-        assertEq(writes.length, 1);
+        assertEq(_slotsWritten(), 1);
         for (uint256 i = 0; i < 3; ++i) {
             assertEq(ids[i], ledger.idOf(all[i].modelId, all[i].instances, user, 0));
             assertTrue(ledger.isVerified(ids[i], root, pathOf(ids, i)));
@@ -362,8 +371,7 @@ contract RootsTest is RootsBase {
         vm.record();
         vm.recordLogs();
         (bytes32[] memory ids, bytes32 root) = ledger.recordMany(new Submission[](0));
-        (, bytes32[] memory writes) = vm.accesses(address(ledger));
-        assertEq(ids.length + writes.length + vm.getRecordedLogs().length, 0);
+        assertEq(ids.length + _slotsWritten() + vm.getRecordedLogs().length, 0);
         assertEq(root, 0);
         assertFalse(ledger.isVerified(0, 0, new bytes32[](0)));
         vm.expectRevert(IModelVerifierErrors.EmptyBatch.selector);
@@ -420,8 +428,7 @@ contract RootsTest is RootsBase {
         // The same instances at the next positions are other predictions; two slots are written.
         vm.record();
         (bytes32[] memory more,,) = ledger.recordFeed(ID, 3, proofs, instances);
-        (, bytes32[] memory writes) = vm.accesses(address(ledger));
-        assertEq(writes.length, 2);
+        assertEq(_slotsWritten(), 2);
         assertNotEq(more[0], ids[0]);
         assertEq(ledger.nextPosition(user, ID), 6);
     }
