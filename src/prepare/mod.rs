@@ -138,6 +138,8 @@ async fn rewritten(
     }
     normal::name_sets(&mut model);
     let given = given(&model, inputs);
+    // What was seen of the model as it is in the end.
+    let mut settled = None;
     for _ in 0..ROUNDS {
         let facts = look(&model, &given, path).await?;
         let opset = opset(&model);
@@ -158,17 +160,21 @@ async fn rewritten(
         graph::sweep(graph);
         set_outputs(graph, &facts);
         if !changed {
+            settled = Some(facts);
             break;
         }
     }
-    let facts = look(&model, &given, path).await?;
-    let graph = model.graph.get_or_insert_default();
-    let convolutions = original.convolutions();
-    if extent == Extent::Shortest
-        && rules::lessen(graph, &facts, &mut told, convolutions).map_err(|it| it.at(path))?
-    {
-        graph::pass_on(graph, &mut told);
-        graph::sweep(graph);
+    if extent == Extent::Shortest {
+        let facts = match settled {
+            Some(facts) => facts,
+            None => look(&model, &given, path).await?,
+        };
+        let graph = model.graph.get_or_insert_default();
+        let convolutions = original.convolutions();
+        if rules::lessen(graph, &facts, &mut told, convolutions).map_err(|it| it.at(path))? {
+            graph::pass_on(graph, &mut told);
+            graph::sweep(graph);
+        }
     }
     normal::name_sets(&mut model);
     notes.changes.extend(model.graph.iter().flat_map(|graph| told.words(graph)));
