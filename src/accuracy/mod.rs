@@ -16,7 +16,6 @@ pub mod html;
 pub mod judge;
 #[cfg(feature = "accuracy")]
 mod notes;
-pub mod observations;
 mod part;
 #[cfg(feature = "accuracy")]
 pub mod plots;
@@ -30,12 +29,12 @@ pub mod stats;
 #[cfg(feature = "accuracy")]
 mod tables;
 
+pub use crate::artifacts::observations::{self, Observation};
 pub use crate::reference::{self as float_model, FloatModel, TensorInfo};
 #[cfg(feature = "accuracy")]
 pub use answers::Circuit;
 #[cfg(feature = "accuracy")]
 pub use error::Error;
-pub use observations::Observation;
 #[cfg(feature = "accuracy")]
 pub use report::{AccuracyReport, CircuitReport};
 #[cfg(feature = "accuracy")]

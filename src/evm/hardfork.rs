@@ -101,6 +101,11 @@ impl Rules {
         (intrinsic, self.floor + zeros * self.floor_zero_byte + others * self.floor_byte)
     }
 
+    /// Whether a chain takes code of these sizes, in bytes.
+    pub fn takes_code(&self, runtime: usize, init: usize) -> bool {
+        runtime <= self.runtime_code && init <= self.init_code
+    }
+
     /// The most gas that a transaction may ask for, state included.
     pub fn gas_limit(&self) -> u64 {
         if self.state_gas { BLOCK_GAS } else { self.transaction_gas }

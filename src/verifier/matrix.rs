@@ -158,8 +158,7 @@ pub(super) async fn choose<'c>(
 
 /// Whether a chain with these rules takes it.
 pub(super) fn fits(contract: &CompiledContract, hardfork: Hardfork) -> bool {
-    let rules = hardfork.rules();
-    size(contract) <= rules.runtime_code && contract.init_code.len() <= rules.init_code
+    hardfork.rules().takes_code(size(contract), contract.init_code.len())
 }
 
 /// Bytes of runtime code; of init code for Yul, where the compiler does not know the other.

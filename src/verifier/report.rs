@@ -62,14 +62,12 @@ impl ForkGas {
         let call = |calldata: &Bytes| {
             evm.call(deployed.address, calldata.clone(), evm.gas_limit()).map(|call| call.gas_used)
         };
-        let rules = hardfork.rules();
         Ok(Self {
             hardfork,
             verify_gas: calldata.map(call).transpose()?,
             deploy_gas: deployed.gas_used,
             deploy_state_gas: deployed.state_gas,
-            deployable: deployed.runtime_code.len() <= rules.runtime_code
-                && init_code.len() <= rules.init_code,
+            deployable: hardfork.rules().takes_code(deployed.runtime_code.len(), init_code.len()),
         })
     }
 }
@@ -77,12 +75,12 @@ impl ForkGas {
 impl GasReport {
     /// Whether the code fits the limits of a chain with these rules.
     pub fn is_deployable(&self) -> bool {
-        let rules = self.hardfork.rules();
-        self.runtime_size <= rules.runtime_code && self.init_size <= rules.init_code
+        self.hardfork.rules().takes_code(self.runtime_size, self.init_size)
     }
 }
 
 /// The gas for `calldata` at the standard price.
 pub fn calldata_gas(calldata: &[u8]) -> u64 {
-    calldata.iter().map(|byte| if *byte == 0 { 4 } else { 16 }).sum()
+    let rules = Hardfork::Osaka.rules();
+    rules.calldata(calldata).0 - rules.call
 }

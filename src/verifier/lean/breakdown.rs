@@ -5,6 +5,7 @@
 //! are what a measured total has beyond the sum.
 
 use super::{concrete::Concrete, generate::Generated};
+use crate::evm::Hardfork;
 use serde::{Deserialize, Serialize};
 
 /// Gas of one phase of the verification.
@@ -56,7 +57,7 @@ impl Breakdown {
                 pairing += gas.pairing;
             }
         }
-        let transaction = 21_000;
+        let transaction = Hardfork::Osaka.rules().call;
         let calldata = crate::verifier::report::calldata_gas(calldata);
         let floor = transaction + calldata + points + pairing;
         Self { transaction, calldata, phases, points, pairing, floor }
