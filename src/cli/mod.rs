@@ -18,6 +18,7 @@ mod opts;
 pub mod output;
 mod prove;
 mod show;
+mod srs;
 mod steps;
 mod submit;
 mod tune;
@@ -119,6 +120,8 @@ enum Command {
     Compile(steps::Compile),
     /// Get an SRS of the circuit's size.
     GetSrs(steps::GetSrs),
+    /// List, fetch, import, verify and cut SRS files.
+    Srs(srs::Srs),
     /// Make the proving and the verifying key.
     Setup(steps::Setup),
     /// Run the circuit on an input.
@@ -247,6 +250,7 @@ async fn run(command: Command, context: Context) -> Result<()> {
         Command::Calibrate(command) => command.run(&context).await,
         Command::Compile(command) => command.run(&context).await,
         Command::GetSrs(command) => command.run(&context).await,
+        Command::Srs(command) => command.run(&context).await,
         Command::Setup(command) => command.run(&context).await,
         Command::Witness(command) => command.run(&context).await,
         Command::Mock(command) => command.run(&context).await,

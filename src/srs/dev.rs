@@ -1,10 +1,7 @@
 //! An SRS for development. Its τ is fixed and public, so that anybody can forge a proof under it, and
 //! every file and every verifier made with it is recognised by its `[τ]₂`.
 
-use super::{
-    Error, Result,
-    file::{root_of_unity, write},
-};
+use super::{Error, Result, file::write, sums::root_of_unity};
 use crate::files;
 use ark_bn254::{Fr, G1Projective, G2Projective};
 use ark_ec::{CurveGroup as _, PrimeGroup as _, scalar_mul::BatchMulPreprocessing};

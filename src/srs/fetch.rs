@@ -11,8 +11,15 @@ use std::{fs, io, path::Path, time::Duration};
 use tokio::{fs::OpenOptions, io::AsyncWriteExt as _};
 use url::Url;
 
-/// Where ezkl publishes its ceremony's files.
-pub const DEFAULT_URL: &str = "https://kzg.ezkl.xyz/kzg{k}.srs";
+/// Who publishes files, in the order in which they are asked: a ceremony's name and the address of its files. ezkl's
+/// own host was refused to users for days in 2026.
+pub const MIRRORS: [(&str, &str); 2] = [
+    ("ppot-0071", "https://kzg.ezkl.xyz/kzg{k}.srs"),
+    (
+        "ppot-challenge-0085",
+        "https://axiom-crypto.s3.amazonaws.com/challenge_0085/kzg_bn254_{k}.srs",
+    ),
+];
 
 /// How patient a download is.
 #[derive(Clone, Debug)]

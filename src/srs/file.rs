@@ -7,6 +7,7 @@
 use super::{
     Error, Result,
     ceremony::{self, Ceremony},
+    sums::{LagrangeSum, PowerSum, lagrange_basis},
 };
 use crate::{
     files::{self, Pending},
@@ -14,11 +15,10 @@ use crate::{
     points::{self, G1_BYTES, G2_BYTES, g1_from_raw, g1_to_raw, g2_from_raw},
 };
 use alloy::primitives::U256;
-use ark_bn254::{Bn254, Fr, G1Affine, G1Projective, G2Affine};
-use ark_ec::{AffineRepr as _, CurveGroup as _, VariableBaseMSM as _, pairing::Pairing as _};
-use ark_ff::{AdditiveGroup as _, Field as _, One as _, PrimeField as _};
-use ark_poly::{EvaluationDomain as _, Radix2EvaluationDomain};
-use rand::{RngCore as _, rngs::OsRng};
+use ark_bn254::{Bn254, G1Affine, G2Affine};
+use ark_ec::{AffineRepr as _, pairing::Pairing as _};
+use ark_ff::PrimeField as _;
+use rayon::prelude::*;
 use std::{
     fs::File,
     io::{BufReader, BufWriter, Read, Seek as _, SeekFrom, Write as _},
@@ -42,7 +42,6 @@ pub const fn file_len(k: u32) -> u64 {
 pub struct SrsFile {
     path: PathBuf,
     k: u32,
-    g2: G2Affine,
     tau_g2: G2Affine,
 }
 
@@ -66,7 +65,9 @@ impl SrsFile {
             return fault(message.to_owned());
         }
         if head.starts_with(b"ptau") {
-            return fault("a .ptau file of snarkjs; convert it to halo2's raw ParamsKZG".into());
+            return fault(
+                "a .ptau file of snarkjs; `zkvouch srs import` makes an SRS of it".into(),
+            );
         }
         if !(1..=MAX_K).contains(&k) {
             return fault(format!("it does not begin with a possible k (read {k})"));
@@ -93,7 +94,7 @@ impl SrsFile {
         if tau_g2.is_zero() {
             return fault("τ is zero".into());
         }
-        Ok(Self { path: path.to_owned(), k, g2, tau_g2 })
+        Ok(Self { path: path.to_owned(), k, tau_g2 })
     }
 
     /// The path that the file was opened at.
@@ -157,35 +158,15 @@ impl SrsFile {
         let mut reader = self.reader()?;
         let mut powers = PowerSum::new();
         let n = 1 << self.k;
-        self.for_points(&mut reader, "g", n, |points| powers.add(points))?;
+        for_points(&mut reader, &self.path, "g", n, |points| powers.add(points))?;
         self.check_powers(&powers)?;
-
-        let omega = root_of_unity(self.k);
-        let mut lagrange_sum = G1Projective::ZERO;
-        let mut z_omega = powers.z;
-        self.for_points(&mut reader, "g_lagrange", n, |points| {
-            let mut scalars = Vec::with_capacity(points.len());
-            for _ in points {
-                scalars.push(z_omega - Fr::one());
-                z_omega *= omega;
-            }
-            ark_ff::batch_inversion(&mut scalars);
-            lagrange_sum += G1Projective::msm_unchecked(points, &scalars);
-        })?;
-        if lagrange_sum * (powers.power - Fr::one()) != powers.sum {
-            let message = "its Lagrange points do not belong to its powers of τ";
-            return Err(Error::invalid(&self.path, message.to_owned()));
-        }
-        Ok(())
+        let mut lagrange = LagrangeSum::new(self.k, &powers);
+        for_points(&mut reader, &self.path, "g_lagrange", n, |points| lagrange.add(points))?;
+        lagrange.belongs_to(&powers).then_some(()).ok_or_else(|| wrong_lagrange(&self.path))
     }
 
     fn check_powers(&self, powers: &PowerSum) -> Result<()> {
-        let (shifted, unshifted) = powers.pair();
-        if Bn254::pairing(shifted, self.g2) == Bn254::pairing(unshifted, self.tau_g2) {
-            return Ok(());
-        }
-        let message = "its points are not the powers of the τ in its [τ]₂";
-        Err(Error::invalid(&self.path, message.to_owned()))
+        check_powers(&self.path, powers, &self.tau_g2)
     }
 
     /// Writes the SRS of a smaller k with the same τ: the first 2^k powers, and their Lagrange
@@ -205,7 +186,7 @@ impl SrsFile {
         let mut reader = self.reader()?;
         let mut powers = Vec::with_capacity(n);
         let mut sum = PowerSum::new();
-        self.for_points(&mut reader, "g", n, |points| {
+        for_points(&mut reader, &self.path, "g", n, |points| {
             sum.add(points);
             powers.extend_from_slice(points);
         })?;
@@ -227,72 +208,47 @@ impl SrsFile {
         file.seek(SeekFrom::Start(K_BYTES)).map_err(error())?;
         Ok(BufReader::with_capacity(1 << 20, file))
     }
-
-    /// Reads `count` points, a chunk at a time.
-    fn for_points(
-        &self,
-        reader: &mut impl Read,
-        name: &str,
-        count: usize,
-        mut visit: impl FnMut(&[G1Affine]),
-    ) -> Result<()> {
-        let mut raw = [0; G1_BYTES];
-        let mut points = Vec::with_capacity(count.min(CHUNK));
-        for at in (0..count).step_by(CHUNK) {
-            points.clear();
-            for index in at..(at + CHUNK).min(count) {
-                reader.read_exact(&mut raw).map_err(files::Error::at("read", &self.path))?;
-                let point = g1_from_raw(&raw).map_err(|error| {
-                    Error::invalid(&self.path, format!("point {name}[{index}] {error}"))
-                })?;
-                points.push(point);
-            }
-            visit(&points);
-        }
-        Ok(())
-    }
 }
 
-/// `Σ zⁱ gᵢ` for a random z that is not zero, and what else the check of powers needs.
-struct PowerSum {
-    z: Fr,
-    z_inverse: Fr,
-    /// zⁿ after n points.
-    power: Fr,
-    sum: G1Projective,
-    first: Option<G1Affine>,
-    last: G1Affine,
+/// Fails unless the points are the powers of the τ in `[τ]₂`.
+pub(super) fn check_powers(path: &Path, powers: &PowerSum, tau_g2: &G2Affine) -> Result<()> {
+    let (shifted, unshifted) = powers.pair();
+    if Bn254::pairing(shifted, G2Affine::generator()) == Bn254::pairing(unshifted, tau_g2) {
+        return Ok(());
+    }
+    let message = "its points are not the powers of the τ in its [τ]₂";
+    Err(Error::invalid(path, message.to_owned()))
 }
 
-impl PowerSum {
-    fn new() -> Self {
-        let (z, z_inverse) = loop {
-            let z = random_scalar();
-            if let Some(inverse) = z.inverse() {
-                break (z, inverse);
-            }
-        };
-        let (power, sum, last) = (Fr::one(), G1Projective::ZERO, G1Affine::identity());
-        Self { z, z_inverse, power, sum, first: None, last }
-    }
+/// That the points of the Lagrange basis are wrong.
+pub(super) fn wrong_lagrange(path: &Path) -> Error {
+    Error::invalid(path, "its Lagrange points do not belong to its powers of τ".to_owned())
+}
 
-    fn add(&mut self, points: &[G1Affine]) {
-        let mut scalars = Vec::with_capacity(points.len());
-        for _ in points {
-            scalars.push(self.power);
-            self.power *= self.z;
-        }
-        self.sum += G1Projective::msm_unchecked(points, &scalars);
-        self.first = self.first.or(points.first().copied());
-        self.last = points.last().copied().unwrap_or(self.last);
+/// Reads `count` points, a chunk at a time; checks that they are canonical and on the curve.
+pub(super) fn for_points(
+    reader: &mut impl Read,
+    path: &Path,
+    name: &str,
+    count: usize,
+    mut visit: impl FnMut(&[G1Affine]),
+) -> Result<()> {
+    let mut raw = vec![0; CHUNK.min(count) * G1_BYTES];
+    for at in (0..count).step_by(CHUNK) {
+        let raw = &mut raw[..CHUNK.min(count - at) * G1_BYTES];
+        reader.read_exact(raw).map_err(files::Error::at("read", path))?;
+        visit(&points_of(raw, path, name, at)?);
     }
+    Ok(())
+}
 
-    /// `Σ zⁱ gᵢ₊₁` and `Σ zⁱ gᵢ`, both for i from 0 to n − 2.
-    fn pair(&self) -> (G1Projective, G1Projective) {
-        let shifted = (self.sum - self.first.unwrap_or_default()) * self.z_inverse;
-        let unshifted = self.sum - self.last * (self.power * self.z_inverse);
-        (shifted, unshifted)
-    }
+/// Decodes points on all cores; the first of them is number `at` of those that messages call `name`.
+pub(super) fn points_of(raw: &[u8], path: &Path, name: &str, at: usize) -> Result<Vec<G1Affine>> {
+    let read = |(index, bytes): (usize, &[u8])| {
+        g1_from_raw(bytes)
+            .map_err(|error| Error::invalid(path, format!("point {name}[{}] {error}", at + index)))
+    };
+    raw.par_chunks_exact(G1_BYTES).enumerate().map(read).collect()
 }
 
 /// Writes an SRS file atomically.
@@ -319,47 +275,12 @@ pub(super) fn write(
     Ok(pending.commit()?)
 }
 
-/// halo2's primitive root of unity of order 2^k: 7 generates the multiplicative group, and
-/// r − 1 = 2^28 · t with odd t.
-pub(super) fn root_of_unity(k: u32) -> Fr {
-    let mut t = Fr::MODULUS;
-    t.0[0] -= 1;
-    t >>= MAX_K;
-    Fr::from(7u64).pow(t).pow([1u64 << (MAX_K - k)])
-}
-
-/// `[Lᵢ(τ)]₁` from `[τⁱ]₁`, in halo2's order of the roots of unity.
-fn lagrange_basis(k: u32, powers: &[G1Affine]) -> Vec<G1Affine> {
-    let omega = root_of_unity(k);
-    let size = Fr::from(1u64 << k);
-    let inverse = |scalar: Fr| scalar.inverse().unwrap_or(Fr::ZERO);
-    // arkworks' own domain has another root of unity, which would permute the result.
-    let domain = Radix2EvaluationDomain {
-        size: 1 << k,
-        log_size_of_group: k,
-        size_as_field_element: size,
-        size_inv: inverse(size),
-        group_gen: omega,
-        group_gen_inv: inverse(omega),
-        offset: Fr::one(),
-        offset_inv: Fr::one(),
-        offset_pow_size: Fr::one(),
-    };
-    let powers: Vec<_> = powers.iter().map(|point| point.into_group()).collect();
-    G1Projective::normalize_batch(&domain.ifft(&powers))
-}
-
-/// A scalar from the operating system's randomness, uniform to within 2^-128.
-pub(super) fn random_scalar() -> Fr {
-    let mut bytes = [0; 48];
-    OsRng.fill_bytes(&mut bytes);
-    Fr::from_le_bytes_mod_order(&bytes)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{super::dev, *};
-    use crate::points::g2_to_raw;
+    use super::{
+        super::{dev, sums::random_scalar},
+        *,
+    };
     use proptest::prelude::*;
 
     fn srs(k: u32) -> (tempfile::TempDir, PathBuf) {
@@ -458,16 +379,6 @@ mod tests {
         std::fs::write(&one, mixed).expect("written");
         let error = SrsFile::open(&one).and_then(|file| file.verify()).expect_err("mixed");
         assert!(error.to_string().contains("Lagrange"), "{error}");
-    }
-
-    #[test]
-    fn the_root_of_unity_is_halo2s() {
-        // ROOT_OF_UNITY of halo2curves' bn256::Fr.
-        let hex = "0x03ddb9f5166d18b798865ea93dd31f743215cf6dd39329c8d34f1ed960c37c9c";
-        let expected: alloy::primitives::U256 = hex.parse().expect("hex");
-        assert_eq!(root_of_unity(28).into_bigint().0, expected.into_limbs());
-        assert_eq!(root_of_unity(1), -Fr::one());
-        assert_eq!(g2_to_raw(&G2Affine::generator()).len(), 128);
     }
 
     proptest! {

@@ -5,11 +5,14 @@ pub mod ceremony;
 pub mod dev;
 mod fetch;
 mod file;
+mod import;
+mod sums;
 
 pub use self::{
     ceremony::Ceremony,
-    fetch::{DEFAULT_URL, HttpOptions},
+    fetch::{HttpOptions, MIRRORS},
     file::{MAX_K, SrsFile, file_len},
+    import::{Import, import},
 };
 
 use crate::{
@@ -145,14 +148,14 @@ impl Error {
 /// A result of this module.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Where an SRS is to come from. As text: `ceremony`, `ceremony:<url>`, `unsafe-dev`, or a path.
+/// Where an SRS is to come from. As text: `ceremony`, `ceremony:<url>[,<url>…]`, `unsafe-dev`, or a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// A ceremony's file. Without an address: from the npm registry for k up to 14, else from
-    /// [`DEFAULT_URL`]. With one: from there, and nowhere else.
+    /// A ceremony's file. Without an address: from the npm registry for k up to 14, else from the first of
+    /// [`MIRRORS`] that answers. With addresses: from the first of them that does, and nowhere else.
     Ceremony {
         /// `https://host/path/kzg{k}.srs`; without `{k}`, `/kzg{k}.srs` is appended.
-        url: Option<String>,
+        urls: Vec<String>,
     },
     /// A file of the user's own, which is never changed or deleted.
     Path(PathBuf),
@@ -162,7 +165,7 @@ pub enum Source {
 
 impl Default for Source {
     fn default() -> Self {
-        Self::Ceremony { url: None }
+        Self::Ceremony { urls: Vec::new() }
     }
 }
 
@@ -182,10 +185,12 @@ impl FromStr for Source {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Ok(match text {
-            "ceremony" => Self::Ceremony { url: None },
+            "ceremony" => Self::default(),
             "unsafe-dev" => Self::UnsafeDev,
             other => match other.strip_prefix("ceremony:") {
-                Some(url) => Self::Ceremony { url: Some(url.to_owned()) },
+                Some(urls) => Self::Ceremony {
+                    urls: urls.split(',').map(|url| url.trim().to_owned()).collect(),
+                },
                 None => Self::Path(PathBuf::from(other)),
             },
         })
@@ -195,8 +200,8 @@ impl FromStr for Source {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ceremony { url: None } => f.write_str("ceremony"),
-            Self::Ceremony { url: Some(url) } => write!(f, "ceremony:{url}"),
+            Self::Ceremony { urls } if urls.is_empty() => f.write_str("ceremony"),
+            Self::Ceremony { urls } => write!(f, "ceremony:{}", urls.join(",")),
             Self::Path(path) => path.display().fmt(f),
             Self::UnsafeDev => f.write_str("unsafe-dev"),
         }
@@ -237,8 +242,8 @@ pub async fn obtain_with(
     let folder = cache.join("srs");
     let _lock = toolchain::lock_cache(folder.join("lock")).await?;
     match source {
-        Source::Ceremony { url } => {
-            let (cached, hash) = from_ceremony(url.as_deref(), k, cache, http).await?;
+        Source::Ceremony { urls } => {
+            let (cached, hash) = from_ceremony(urls, k, cache, http).await?;
             blocking({
                 let destination = destination.to_owned();
                 move || place(&cached, hash, k, &destination)
@@ -276,19 +281,37 @@ pub fn is_at_hand(source: &Source, k: u32, cache: &Path) -> bool {
     match source {
         Source::UnsafeDev => (1..=dev::MAX_K).contains(&k),
         Source::Path(path) => SrsFile::open(path).is_ok_and(|file| file.check_k(k).is_ok()),
-        Source::Ceremony { url: None } if (1..=NPM_MAX_K).contains(&k) => true,
-        Source::Ceremony { url } => fetch::address(url.as_deref().unwrap_or(DEFAULT_URL), k)
-            .is_ok_and(|address| fetched_path(&address, k, cache).exists()),
+        Source::Ceremony { urls } if urls.is_empty() && (1..=NPM_MAX_K).contains(&k) => true,
+        Source::Ceremony { urls } => addresses(urls, k).is_ok_and(|addresses| {
+            addresses.iter().any(|address| fetched_path(address, k, cache).exists())
+        }),
     }
 }
 
-/// Whether the address of a ceremony's files answers for `k`. Nothing is fetched.
+/// Whether an address of a ceremony's files answers for `k`. Nothing is fetched.
 pub async fn can_be_fetched(source: &Source, k: u32) -> bool {
-    let Source::Ceremony { url } = source else { return false };
-    match fetch::address(url.as_deref().unwrap_or(DEFAULT_URL), k) {
-        Ok(address) if (1..=26).contains(&k) => fetch::answers(&address).await,
-        _ => false,
+    let Source::Ceremony { urls } = source else { return false };
+    let Ok(addresses) = addresses(urls, k) else { return false };
+    if !(1..=26).contains(&k) {
+        return false;
     }
+    for address in addresses {
+        if fetch::answers(&address).await {
+            return true;
+        }
+    }
+    false
+}
+
+/// Where the file for k is looked for, in order: at the addresses given, or at those mirrors that have a file for k
+/// whose hash is known.
+fn addresses(urls: &[String], k: u32) -> Result<Vec<url::Url>> {
+    if !urls.is_empty() {
+        return urls.iter().map(|url| fetch::address(url, k)).collect();
+    }
+    let known = |name: &str| ceremony::by_name(name).is_some_and(|it| it.sha256.contains_key(&k));
+    let mirrors = MIRRORS.iter().filter(|(ceremony, _)| known(ceremony));
+    mirrors.map(|(_, url)| fetch::address(url, k)).collect()
 }
 
 /// Where what was fetched is kept. Which ceremony an address has cannot be known before it has answered
@@ -307,7 +330,7 @@ fn usable_hash(cached: &Path, usable: impl Fn(&SrsFile) -> bool) -> Option<B256>
 
 /// The cached file of a ceremony for this k and its hash, fetched or derived where it is not there.
 async fn from_ceremony(
-    url: Option<&str>,
+    urls: &[String],
     k: u32,
     cache: &Path,
     http: &HttpOptions,
@@ -317,7 +340,7 @@ async fn from_ceremony(
         return Err(Error::NoCeremony { k });
     }
     let mut npm_failure = None;
-    if url.is_none() && k <= NPM_MAX_K {
+    if urls.is_empty() && k <= NPM_MAX_K {
         let path = folder.join(format!("{}-k{k}.srs", ceremony::NPM));
         if let Some(hash) = published(&path, k).await? {
             return Ok((path, hash));
@@ -331,20 +354,46 @@ async fn from_ceremony(
             }
         }
     }
-    let address = fetch::address(url.unwrap_or(DEFAULT_URL), k)?;
-    let path = fetched_path(&address, k, cache);
-    if let Some(hash) = published(&path, k).await? {
-        return Ok((path, hash));
+    let addresses = addresses(urls, k)?;
+    for address in &addresses {
+        let path = fetched_path(address, k, cache);
+        if let Some(hash) = published(&path, k).await? {
+            return Ok((path, hash));
+        }
     }
+    let mut failure = None;
+    for address in &addresses {
+        match from_address(address, k, cache, http).await {
+            // What this machine lacks, the next address can't give.
+            Err(error @ Error::File(_)) => return Err(error),
+            Err(error) => {
+                tracing::info!(%error, "no SRS from there");
+                failure = Some(failure.unwrap_or(error));
+            }
+            found => return found,
+        }
+    }
+    let failure = failure.unwrap_or(Error::NoCeremony { k });
+    Err(match (failure, npm_failure) {
+        (Error::Unavailable { k, url, message }, Some(npm)) => {
+            Error::Unavailable { k, url, message: format!("{npm}; and {message}") }
+        }
+        (failure, _) => failure,
+    })
+}
+
+async fn from_address(
+    address: &url::Url,
+    k: u32,
+    cache: &Path,
+    http: &HttpOptions,
+) -> Result<(PathBuf, B256)> {
+    let path = fetched_path(address, k, cache);
     let part = path.with_extension("part");
-    let found = match fetch::download(&address, &part, file_len(k), http).await {
+    let found = match fetch::download(address, &part, file_len(k), http).await {
         Ok(found) => found,
         Err(fetch::Failure::File(error)) => return Err(error.into()),
         Err(fetch::Failure::Http(message)) => {
-            let message = match npm_failure {
-                Some(npm) => format!("{npm}; and {message}"),
-                None => message,
-            };
             return Err(Error::Unavailable { k, url: address.to_string(), message });
         }
     };

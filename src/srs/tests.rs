@@ -89,7 +89,7 @@ impl Server {
     }
 
     fn source(&self) -> Source {
-        Source::Ceremony { url: Some(self.url.clone()) }
+        Source::Ceremony { urls: vec![self.url.clone()] }
     }
 
     fn requests(&self) -> Vec<String> {
@@ -281,6 +281,38 @@ async fn bytes_of_no_ceremony_are_refused_and_not_kept() {
 }
 
 #[tokio::test]
+async fn the_next_mirror_is_asked_where_one_has_nothing_or_something_else() {
+    let file = published(5).await;
+    let mut other = file.clone();
+    other[1000] ^= 1;
+    let cache = tempfile::tempdir().expect("a folder");
+    let absent = Server::start(Vec::new(), [Reply::Status(403)]).await;
+    let wrong = Server::start(other, []).await;
+    let right = Server::start(file.clone(), []).await;
+    let urls = |servers: [&Server; 3]| servers.map(|server| server.url.clone()).to_vec();
+    let source = Source::Ceremony { urls: urls([&absent, &wrong, &right]) };
+    let destination = cache.path().join("kzg.srs");
+    let http = quick();
+    let get = || obtain_with(&source, 5, cache.path(), &destination, &http);
+    assert_eq!(get().await.expect("from the third").sha256, hash(5));
+    assert_eq!(files::read(&destination).expect("read"), file);
+    // The next time it is in the cache, and nobody is asked.
+    get().await.expect("cached");
+    let asked = [&absent, &wrong, &right].map(|server| server.requests().len());
+    assert_eq!(asked, [1, 1, 1]);
+    // Where none has it, the first one's reason is told.
+    let cache = tempfile::tempdir().expect("a folder");
+    let absent = Server::start(Vec::new(), vec![Reply::Status(403); 2]).await;
+    let source = Source::Ceremony { urls: urls([&absent, &wrong, &absent]) };
+    let error = obtain_with(&source, 5, cache.path(), &destination, &quick()).await;
+    let error = error.expect_err("nowhere");
+    assert!(
+        matches!(&error, Error::Unavailable { url, .. } if url.contains(&absent.url)),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn an_error_names_every_remedy() {
     let cache = tempfile::tempdir().expect("a folder");
     let server = Server::start(Vec::new(), [Reply::Status(404)]).await;
@@ -310,11 +342,11 @@ async fn an_error_names_every_remedy() {
     let nobody = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = nobody.local_addr().expect("an address");
     drop(nobody);
-    let url = Some(format!("http://{address}/a{{k}}.srs"));
-    let error = get(Source::Ceremony { url }).await;
+    let urls = vec![format!("http://{address}/a{{k}}.srs")];
+    let error = get(Source::Ceremony { urls }).await;
     assert!(error.contains("a15.srs") && error.contains("gave up after 3"), "{error}");
     for url in ["ftp://host/{k}", "nowhere", ""] {
-        let error = get(Source::Ceremony { url: Some(url.to_owned()) }).await;
+        let error = get(Source::Ceremony { urls: vec![url.to_owned()] }).await;
         assert!(error.contains("is no address for SRS files"), "{error}");
     }
     let source = Source::default();
@@ -327,7 +359,7 @@ async fn a_users_file_is_used_cut_and_left_alone() {
     let folder = tempfile::tempdir().expect("a folder");
     let (own, destination) = (folder.path().join("own.srs"), folder.path().join("p/kzg.srs"));
     let cache = folder.path().join("cache");
-    dev::generate_with(super::file::random_scalar(), 4, &own).expect("made");
+    dev::generate_with(sums::random_scalar(), 4, &own).expect("made");
     let before = (files::read(&own).expect("read"), fs::metadata(&own).expect("there").modified());
     let source = Source::Path(own.clone());
     let get = |k| {
@@ -377,7 +409,7 @@ async fn an_unsafe_srs_says_so_and_stays_the_same() {
     // Another machine's is the same, and one of an older zkvouch with a τ of its own gives way.
     let old = other.path().join("srs/unsafe-dev-k4.srs");
     fs::create_dir_all(other.path().join("srs")).expect("a folder");
-    dev::generate_with(super::file::random_scalar(), 4, &old).expect("made");
+    dev::generate_with(sums::random_scalar(), 4, &old).expect("made");
     let third = obtain(&Source::UnsafeDev, 4, other.path(), &two).await.expect("made");
     assert_eq!(first.sha256, third.sha256);
     // One byte in the middle of what is cached, which neither end of the file shows.
@@ -407,7 +439,7 @@ fn what_changed_after_it_was_checked_is_not_copied() {
     let (from, to) = (folder.path().join("from.srs"), folder.path().join("to/kzg.srs"));
     dev::generate(3, &from).expect("made");
     let checked = files::sha256_file(&from).expect("read");
-    dev::generate_with(super::file::random_scalar(), 3, &from).expect("made");
+    dev::generate_with(sums::random_scalar(), 3, &from).expect("made");
     for destination in [&to, &from] {
         let error = place(&from, checked, 3, destination).expect_err("another file").to_string();
         assert!(error.contains("from.srs") && error.contains("changed after"), "{error}");
@@ -429,13 +461,23 @@ fn what_changed_after_it_was_checked_is_not_copied() {
 fn sources_as_text() {
     for (text, source) in [
         ("ceremony", Source::default()),
-        ("ceremony:http://x/{k}", Source::Ceremony { url: Some("http://x/{k}".to_owned()) }),
+        ("ceremony:http://x/{k}", Source::Ceremony { urls: vec!["http://x/{k}".to_owned()] }),
+        (
+            "ceremony:http://x/{k},http://y",
+            Source::Ceremony { urls: vec!["http://x/{k}".to_owned(), "http://y".to_owned()] },
+        ),
         ("unsafe-dev", Source::UnsafeDev),
         ("./kzg.srs", Source::Path("./kzg.srs".into())),
     ] {
         assert_eq!(text.parse(), Ok(source.clone()));
         assert_eq!(source.to_string(), text);
     }
-    let url = fetch::address(DEFAULT_URL, 15).expect("a URL");
-    assert_eq!(url.as_str(), "https://kzg.ezkl.xyz/kzg15.srs");
+    let texts = |k| {
+        let urls = addresses(&[], k).expect("URLs");
+        urls.into_iter().map(String::from).collect::<Vec<_>>()
+    };
+    let axiom = "https://axiom-crypto.s3.amazonaws.com/challenge_0085/kzg_bn254_15.srs";
+    assert_eq!(texts(15), ["https://kzg.ezkl.xyz/kzg15.srs", axiom]);
+    // No hash of the other ceremony's file is known.
+    assert_eq!(texts(20), ["https://kzg.ezkl.xyz/kzg20.srs"]);
 }

@@ -237,10 +237,11 @@ type Result<T, E = Error> = std::result::Result<T, E>;
 /// Compares a circuit with its model.
 ///
 /// A float output may be off by [`REFUSED_SHARE`] of the range of the model's answers (of their size, where
-/// they are all the same), an integer output (a class, a label) not at all. An answer beyond that passes as
+/// they are all the same or the data is one observation), an integer output (a class, a label) not at all. An answer beyond that passes as
 /// a tie if the model itself gives it within the bound for an input that is one step of the circuit's
-/// fixed-point grid away, or if the model's scores of the two classes differ by less than the same share of
-/// their range; of the data only one observation in a hundred may be such a tie.
+/// fixed-point grid away, and jumps in between (where its answers only grow, the grid is too coarse), or if
+/// the model's scores of the two classes differ by less than the same share of their range; of the data only
+/// one observation in a hundred may be such a tie.
 ///
 /// # Errors
 /// [`Error::Wrong`] for the first disagreement; whatever keeps the two from being compared.
@@ -259,7 +260,8 @@ pub async fn run(request: &JudgeRequest<'_>, pool: &EnginePool) -> Result<Judgem
     let observations = asked.iter().map(|one| &one.input);
     let answers = forward_all(pool, request.compiled, settings, observations, |_| {}).await?;
     let scores = ties::Scores::load(request.original, &model, settings).await;
-    let court = Court { request, model: &model, scores, ranges: ranges(&model, &asked) };
+    let lone = asked.iter().filter(|one| one.is_data()).count() < 2;
+    let court = Court { request, model: &model, scores, ranges: ranges(&model, &asked), lone };
     let judged = court.judge(&asked, answers);
     match judged {
         Err(Error::Wrong(mut wrong)) => {
@@ -297,6 +299,8 @@ struct Court<'a> {
     model: &'a FloatModel,
     scores: Option<ties::Scores>,
     ranges: Vec<(f64, f64)>,
+    /// Whether the data has one observation only.
+    lone: bool,
 }
 
 impl Court<'_> {
@@ -338,7 +342,7 @@ impl Court<'_> {
             if let Some((output, element)) = self.first_beyond(one.is_data(), &one.expected, &found)
             {
                 let wrong = || self.wrong(one, output, element, found[output][element]);
-                if !self.is_tie(one, output, &found) {
+                if !self.is_tie(one, (output, element), &found) {
                     return Err(wrong());
                 }
                 judgement.ties += 1;
@@ -404,7 +408,12 @@ impl Court<'_> {
     fn is_within(&self, is_data: bool, output: usize, expected: f64, found: f64) -> bool {
         let error = (expected - found).abs();
         let (low, high) = self.ranges[output];
-        let size = if high > low { high - low } else { low.abs() };
+        let size = match () {
+            // How far answers range, one observation and what is next to it don't show.
+            () if self.lone => (high - low).max(low.abs()).max(high.abs()),
+            () if high > low => high - low,
+            () => low.abs(),
+        };
         let default = match self.model.outputs()[output].is_label() {
             true => 0.0,
             false if size > 0.0 => REFUSED_SHARE * size,
@@ -449,7 +458,7 @@ impl Court<'_> {
 
     /// Whether the circuit's answer is the model's own to an input one step away, or the model all but
     /// chose it.
-    fn is_tie(&self, one: &Asked, output: usize, found: &[Vec<f64>]) -> bool {
+    fn is_tie(&self, one: &Asked, (output, element): (usize, usize), found: &[Vec<f64>]) -> bool {
         let (is_data, settings) = (one.is_data(), self.request.settings);
         if let (Some(scores), [found], [expected]) =
             (&self.scores, &*found[output], &*one.expected[output])
@@ -457,8 +466,16 @@ impl Court<'_> {
         {
             return true;
         }
+        let near = |answers: &[Vec<f64>]| self.first_beyond(is_data, answers, found).is_none();
+        // A class is one or the other.
+        let jumps = |neighbour| {
+            self.model.outputs()[output].is_label()
+                || ties::jumps(self.model, &one.input, neighbour, near, |answers| {
+                    answers[output][element]
+                })
+        };
         ties::neighbours(self.model, settings, &one.input)
-            .any(|expected| self.first_beyond(is_data, &expected, found).is_none())
+            .any(|(neighbour, answers)| near(&answers) && jumps(neighbour))
     }
 
     fn wrong(&self, one: &Asked, output: usize, element: usize, found: f64) -> Error {

@@ -122,11 +122,56 @@ async fn a_fiftieth_of_the_range_is_the_standard() {
         max_error: None,
     };
     let ranges = vec![(-4.0, 6.0); model.outputs().len()];
-    let court = Court { request: &request, model: &model, scores: None, ranges };
+    let court = Court { request: &request, model: &model, scores: None, ranges, lone: false };
     assert!(!model.outputs()[0].is_label(), "a quantity");
+    let narrow = vec![(5.0, 5.1); model.outputs().len()];
+    for (lone, passes) in [(true, true), (false, false)] {
+        let court =
+            Court { request: &request, model: &model, scores: None, ranges: narrow.clone(), lone };
+        assert_eq!(court.is_within(true, 0, 5.0, 5.05), passes, "one observation has no range");
+    }
     for is_data in [true, false] {
         assert!(court.is_within(is_data, 0, 5.0, 5.199) && court.is_within(is_data, 0, 5.0, 4.801));
         assert!(!court.is_within(is_data, 0, 5.0, 5.201), "of the range, not of the answer");
         assert!(!court.is_within(is_data, 0, 0.1, -0.101));
     }
+}
+
+/// Between an input and its neighbour a tree jumps; a dense layer only grows, however coarse the grid is.
+#[tokio::test]
+async fn a_coarse_grid_is_no_tie() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let credit = Original::read(&root.join("examples/credit/model.onnx"), &[]).expect("a model");
+    let model = credit.float_model(&[("batch_size".to_owned(), 1)]).await.expect("runs");
+    let input = vec![vec![0.3; model.inputs()[0].len()]];
+    let mut neighbour = input.clone();
+    neighbour[0].iter_mut().for_each(|value| *value += 1.0 / 32.0);
+    let value = |answers: &[Vec<f64>]| answers[0][0];
+    let (from, to) = (model.run(&input).expect("answers"), model.run(&neighbour).expect("answers"));
+    let (from, to) = (value(&from), value(&to));
+    assert!((from - to).abs() > 1e-4, "{from} {to}");
+    let near = |answers: &[Vec<f64>]| (value(answers) - to).abs() < (from - to).abs() / 4.0;
+    assert!(!ties::jumps(&model, &input, neighbour, near, value));
+
+    let path = case("tree_threshold_tie").join("network.onnx");
+    let tree = Original::read(&path, &[]).expect("a model");
+    let file = tree.file();
+    let variables: Vec<_> = file.symbols().iter().map(|name| ((*name).to_owned(), 1)).collect();
+    let model = tree.float_model(&variables).await.expect("runs");
+    let data = observations::read(&case("tree_threshold_tie").join("input.json"), model.slots());
+    let input = data.expect("data").swap_remove(0);
+    let answers = model.run(&input).expect("answers");
+    let last = answers.len() - 1;
+    let value = |answers: &[Vec<f64>]| answers[last][0];
+    let jumped = (0..input[0].len()).any(|element| {
+        [1.0, -1.0].into_iter().any(|sign| {
+            let mut neighbour = input.clone();
+            neighbour[0][element] += sign / 128.0;
+            let Ok(there) = model.run(&neighbour) else { return false };
+            let (here, there) = (value(&answers), value(&there));
+            let near = |answers: &[Vec<f64>]| (value(answers) - there).abs() < 1e-9;
+            here != there && ties::jumps(&model, &input, neighbour, near, value)
+        })
+    });
+    assert!(jumped, "it stands on a threshold");
 }

@@ -13,12 +13,15 @@ use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 const ONE_BY_ONE: usize = 256;
 const TOGETHER: usize = 64;
 
-/// The model's answers to inputs that are one step of the circuit's grid away.
+/// Halvings of the way to a neighbour: a thousandth of a step is left.
+const HALVINGS: usize = 10;
+
+/// Inputs that are one step of the circuit's grid away, with the model's answers to them.
 pub(super) fn neighbours<'a>(
     model: &'a FloatModel,
     settings: &'a Settings,
     input: &'a Observation,
-) -> impl Iterator<Item = Vec<Vec<f64>>> + 'a {
+) -> impl Iterator<Item = (Observation, Vec<Vec<f64>>)> + 'a {
     let param = settings.run_args.param_scale.0;
     let steps: Vec<f64> = (0..input.len())
         .map(|number| {
@@ -67,7 +70,36 @@ pub(super) fn neighbours<'a>(
     std::iter::once(rounded)
         .chain(singles)
         .chain(together)
-        .filter_map(|moved| model.run(&moved).ok())
+        .filter_map(|moved| model.run(&moved).ok().map(|answers| (moved, answers)))
+}
+
+/// Whether the model jumps on the way from an input to a neighbour whose answers are `near` the circuit's: whether
+/// half of what is between both ends lies within a thousandth of the way. Where it does not, the circuit's grid is too
+/// coarse for the model, and no threshold is to blame.
+pub(super) fn jumps(
+    model: &FloatModel,
+    input: &Observation,
+    neighbour: Observation,
+    near: impl Fn(&[Vec<f64>]) -> bool,
+    value: impl Fn(&[Vec<f64>]) -> f64,
+) -> bool {
+    let (mut far, mut close) = (input.clone(), neighbour);
+    let (Ok(mut before), Ok(mut after)) = (model.run(&far), model.run(&close)) else {
+        return false;
+    };
+    let whole = (value(&before) - value(&after)).abs();
+    for _ in 0..HALVINGS {
+        let mut middle = far.clone();
+        for (middle, close) in middle.iter_mut().flatten().zip(close.iter().flatten()) {
+            *middle = f64::midpoint(*middle, *close);
+        }
+        let Ok(answers) = model.run(&middle) else { return false };
+        match near(&answers) {
+            true => (close, after) = (middle, answers),
+            false => (far, before) = (middle, answers),
+        }
+    }
+    (value(&before) - value(&after)).abs() >= whole / 2.0
 }
 
 /// The scores from which an output chooses its class.
