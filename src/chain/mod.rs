@@ -27,6 +27,7 @@ pub mod deploy;
 pub mod deployments;
 mod error;
 pub mod explorer;
+pub mod fitness;
 mod golden;
 pub mod node;
 pub mod policy;

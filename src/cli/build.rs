@@ -3,8 +3,10 @@
 use super::{Context, show, tune::duration};
 use crate::{
     accuracy::ErrorBound,
-    model::provenance::Provenance,
-    project::{BuildOptions, BuildReport, Step},
+    project::{
+        BuildOptions, BuildReport, Step,
+        policy::{Finding, Severity},
+    },
 };
 use clap::Args;
 use eyre::Result;
@@ -40,27 +42,15 @@ impl Build {
             return context.ui.result(text, &report);
         }
         let report = project.build(options, context.ui.observer()).await?;
-        warn_about(context, &report);
+        warn_about(context, &report.findings);
         context.ui.result(summary(&report), &report)
     }
 }
 
-/// What a deployer must know of a build.
-pub(super) fn warn_about(context: &Context, report: &BuildReport) {
-    if report.srs.is_unsafe() {
-        context.ui.warn(
-            "this build uses an SRS whose secret is known: anybody could forge a proof, so deploying is \
-             refused off a local chain",
-        );
-    }
-    for caveat in &report.caveats {
-        context.ui.warn(caveat);
-    }
-    if report.srs == Provenance::Unrecognized {
-        context.ui.warn(
-            "the SRS belongs to no ceremony that zkvouch knows: whoever made it may forge proofs, so \
-             deploying off a local chain takes --allow-unknown-srs",
-        );
+/// What a deployer must know of a build. What is only to be noted, `zkvouch check` says.
+pub(super) fn warn_about(context: &Context, findings: &[Finding]) {
+    for finding in findings.iter().filter(|it| it.severity > Severity::Note) {
+        context.ui.warn(finding);
     }
 }
 

@@ -39,7 +39,7 @@ impl Demo {
         let project = self.project()?;
         let input = self.input.clone().unwrap_or_else(|| project.data().swap_remove(0));
         let report = project.build(BuildOptions::default(), context.ui.observer()).await?;
-        build::warn_about(context, &report);
+        build::warn_about(context, &report.findings);
         let built = project.built(&context.ui.observer()).await?;
         let proof = prove(context, &project, &built, &input).await?;
         let float = float_answer(&project, built.settings(), &input).await?;

@@ -1,7 +1,8 @@
 //! `zkvouch deploy`
 
 use super::{
-    Context,
+    Context, build,
+    exit::{Code, Coded},
     opts::Network,
     verify_source::{self, VerifyOptions},
 };
@@ -14,8 +15,10 @@ use crate::{
         explorer::Connection,
         tx::Sender,
     },
-    model::provenance::Provenance,
-    project::Built,
+    project::{
+        Built,
+        policy::{Finding, Target, of_chain},
+    },
 };
 use alloy::primitives::Address;
 use clap::Args;
@@ -65,24 +68,44 @@ impl Deploy {
         let built = project.built(&context.ui.observer()).await?;
         let rpc = self.network.connect(&project).await?;
         let class = self.network.class(&rpc);
-        for caveat in built.caveats() {
-            context.ui.warn(caveat);
-        }
-        if class != ChainClass::Local && *built.provenance() == Provenance::Unrecognized {
-            context
-                .ui
-                .warn("the SRS belongs to no known ceremony: whoever made it may forge proofs");
-        }
         // Whether there is an explorer to ask is told before anything is sent.
         let explorer = self.verify.connect(rpc.chain_id(), class)?;
         let explorer = explorer.filter(|_| !self.network.is_dry());
         let sender = self.network.sender(context, &project, rpc, "deploy").await?;
+        let mut findings = built.findings().to_vec();
+        let owner = self.options.owner.or(Some(sender.address()));
+        let target = Target {
+            class,
+            owner: owner.filter(|_| self.options.timelock_delay.is_none()),
+            guardian: self.options.guardian,
+            routed: !self.options.direct,
+        };
+        findings.extend(project.config().policy.judge(of_chain(sender.rpc(), &target).await?));
+        build::warn_about(context, &findings);
+        refuse(class, &findings)?;
         let mut deployer = Deployer::new(&sender, self.network.mode());
         let deployed = self.options.run(&built, &mut deployer, class).await?;
         if self.network.is_dry() {
             context.ui.warn("nothing was sent; pass --broadcast to deploy");
         }
         deployed.show(context, &sender, &built, explorer).await
+    }
+}
+
+/// Others rely on what is deployed on a public chain. Of an SRS more is said where it is checked.
+fn refuse(class: ChainClass, findings: &[Finding]) -> Result<()> {
+    let says_itself = ["test-srs", "unknown-srs"];
+    let fatal = findings.iter().find(|it| it.is_fatal() && !says_itself.contains(&it.rule));
+    match fatal {
+        Some(finding) if class != ChainClass::Local => {
+            let message = format!(
+                "not deployed off a local chain: {finding}; to deploy nevertheless, say why under [policy.waive] in \
+                 zkvouch.toml: {} = \"…\"",
+                finding.rule
+            );
+            Err(Coded::new(Code::Invalid, message).into())
+        }
+        _ => Ok(()),
     }
 }
 

@@ -5,6 +5,8 @@ mod anvil;
 mod axes;
 mod bench;
 mod build;
+mod bundle;
+mod check;
 mod clean;
 mod demo;
 mod deploy;
@@ -84,6 +86,10 @@ enum Command {
     /// Build every artefact that is out of date: settings, circuit, keys, verifier.
     #[command(visible_alias = "b")]
     Build(build::Build),
+    /// Check what is built, and a chain, by the rules of docs/policy.md.
+    Check(check::Check),
+    /// Write what a stranger needs to check the verifier, as one file.
+    Bundle(bundle::Bundle),
     /// Prove a prediction.
     Prove(prove::Prove),
     /// Verify a proof off chain, and with --evm in an in-process EVM.
@@ -233,6 +239,8 @@ async fn run(command: Command, context: Context) -> Result<()> {
         Command::Inspect(command) => command.run(&context).await,
         Command::Init(command) => command.run(&context).await,
         Command::Build(command) => command.run(&context).await,
+        Command::Bundle(command) => command.run(&context).await,
+        Command::Check(command) => command.run(&context).await,
         Command::Prove(command) => command.run(&context).await,
         Command::Verify(command) => command.run(&context).await,
         Command::Deploy(command) => command.run(&context).await,

@@ -66,7 +66,7 @@ impl Project {
             num_instances: built.layout().len,
             srs: built.provenance().clone(),
             judgement,
-            caveats: built.caveats().to_vec(),
+            findings: built.findings().to_vec(),
             verifier,
             comparison,
             batch,

@@ -2,9 +2,10 @@
 //! in a report comes from.
 
 use super::{
-    Artifacts, Caveat, Error, Observer, Project, Result, caveat,
+    Artifacts, Error, Observer, Project, Result, caveat,
     graph::{self, Manifest, Step},
     names, plan,
+    policy::Finding,
     steps::{self, ProvingFiles, make_witness, prove_witness},
 };
 use crate::{
@@ -40,7 +41,7 @@ pub struct Built {
     batch_verifier: Option<VerifierArtifact>,
     golden: Proof,
     provenance: Provenance,
-    caveats: Vec<Caveat>,
+    findings: Vec<Finding>,
     artifacts: Artifacts,
     model: PathBuf,
     /// Inputs of the model that are none of the circuit's, with their values.
@@ -126,14 +127,18 @@ impl Built {
             engine_version: made_from.engine_version.clone(),
             descriptor_keccak256: keccak256(descriptor(&layout.tensors())?),
         };
+        let provenance = ceremony::provenance(ceremony::by_neg_s_g2(srs.neg_tau_g2_words()));
+        let mut caveats = caveat::of(&settings, &manifest, &made_from.engine_version);
+        caveats.extend(caveat::of_srs(&provenance));
+        caveats.extend(caveat::of_verifier(&verifier.metadata().gas));
         Ok(Self {
             name: project.name(),
             identity,
             made_from,
-            caveats: caveat::of(&settings, &manifest),
+            findings: project.config().policy.judge(caveats),
             settings,
             layout,
-            provenance: ceremony::provenance(ceremony::by_neg_s_g2(srs.neg_tau_g2_words())),
+            provenance,
             verifier,
             batch_verifier,
             golden: file.proof,
@@ -201,9 +206,22 @@ impl Built {
         &self.provenance
     }
 
-    /// What its owner must know of it before others rely on it.
-    pub fn caveats(&self) -> &[Caveat] {
-        &self.caveats
+    /// What its owner must know of it before others rely on it: what errors and what surprises first.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// The model's file as its owner has it.
+    pub fn model_path(&self) -> &Path {
+        &self.model
+    }
+
+    /// The instances' [`descriptor`], whose hash is part of the identity.
+    ///
+    /// # Errors
+    /// None that [`Project::built`] didn't have.
+    pub fn descriptor(&self) -> Result<Vec<u8>> {
+        Ok(descriptor(&self.layout.tensors())?)
     }
 
     /// Where the files of this snapshot lie.

@@ -1,6 +1,6 @@
 //! `zkvouch.toml`: what a project's circuit is made from, and where it is deployed.
 
-use super::{Error, Result};
+use super::{Error, Result, policy::Policy};
 use crate::{
     accuracy::ErrorBound,
     artifacts::{
@@ -51,6 +51,9 @@ pub struct Config {
     /// Which verifier is made, and by which compiler.
     #[serde(default)]
     pub verifier: VerifierConfig,
+    /// Rules that are waived.
+    #[serde(default)]
+    pub policy: Policy,
     /// Where to deploy, by name.
     #[serde(default)]
     pub networks: BTreeMap<String, NetworkConfig>,
@@ -343,6 +346,7 @@ impl Config {
                 "verifier.compiler and verifier.matrix exclude each other; leave one out".into()
             );
         }
+        config.policy.validate().map_err(|error| error.to_string())?;
         config.circuit.run_args().validate().map_err(|error| format!("circuit.{error}"))?;
         if let Some(k) = config.calibration.max_logrows.filter(|k| !(1..=MAX_LOGROWS).contains(k)) {
             return Err(format!(

@@ -26,6 +26,22 @@ pub enum Error {
         /// What is wrong, with line and column where the parser has them.
         message: String,
     },
+    /// A file is no bundle, or not the one that its statement is about.
+    #[error("{}: {message}; have it sent again", path.display())]
+    Bundle {
+        /// The path of the bundle.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A waiver in the project file waives nothing.
+    #[error("[policy] waive.{rule}: {message}")]
+    Waiver {
+        /// The rule that it names.
+        rule: String,
+        /// What is wrong with it.
+        message: String,
+    },
     /// The manifest is broken or of another version.
     #[error("{}: {message}; run `zkvouch clean` and build again", path.display())]
     Manifest {
@@ -149,6 +165,8 @@ impl Error {
             Self::Toolchain(inner) => inner.kind(),
             Self::NoProject(..)
             | Self::Config { .. }
+            | Self::Waiver { .. }
+            | Self::Bundle { .. }
             | Self::Manifest { .. }
             | Self::NotBuilt(..)
             | Self::SeveralInputs { .. }

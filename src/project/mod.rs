@@ -9,9 +9,11 @@
 //! [`Project`] says what is to be built; [`Project::build`] builds what is out of date; [`Built`] is what
 //! was built, and everything said on chain or in a report comes from there.
 
+pub mod bundle;
 pub mod config;
 pub mod graph;
 pub mod inspect;
+pub mod policy;
 pub mod steps;
 
 mod build;

@@ -1,6 +1,6 @@
 //! What a build has to say when it is done.
 
-use super::{Artifacts, Caveat, step::Step};
+use super::{Artifacts, policy::Finding, step::Step};
 use crate::{
     accuracy::judge::Judgement,
     model::{
@@ -34,7 +34,7 @@ pub struct BuildReport {
     /// How far the circuit's answers are from the model's.
     pub judgement: Judgement,
     /// What one might think otherwise of the build and its proofs.
-    pub caveats: Vec<Caveat>,
+    pub findings: Vec<Finding>,
     /// Sizes and gas of the verifier.
     pub verifier: GasReport,
     /// The lean verifier beside ezkl's.

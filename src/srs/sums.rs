@@ -1,6 +1,6 @@
 //! Sums over the points of an SRS, by which all of it is checked at once.
 
-use super::MAX_K;
+use crate::field::TWO_ADICITY;
 use ark_bn254::{Fr, G1Affine, G1Projective};
 use ark_ec::{AffineRepr as _, CurveGroup as _, VariableBaseMSM as _};
 use ark_ff::{AdditiveGroup as _, Field as _, One as _, PrimeField as _};
@@ -88,8 +88,8 @@ pub(super) fn root_of_unity(k: u32) -> Fr {
 pub(super) fn root_from(base: u64, k: u32) -> Fr {
     let mut t = Fr::MODULUS;
     t.0[0] -= 1;
-    t >>= MAX_K;
-    Fr::from(base).pow(t).pow([1u64 << (MAX_K - k)])
+    t >>= TWO_ADICITY;
+    Fr::from(base).pow(t).pow([1u64 << (TWO_ADICITY - k)])
 }
 
 /// `[Lᵢ(τ)]₁` from `[τⁱ]₁`, in halo2's order of the roots of unity.

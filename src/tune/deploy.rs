@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The longest transaction that nodes pass on, in bytes, with room for its other fields.
-const TRANSACTION: u64 = (128 << 10) - 512;
+pub const TRANSACTION: u64 = (128 << 10) - 512;
 /// Code and gas are estimates: a circuit must keep to a limit with so much room.
 const ROOM: f64 = 1.12;
 

@@ -226,6 +226,11 @@ impl VerifierArtifact {
         format!("{}:{}", self.file_name().display(), self.metadata.contract)
     }
 
+    /// The name of the source's file, such as `LeanVerifier.sol`.
+    pub fn source_name(&self) -> String {
+        self.file_name().display().to_string()
+    }
+
     fn file_name(&self) -> PathBuf {
         let VerifierMetadata { contract, language, .. } = &self.metadata;
         let files = ArtifactFiles::new(Path::new(""), contract, *language, METADATA_FILE);

@@ -7,7 +7,11 @@ pub use dev::{ANVIL_ADDRESSES, check_test_key};
 
 use super::node::anvil::ANVIL_CHAIN_ID;
 use crate::error::ErrorKind;
-use alloy::{network::EthereumWallet, primitives::Address, signers::local::PrivateKeySigner};
+use alloy::{
+    network::EthereumWallet,
+    primitives::{Address, B256, Signature},
+    signers::{SignerSync as _, local::PrivateKeySigner},
+};
 use dev::ANVIL_KEYS;
 use keystore::{foundry_keystores, keystore_in, keystore_of, open_keystore};
 use std::{
@@ -248,12 +252,14 @@ impl Account {
 pub struct Wallet {
     address: Address,
     wallet: EthereumWallet,
+    /// The key, where it is here and not in a device.
+    key: Option<PrivateKeySigner>,
 }
 
 impl Wallet {
     /// An account from any signer of alloy's.
     pub fn new(address: Address, wallet: EthereumWallet) -> Self {
-        Self { address, wallet }
+        Self { address, wallet, key: None }
     }
 
     /// The account of a private key: 64 hexadecimal digits, with or without `0x`.
@@ -278,6 +284,18 @@ impl Wallet {
         self.address
     }
 
+    /// Signs a hash that is no transaction's, such as one of EIP-712.
+    ///
+    /// # Errors
+    /// [`Error::Device`] for a hardware wallet or a key service, which are asked for transactions only.
+    pub fn sign_hash(&self, hash: &B256) -> Result<Signature> {
+        let fail = |message: String| Error::Device { device: "the signer", message };
+        let key = self.key.as_ref().ok_or_else(|| {
+            fail("it signs transactions only; use --account with a keystore".into())
+        })?;
+        key.sign_hash_sync(hash).map_err(|error| fail(error.to_string()))
+    }
+
     pub(crate) fn inner(&self) -> &EthereumWallet {
         &self.wallet
     }
@@ -285,7 +303,11 @@ impl Wallet {
 
 impl From<PrivateKeySigner> for Wallet {
     fn from(signer: PrivateKeySigner) -> Self {
-        Self { address: signer.address(), wallet: EthereumWallet::new(signer) }
+        Self {
+            address: signer.address(),
+            wallet: EthereumWallet::new(signer.clone()),
+            key: Some(signer),
+        }
     }
 }
 

@@ -134,7 +134,7 @@ fn status_remedy(status: u16) -> &'static str {
 
 impl Error {
     /// Whether a repeated read may succeed.
-    fn is_transient(&self) -> bool {
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Timeout { .. } => true,
             Self::Http { status, .. } => matches!(status, 408 | 425 | 429 | 500 | 502..=504),

@@ -4,6 +4,7 @@ mod check;
 mod contracts;
 mod deploying;
 mod failing_rpc;
+mod fitness;
 mod forks;
 mod once;
 mod proxy;

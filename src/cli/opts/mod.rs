@@ -43,6 +43,11 @@ impl Node {
         Ok(self.rpc.connect(root(project), named).await?)
     }
 
+    /// Whether a node was named, on the command line or by the environment.
+    pub(super) fn is_named(&self) -> bool {
+        self.rpc.rpc_url.is_some()
+    }
+
     /// Whose chain the node serves.
     pub(super) fn class(&self, rpc: &Rpc) -> ChainClass {
         ChainClass::of(rpc.chain_id(), self.local, false)

@@ -1,0 +1,156 @@
+//! What a stranger can check: the rules, and bundles.
+
+mod support;
+
+use serde_json::{Value, json};
+use std::{collections::BTreeSet, fs, io::Read as _, path::Path, process::Command};
+use support::{Node, Outcome, Sandbox, schema, zkvouch};
+use zkvouch::project::bundle::{Bundle, STATEMENT};
+
+fn configure(sandbox: &Sandbox, change: impl Fn(String) -> String) {
+    let file = sandbox.file("zkvouch.toml");
+    let text = fs::read_to_string(&file).expect("read");
+    fs::write(&file, change(text)).expect("written");
+}
+
+fn rules(document: &Value) -> Vec<&str> {
+    let findings = document["data"]["findings"].as_array().expect("findings");
+    findings.iter().map(|finding| finding["rule"].as_str().expect("an id")).collect()
+}
+
+#[test]
+fn check_names_what_is_wrong_and_deploy_refuses_it_off_a_local_chain() {
+    let sandbox = Sandbox::built("decision_tree");
+    let document = sandbox.json(&["check"]);
+    schema::check("check", &document);
+    assert_eq!(document["success"], true, "{document:#}");
+    assert!(!rules(&document).contains(&"unbound-parameters"));
+
+    // The same model with weights that nothing binds.
+    configure(&sandbox, |text| {
+        let bound = "param_visibility = \"fixed\"";
+        assert!(text.contains(bound), "{text}");
+        text.replace(bound, "param_visibility = \"private\"")
+    });
+    sandbox.run(["build"]).success();
+    let sarif = sandbox.file("check.sarif");
+    let outcome = sandbox.run(["check", "--json", "--sarif", "check.sarif"]);
+    assert_eq!(outcome.0.status.code(), Some(4), "{outcome:?}");
+    let document = outcome.envelope();
+    schema::check("check", &document);
+    assert_eq!(rules(&document)[0], "unbound-parameters");
+    let document: Value = serde_json::from_slice(&fs::read(&sarif).expect("made")).expect("JSON");
+    assert_eq!(document["runs"][0]["results"][0]["ruleId"], "unbound-parameters");
+
+    let public = Node::start(&["--chain-id", "424242"]);
+    let deploy = [
+        "deploy",
+        "--rpc-url",
+        &public.url,
+        "--from",
+        "0x00000000000000000000000000000000000000aa",
+    ];
+    sandbox.run(deploy).failure(4, &["not deployed off a local chain", "unbound-parameters"]);
+
+    configure(&sandbox, |text| {
+        text + "\n[policy.waive]\nunbound-parameters = \"the weights are published\"\n"
+    });
+    let document = sandbox.json(&["check", "--rpc-url", &public.url]);
+    assert_eq!(document["success"], true, "{document:#}");
+    let waived = &document["data"]["findings"][0];
+    assert_eq!(waived["waived"], "the weights are published");
+    assert!(rules(&document).contains(&"guardian"), "{document:#}");
+    let strict = sandbox.json(&["check", "--strict", "--rpc-url", &public.url]);
+    assert_eq!(strict["success"], false);
+    sandbox.run(deploy).success();
+
+    configure(&sandbox, |text| text.replace("unbound-parameters =", "unbound-parameter ="));
+    sandbox.run(["check"]).failure(3, &["zkvouch.toml", "unbound-parameter", "unbound-parameters"]);
+}
+
+fn bundle(folder: &Path, out: &str, arguments: &[&str]) -> Value {
+    let all = [&["bundle", "--out", out, "--json"], arguments].concat();
+    let document = Outcome::of(zkvouch().args(&all).current_dir(folder)).success().envelope();
+    schema::check("bundle", &document);
+    document["data"].clone()
+}
+
+#[test]
+fn a_bundle_is_the_same_bytes_anywhere_and_nothing_in_it_can_be_changed() {
+    let sandbox = Sandbox::built("decision_tree");
+    let data = bundle(sandbox.path(), "a.tar.gz", &[]);
+    let one = fs::read(sandbox.file("a.tar.gz")).expect("made");
+
+    // Another folder, another locale, another umask.
+    let other = Sandbox::built("decision_tree");
+    let script = format!(
+        "umask 077; LC_ALL=tr_TR.UTF-8 TZ=Asia/Tokyo exec {} bundle --out b.tar.gz --quiet",
+        env!("CARGO_BIN_EXE_zkvouch")
+    );
+    let name = sandbox.path().file_name().expect("a name").to_string_lossy().into_owned();
+    configure(&other, |text| match text.contains("\nname = ") {
+        true => text,
+        false => text.replace("[model]\n", &format!("[model]\nname = \"{name}\"\n")),
+    });
+    let status = Command::new("sh").args(["-c", &script]).current_dir(other.path()).status();
+    assert!(status.expect("run").success());
+    assert_eq!(fs::read(other.file("b.tar.gz")).expect("made"), one);
+
+    let path = sandbox.file("a.tar.gz");
+    let read = Bundle::read(&path).expect("sound");
+    assert_eq!(json!(read.model_id()), data["model_id"]);
+    assert_eq!(json!(read.digest()), data["statement_sha256"]);
+    let onnx = fs::read(sandbox.file("model.onnx")).expect("read");
+    assert_eq!(read.file("model.onnx"), Some(&onnx[..]));
+    let lean = bundle(sandbox.path(), "c.tar.gz", &["--hash-only"]);
+    let names: BTreeSet<_> =
+        lean["files"].as_array().expect("names").iter().filter_map(Value::as_str).collect();
+    assert!(!names.contains("model.onnx") && names.contains("vk.key"), "{names:?}");
+
+    // Each file in turn: changed, left out; and one that nobody speaks of.
+    let mut files = Vec::new();
+    let unpacked = flate2::read::GzDecoder::new(&one[..]);
+    let mut archive = tar::Archive::new(unpacked);
+    for entry in archive.entries().expect("a tar") {
+        let mut entry = entry.expect("an entry");
+        let name = entry.path().expect("a name").to_string_lossy().into_owned();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).expect("read");
+        files.push((name, bytes));
+    }
+    let write = |files: &[(String, Vec<u8>)]| {
+        let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        let mut tar = tar::Builder::new(gzip);
+        for (name, bytes) in files {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o600);
+            tar.append_data(&mut header, name, &bytes[..]).expect("added");
+        }
+        let bytes = tar.into_inner().expect("a tar").finish().expect("a gzip");
+        fs::write(&path, bytes).expect("written");
+        Bundle::read(&path).map(drop)
+    };
+    write(&files).expect("modes don't matter");
+    for at in 0..files.len() {
+        let mut changed = files.clone();
+        let middle = changed[at].1.len() / 2;
+        changed[at].1[middle] ^= 1;
+        let error = write(&changed).expect_err(&files[at].0).to_string();
+        assert!(error.contains("a.tar.gz"), "{error}");
+        let mut less = files.clone();
+        less.remove(at);
+        write(&less).expect_err(&files[at].0);
+    }
+    let mut more = files.clone();
+    more.push(("more.txt".to_owned(), b"x".to_vec()));
+    assert!(write(&more).expect_err("one more").to_string().contains("more.txt"));
+    more.pop();
+    more.push(files[0].clone());
+    assert!(write(&more).expect_err("twice").to_string().contains("twice"));
+    assert_eq!(files[0].0, STATEMENT);
+    fs::write(&path, &one[..one.len() / 2]).expect("written");
+    Bundle::read(&path).expect_err("cut short");
+    fs::write(&path, b"nothing").expect("written");
+    Bundle::read(&path).expect_err("no bundle");
+}
