@@ -19,6 +19,7 @@ use std::{
     fmt, fs, io,
     path::{Path, PathBuf},
     str::FromStr,
+    sync::Arc,
 };
 use zeroize::Zeroizing;
 
@@ -253,7 +254,7 @@ pub struct Wallet {
     address: Address,
     wallet: EthereumWallet,
     /// The key, where it is here and not in a device.
-    key: Option<PrivateKeySigner>,
+    key: Option<Arc<PrivateKeySigner>>,
 }
 
 impl Wallet {
@@ -306,7 +307,7 @@ impl From<PrivateKeySigner> for Wallet {
         Self {
             address: signer.address(),
             wallet: EthereumWallet::new(signer.clone()),
-            key: Some(signer),
+            key: Some(Arc::new(signer)),
         }
     }
 }
