@@ -19,6 +19,7 @@ use crate::{
         judge::{self, JudgeRequest, Judgement},
     },
     artifacts::{
+        extents::Extents,
         observations,
         proof::ProofFile,
         run_args::{MAX_LOGROWS, RunArgs},
@@ -411,7 +412,9 @@ impl Build<'_> {
                     settings,
                     max_error: self.max_error.or(self.project.config().calibration.max_error),
                 };
-                Ok(judge::run(&request, &self.engines).await?)
+                let (judgement, extents) = judge::run(&request, &self.engines).await?;
+                extents.write(&self.artifacts.widths)?;
+                Ok(judgement)
             })
             .await
     }
@@ -475,8 +478,11 @@ impl Build<'_> {
             .step(self.project.verifier_step(), || async {
                 let proof = ProofFile::read(&artifacts.proof)?;
                 proof.check(settings)?;
+                let layout = settings.instance_layout();
+                let layout = layout.with_extents(&Extents::read(&artifacts.widths)?);
                 let request = MakeVerifier {
                     settings,
+                    layout: Some(&layout),
                     settings_path: &artifacts.settings,
                     vk: &artifacts.vk,
                     srs: &artifacts.srs,

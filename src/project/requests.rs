@@ -101,7 +101,7 @@ impl Built {
             batch_verifier,
             proof_length: metadata.shape.proof_len,
             gas_cap: default_gas_cap(verify_gas, refusal_gas),
-            tensors: self.tensors(),
+            descriptor: self.descriptor().clone(),
             guardian,
             golden: self.golden().clone(),
             deployments: self.deployments().to_owned(),
