@@ -34,6 +34,7 @@ pub mod submit;
 pub mod tx;
 
 pub use error::{Error, Result};
+pub use golden::Entries;
 pub use policy::ChainClass;
 
 /// Whether transactions are sent.

@@ -8,9 +8,7 @@ use super::{
     steps::{self, ProvingFiles, make_witness, prove_witness},
 };
 use crate::{
-    artifacts::{
-        extents::Extents, layout::InstanceLayout, proof::ProofFile, settings::Settings,
-    },
+    artifacts::{extents::Extents, layout::InstanceLayout, proof::ProofFile, settings::Settings},
     engine::Engine,
     files,
     model::{

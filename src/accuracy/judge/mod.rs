@@ -244,10 +244,7 @@ type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// # Errors
 /// [`Error::Wrong`] for the first disagreement; whatever keeps the two from being compared.
-pub async fn run(
-    request: &JudgeRequest<'_>,
-    pool: &EnginePool,
-) -> Result<(Judgement, Extents)> {
+pub async fn run(request: &JudgeRequest<'_>, pool: &EnginePool) -> Result<(Judgement, Extents)> {
     let settings = request.settings;
     let model =
         request.original.float_model(&settings.run_args.variables).await.map_err(Box::new)?;

@@ -2,9 +2,10 @@
 
 use super::Places;
 use crate::{
-    artifacts::extents::Extents, artifacts::proof::ProofFile, artifacts::settings::Settings, cli::Context, cli::show, files,
-    project::BatchReport, project::steps, project::steps::MakeVerifier, verifier,
-    verifier::MadeFrom, verifier::solc::CompilerOptions, verifier::solc::SolcRequest,
+    artifacts::extents::Extents, artifacts::proof::ProofFile, artifacts::settings::Settings,
+    cli::Context, cli::show, files, project::BatchReport, project::steps,
+    project::steps::MakeVerifier, verifier, verifier::MadeFrom, verifier::solc::CompilerOptions,
+    verifier::solc::SolcRequest,
 };
 use clap::Args;
 use eyre::Result;
