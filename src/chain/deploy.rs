@@ -80,12 +80,7 @@ impl Deployed {
         let (Some(address), Some(expected)) = (self.address, self.runtime_code_hash) else {
             return Ok(());
         };
-        let there = async || match sender.rpc().code(address).await? {
-            code if code.is_empty() => Ok(false),
-            code if keccak256(&code) == expected => Ok(true),
-            code => Err(Error::OtherCode { address, expected, found: keccak256(&code) }),
-        };
-        self.after(await_code(sender, address, there).await)
+        self.after(await_code(sender, address, expected).await)
     }
 }
 
@@ -228,11 +223,11 @@ impl<'a> Deployer<'a> {
             Err(error) => return Err(error.into()),
         };
         let address = address.or(outcome.receipt().and_then(|receipt| receipt.contract_address));
-        if let (Outcome::Mined(_), Some(address)) = (&outcome, address) {
-            let there = async || Ok(there(sender, contract, address, expected).await?.is_some());
-            outcome.after(await_code(sender, address, there).await)?;
+        let deployed = deployed(address, expected, outcome);
+        if deployed.outcome.receipt().is_some() {
+            deployed.await_code(sender).await?;
         }
-        Ok(deployed(address, expected, outcome))
+        Ok(deployed)
     }
 
     /// Deploys a verifier and puts it into the deployments file.
@@ -417,14 +412,14 @@ async fn there(
 }
 
 /// Nodes behind one address may lag behind each other.
-async fn await_code(
-    sender: &Sender,
-    address: Address,
-    there: impl AsyncFn() -> Result<bool>,
-) -> Result<()> {
+async fn await_code(sender: &Sender, address: Address, expected: B256) -> Result<()> {
     for pause in [100, 500, 1000, 2000, 4000] {
-        if there().await? {
-            return Ok(());
+        let code = sender.rpc().code(address).await?;
+        if !code.is_empty() {
+            return match keccak256(&code) {
+                found if found == expected => Ok(()),
+                found => Err(Error::OtherCode { address, expected, found }),
+            };
         }
         tokio::time::sleep(Duration::from_millis(pause)).await;
     }

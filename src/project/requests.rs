@@ -12,7 +12,7 @@ use crate::{
         deployments::{Compiler, Deployments, Entry, ModelRecord},
         submit::SubmitRequest,
     },
-    model::proof::Proof,
+    model::{packing::Packing, proof::Proof},
     verifier,
 };
 use alloy::primitives::{Address, B256, Bytes};
@@ -88,7 +88,9 @@ impl Built {
             verify_gas = verify_gas.max(gas.verify_gas.unwrap_or_default());
             refusal_gas = refusal_gas.max(gas.refusal_gas.unwrap_or_default());
         }
-        let (many, packed) = (entries.many, entries.packing.is_some());
+        // What the router is told that the verifier has, it tries with the golden proof.
+        let fits = |packing: &Packing| packing.pack(&self.golden().instances).is_some();
+        let (many, packed) = (entries.many, entries.packing.as_ref().is_some_and(fits));
         let bits = [
             (Capabilities::MANY, many),
             (Capabilities::PACKED, packed),

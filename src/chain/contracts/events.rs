@@ -3,7 +3,7 @@
 use super::bindings::PredictionLedger::{BatchRecorded, PredictionRecorded};
 use crate::{
     field::Felt,
-    model::{identity::ModelId, schema::Schema},
+    model::{identity::ModelId, packing::Packing, schema::Schema},
 };
 use alloy::{
     primitives::{Address, B256, Log},
@@ -42,14 +42,13 @@ pub(super) fn prediction(log: &Log) -> Option<Recorded> {
 }
 
 /// The predictions of a batch's event, and their root. The outputs stand there one prediction after the other, packed
-/// in the widths of the model's schema.
+/// in the widths of the model's schema, or as words if one of them does not fit.
 pub(super) fn batch(log: &Log, schema: &Schema) -> Option<(Vec<Recorded>, B256)> {
     let event = BatchRecorded::decode_log(log).ok()?.data;
-    let packing = schema.outputs().packing();
-    let count = event.ids.len();
-    if event.outputs.len() != packing.len() * count {
-        return None;
-    }
+    let (packed, count) = (schema.outputs().packing(), event.ids.len());
+    let words = Packing::words(packed.count());
+    let fits = |packing: &&Packing| event.outputs.len() == packing.len() * count;
+    let packing = [&words, &packed].into_iter().find(fits)?;
     let recorded = event.ids.iter().enumerate().map(|(index, id)| {
         Some(Recorded {
             model: ModelId(event.modelId),

@@ -5,6 +5,7 @@ mod contracts;
 mod deploying;
 mod failing_rpc;
 mod forks;
+mod former;
 mod once;
 mod proxy;
 mod sending;
@@ -22,12 +23,7 @@ use super::{
 use crate::{
     calldata::Shape,
     field::Felt,
-    model::{
-        identity::ModelIdentity,
-        proof::Proof,
-        provenance::Provenance,
-        schema::{Tensor, TensorKind},
-    },
+    model::{identity::ModelIdentity, proof::Proof, provenance::Provenance, schema::Descriptor},
 };
 use alloy::{
     json_abi::JsonAbi,
@@ -94,11 +90,6 @@ async fn deployed_counter(sender: &Sender) -> Address {
 /// from the settings, the key and the SRS there.
 fn tree_verifier() -> Contract {
     contract("LeanVerifier", include_str!("../testdata/lean-verifier-tree.hex"))
-}
-
-/// The batch verifier of the same tree, by the same command.
-fn tree_batch_verifier() -> Contract {
-    contract("LeanBatchVerifier", include_str!("../testdata/lean-batch-verifier-tree.hex"))
 }
 
 fn contract(name: &str, code: &str) -> Contract {
