@@ -22,33 +22,61 @@ use alloy::primitives::{B256, keccak256};
 use serde_json::json;
 use std::path::Path;
 
-/// The tree's identity as in tests/fixtures.
-pub(super) fn tree_model() -> ModelRecord {
-    let text = include_str!("../../../tests/fixtures/models/tree/model.json");
-    let file: serde_json::Value = serde_json::from_str(text).expect("JSON");
-    let hash = |name: &str| file["parts"][name].as_str().expect("hex").parse().expect("32 bytes");
+/// A file of one of the models in tests/fixtures.
+fn fixture(name: &str, file: &str) -> serde_json::Value {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models");
+    let text = crate::files::read_to_string(&root.join(name).join(file)).expect("a fixture");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+/// A real proof of that model.
+pub(super) fn fixture_proof(name: &str, proof: &str) -> Proof {
+    let proof = fixture(name, &format!("{proof}.json"));
+    let bytes: Vec<u8> = serde_json::from_value(proof["proof"].clone()).expect("bytes");
+    let instances: Vec<Vec<String>> =
+        serde_json::from_value(proof["instances"].clone()).expect("hex");
+    Proof {
+        bytes: Bytes::from(bytes),
+        instances: instances[0].iter().map(|hex| Felt::from_le_hex(hex).expect("a felt")).collect(),
+    }
+}
+
+/// What its instances stand for.
+pub(super) fn fixture_descriptor(name: &str) -> Descriptor {
+    let bytes = fixture(name, "model.json")["descriptor"].clone();
+    let bytes: Bytes = serde_json::from_value(bytes).expect("hex");
+    Descriptor::read(&bytes).expect("a descriptor")
+}
+
+/// Its identity.
+pub(super) fn fixture_model(name: &str) -> ModelRecord {
+    let parts = &fixture(name, "model.json")["parts"];
+    let hash = |name: &str| parts[name].as_str().expect("hex").parse().expect("32 bytes");
     let identity = ModelIdentity {
         onnx_sha256: hash("onnxHash"),
         settings_sha256: hash("settingsHash"),
         srs_sha256: hash("srsHash"),
         vk_sha256: hash("vkHash"),
-        engine_version: file["parts"]["engine"].as_str().expect("text").to_owned(),
-        descriptor_keccak256: keccak256(tree_descriptor().encode()),
+        engine_version: parts["engine"].as_str().expect("text").to_owned(),
+        descriptor_keccak256: keccak256(fixture_descriptor(name).encode()),
     };
-    ModelRecord::new("tree", identity, Provenance::UnsafeDev)
+    ModelRecord::new(name, identity, Provenance::UnsafeDev)
+}
+
+pub(super) fn tree_model() -> ModelRecord {
+    fixture_model("tree")
 }
 
 /// Four inputs and three outputs at scale 7.
 pub(super) fn tree_descriptor() -> Descriptor {
-    let text = include_str!("../../../tests/fixtures/models/tree/model.json");
-    let file: serde_json::Value = serde_json::from_str(text).expect("JSON");
-    let bytes: Bytes = serde_json::from_value(file["descriptor"].clone()).expect("hex");
-    Descriptor::read(&bytes).expect("a descriptor")
+    fixture_descriptor("tree")
 }
 
-/// What the tree's contract is made with.
-pub(super) fn tree_args(
+/// What a model's contract is made with.
+pub(super) fn args_of(
     model: &ModelRecord,
+    descriptor: Descriptor,
+    proof_length: usize,
     bare: &Deployed,
     guardian: Option<Address>,
 ) -> ModelArgs {
@@ -59,16 +87,30 @@ pub(super) fn tree_args(
             srs_sha256: model.srs_sha256,
             vk_sha256: model.vk_sha256,
             engine_version: model.engine_version.clone(),
-            descriptor_keccak256: keccak256(tree_descriptor().encode()),
+            descriptor_keccak256: keccak256(descriptor.encode()),
         },
         verifier: bare.address.expect("by CREATE2"),
         verifier_code_hash: bare.runtime_code_hash.expect("known beforehand"),
         capabilities: Capabilities(7),
-        proof_length: 2976,
+        proof_length: proof_length as u32,
         gas_cap: default_gas_cap(600_000, 600_000),
         guardian,
-        descriptor: tree_descriptor(),
+        descriptor,
     }
+}
+
+/// That of a model in tests/fixtures.
+pub(super) fn fixture_args(name: &str, bare: &Deployed, guardian: Option<Address>) -> ModelArgs {
+    let length = fixture_proof(name, "proof-0").bytes.len();
+    args_of(&fixture_model(name), fixture_descriptor(name), length, bare, guardian)
+}
+
+pub(super) fn tree_args(
+    model: &ModelRecord,
+    bare: &Deployed,
+    guardian: Option<Address>,
+) -> ModelArgs {
+    args_of(model, tree_descriptor(), 2976, bare, guardian)
 }
 
 pub(super) fn core_sender(node: &AnvilNode, index: usize) -> Sender {

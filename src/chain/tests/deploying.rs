@@ -210,12 +210,8 @@ async fn a_verifier_takes_several_proofs() {
     // What has other functions than it is said to have is not deployed.
     let width = |bytes: u8| Width::try_from(bytes).expect("a width");
     let wider = Entries { many: true, packing: Some(Packing::of([(width(4), 7)])) };
-    let error = deploy_verifier(
-        &sender,
-        &VerifierRequest { entries: wider, method: salt(1), ..request.clone() },
-        Mode::Broadcast,
-    );
-    let error = error.await;
+    let wrong = VerifierRequest { entries: wider, method: salt(1), ..request.clone() };
+    let error = deploy_verifier(&sender, &wrong, Mode::Broadcast).await;
     assert!(matches!(error, Err(Error::GoldenRejected { .. })), "{error:?}");
 }
 
