@@ -22,6 +22,7 @@
 pub mod account;
 pub mod check;
 pub mod contracts;
+pub mod costs;
 pub mod create2;
 pub mod deploy;
 pub mod deployments;

@@ -6,7 +6,7 @@ use super::{
     config::{CalibrationConfig, Target},
     graph::Graph,
     names, plan,
-    report::{BatchReport, BuildReport, Comparison, PartReport},
+    report::{BatchReport, BuildReport, Comparison, Hashing, PartReport},
     step::Step,
     steps::{
         MadeVerifier, MakeVerifier, calibrate, deployable, expected, make_verifier, make_witness,
@@ -68,6 +68,7 @@ impl Project {
             srs: built.provenance().clone(),
             judgement,
             caveats: built.caveats().to_vec(),
+            hashing: Hashing::of(built.layout(), &verifier),
             verifier,
             comparison,
             batch,

@@ -110,10 +110,12 @@ impl Built {
         }
         let file = ProofFile::read(&artifacts.proof)?;
         file.check(&settings)?;
-
         let extents = Extents::read(&artifacts.widths)?;
         let layout = settings.instance_layout().with_extents(&extents);
         let descriptor = layout.descriptor()?;
+        if verifier.metadata().packing.as_ref().is_some_and(|it| *it != descriptor.packing()) {
+            return Err(Error::OutOfDate { change: graph::Change::Altered(metadata_file) });
+        }
         let srs = SrsFile::open(&artifacts.srs)?;
         for artifact in std::iter::once(&verifier).chain(&batch_verifier) {
             if !is_made_with(artifact.runtime_code(), srs.neg_tau_g2_words()) {

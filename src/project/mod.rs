@@ -31,7 +31,7 @@ pub use caveat::Caveat;
 pub use clean::Cleaned;
 pub use error::{Error, Result};
 pub use event::{Event, Observer};
-pub use report::{BatchReport, BuildReport, Comparison, OtherForm, PartReport};
+pub use report::{BatchReport, BuildReport, Comparison, Hashing, OtherForm, PartReport};
 pub use step::Step;
 
 use crate::{

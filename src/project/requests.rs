@@ -13,7 +13,6 @@ use crate::{
         submit::SubmitRequest,
     },
     model::{packing::Packing, proof::Proof},
-    verifier,
 };
 use alloy::primitives::{Address, B256, Bytes};
 use serde_json::json;
@@ -59,22 +58,19 @@ impl Built {
     /// The functions of the verifier beside that for one proof. ezkl's has none.
     fn entries(&self, batches: bool) -> Entries {
         let many = batches && self.batch_verifier().is_some();
-        let is_lean = self.verifier().metadata().kind == verifier::Kind::Lean;
-        Entries { many, packing: is_lean.then(|| self.descriptor().packing()) }
+        Entries { many, packing: self.verifier().metadata().packing.clone() }
     }
 
-    /// What it takes to give the deployed verifier its model's name in the router.
+    /// What the model's contract is made with, over a deployed verifier.
     ///
     /// # Errors
     /// [`Error::NotMeasured`] where the build measured no gas, from which the cap follows.
-    pub fn add_model_request(
+    pub fn model_args(
         &self,
-        core: Core,
         verifier: Address,
         batches: bool,
         guardian: Option<Address>,
-        class: ChainClass,
-    ) -> Result<AddModel> {
+    ) -> Result<ModelArgs> {
         let entries = self.entries(batches);
         let metadata = self.verifier().metadata();
         let gas = &metadata.gas;
@@ -98,7 +94,7 @@ impl Built {
         ];
         let capabilities =
             bits.into_iter().filter(|(_, has)| *has).fold(0, |bits, (bit, _)| bits | bit);
-        let args = ModelArgs {
+        Ok(ModelArgs {
             identity: self.identity().clone(),
             verifier,
             verifier_code_hash: metadata.runtime_code_hash,
@@ -108,11 +104,25 @@ impl Built {
             gas_cap: default_gas_cap(verify_gas, refusal_gas),
             guardian,
             descriptor: self.descriptor().clone(),
-        };
+        })
+    }
+
+    /// What it takes to give the deployed verifier its model's name in the router.
+    ///
+    /// # Errors
+    /// As [`model_args`](Self::model_args).
+    pub fn add_model_request(
+        &self,
+        core: Core,
+        verifier: Address,
+        batches: bool,
+        guardian: Option<Address>,
+        class: ChainClass,
+    ) -> Result<AddModel> {
         Ok(AddModel {
             core,
             model: self.model_record(),
-            args,
+            args: self.model_args(verifier, batches, guardian)?,
             golden: self.golden().clone(),
             deployments: self.deployments().to_owned(),
             class,

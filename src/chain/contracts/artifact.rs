@@ -1,7 +1,10 @@
 //! The contracts' ABIs and code, from contracts/artifacts/.
 
 use crate::chain::{deploy::Contract, submit, tx::revert::RevertDecoder};
-use alloy::{json_abi::JsonAbi, primitives::Bytes};
+use alloy::{
+    json_abi::JsonAbi,
+    primitives::{B256, Bytes},
+};
 use serde::Deserialize;
 use std::{collections::BTreeMap, ops::Range, sync::LazyLock};
 
@@ -162,6 +165,17 @@ impl Artifact {
             code.get_mut(place.clone()).unwrap_or_default().fill(0);
         }
         code == *self.runtime_code
+    }
+
+    /// Its runtime code with this word in place of each immutable.
+    pub(super) fn code_with(&self, word: B256) -> Bytes {
+        let mut code = self.runtime_code.to_vec();
+        for place in &self.immutables {
+            if let Some(place) = code.get_mut(place.clone()).filter(|it| it.len() == 32) {
+                place.copy_from_slice(&word[..]);
+            }
+        }
+        code.into()
     }
 
     /// The contract with its constructor's arguments: ABI-encoded, and as text.

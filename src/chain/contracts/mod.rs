@@ -143,7 +143,11 @@ fn timelock_contract(account: Address, delay: u64) -> Contract {
 }
 
 pub(crate) fn implementation_contract() -> Contract {
-    artifact(Name::ModelVerifier).contract(Vec::new(), Vec::new())
+    let artifact = artifact(Name::ModelVerifier);
+    let contract = artifact.contract(Vec::new(), Vec::new());
+    // The only immutable is its own address, by which it knows that it is no clone.
+    let address = create2::address(SALT, &contract.init_code);
+    Contract { runtime_code: Some(artifact.code_with(address.into_word())), ..contract }
 }
 
 pub(crate) fn router_contract(owner: Address) -> Contract {
