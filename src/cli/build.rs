@@ -58,13 +58,14 @@ pub(super) fn warn_about(context: &Context, findings: &[Finding]) {
 pub(super) fn summary(report: &BuildReport) -> String {
     let artifacts = &report.artifacts;
     format!(
-        "model        {} ({})\ncircuit      2^{} rows, {} instances\nsrs          {}\n{}\nartefacts    {}",
+        "model        {} ({})\ncircuit      2^{} rows, {} instances\nsrs          {}\n{}{}\nartefacts    {}",
         report.name,
         report.model_id,
         report.logrows,
         report.num_instances,
         report.srs,
         show::gas(&report.verifier, report.comparison.as_ref(), report.batch.as_ref()),
+        report.hashing.as_ref().map_or(String::new(), |it| show::hashing(it, &report.verifier)),
         artifacts.folder.display()
     )
 }

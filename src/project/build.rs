@@ -6,7 +6,7 @@ use super::{
     config::{CalibrationConfig, Target},
     graph::Graph,
     names, plan,
-    report::{BatchReport, BuildReport, Comparison, PartReport},
+    report::{BatchReport, BuildReport, Comparison, Hashing, PartReport},
     step::Step,
     steps::{
         MadeVerifier, MakeVerifier, calibrate, deployable, expected, make_verifier, make_witness,
@@ -19,6 +19,7 @@ use crate::{
         judge::{self, JudgeRequest, Judgement},
     },
     artifacts::{
+        extents::Extents,
         observations,
         proof::ProofFile,
         run_args::{MAX_LOGROWS, RunArgs},
@@ -67,6 +68,7 @@ impl Project {
             srs: built.provenance().clone(),
             judgement,
             findings: built.findings().to_vec(),
+            hashing: Hashing::of(built.layout(), &verifier),
             verifier,
             comparison,
             batch,
@@ -411,7 +413,9 @@ impl Build<'_> {
                     settings,
                     max_error: self.max_error.or(self.project.config().calibration.max_error),
                 };
-                Ok(judge::run(&request, &self.engines).await?)
+                let (judgement, extents) = judge::run(&request, &self.engines).await?;
+                extents.write(&self.artifacts.widths)?;
+                Ok(judgement)
             })
             .await
     }
@@ -475,8 +479,11 @@ impl Build<'_> {
             .step(self.project.verifier_step(), || async {
                 let proof = ProofFile::read(&artifacts.proof)?;
                 proof.check(settings)?;
+                let layout = settings.instance_layout();
+                let layout = layout.with_extents(&Extents::read(&artifacts.widths)?);
                 let request = MakeVerifier {
                     settings,
+                    layout: Some(&layout),
                     settings_path: &artifacts.settings,
                     vk: &artifacts.vk,
                     srs: &artifacts.srs,

@@ -9,14 +9,14 @@ use super::{
     steps::{self, ProvingFiles, make_witness, prove_witness},
 };
 use crate::{
-    artifacts::{layout::InstanceLayout, proof::ProofFile, settings::Settings},
+    artifacts::{extents::Extents, layout::InstanceLayout, proof::ProofFile, settings::Settings},
     engine::Engine,
     files,
     model::{
         identity::{ModelId, ModelIdentity},
         proof::Proof,
         provenance::Provenance,
-        schema::{Tensor, descriptor},
+        schema::{Descriptor, descriptor_v1},
     },
     prepare::{Constants, Original},
     srs::{SrsFile, ceremony},
@@ -37,6 +37,7 @@ pub struct Built {
     made_from: MadeFrom,
     settings: Settings,
     layout: InstanceLayout,
+    descriptor: Descriptor,
     verifier: VerifierArtifact,
     batch_verifier: Option<VerifierArtifact>,
     golden: Proof,
@@ -110,8 +111,12 @@ impl Built {
         }
         let file = ProofFile::read(&artifacts.proof)?;
         file.check(&settings)?;
-
-        let layout = settings.instance_layout();
+        let extents = Extents::read(&artifacts.widths)?;
+        let layout = settings.instance_layout().with_extents(&extents);
+        let descriptor = layout.descriptor()?;
+        if verifier.metadata().packing.as_ref().is_some_and(|it| *it != descriptor.packing()) {
+            return Err(Error::OutOfDate { change: graph::Change::Altered(metadata_file) });
+        }
         let srs = SrsFile::open(&artifacts.srs)?;
         for artifact in std::iter::once(&verifier).chain(&batch_verifier) {
             if !is_made_with(artifact.runtime_code(), srs.neg_tau_g2_words()) {
@@ -125,7 +130,7 @@ impl Built {
             srs_sha256: made_from.srs_sha256,
             vk_sha256: made_from.vk_sha256,
             engine_version: made_from.engine_version.clone(),
-            descriptor_keccak256: keccak256(descriptor(&layout.tensors())?),
+            descriptor_keccak256: keccak256(descriptor.encode()),
         };
         let provenance = ceremony::provenance(ceremony::by_neg_s_g2(srs.neg_tau_g2_words()));
         let mut caveats = caveat::of(&settings, &manifest, &made_from.engine_version);
@@ -138,6 +143,7 @@ impl Built {
             findings: project.config().policy.judge(caveats),
             settings,
             layout,
+            descriptor,
             provenance,
             verifier,
             batch_verifier,
@@ -181,9 +187,19 @@ impl Built {
         &self.layout
     }
 
-    /// The tensors that the contracts describe a proof's instances by; empty ones are left out.
-    pub fn tensors(&self) -> Vec<Tensor> {
-        self.layout.tensors()
+    /// What the contracts say of a proof's instances.
+    pub fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    /// The ids that contracts of earlier releases know the same model by, the newest first: before there were
+    /// widths, and before the descriptor was part of the id.
+    pub fn former_ids(&self) -> [ModelId; 2] {
+        let former = ModelIdentity {
+            descriptor_keccak256: keccak256(descriptor_v1(self.descriptor.tensors())),
+            ..self.identity.clone()
+        };
+        [former.model_id(), former.model_id_v1()]
     }
 
     /// The verifier of one proof.
@@ -214,14 +230,6 @@ impl Built {
     /// The model's file as its owner has it.
     pub fn model_path(&self) -> &Path {
         &self.model
-    }
-
-    /// The instances' [`descriptor`], whose hash is part of the identity.
-    ///
-    /// # Errors
-    /// None that [`Project::built`] didn't have.
-    pub fn descriptor(&self) -> Result<Vec<u8>> {
-        Ok(descriptor(&self.layout.tensors())?)
     }
 
     /// Where the files of this snapshot lie.

@@ -36,7 +36,7 @@ pub mod trial;
 
 pub use calibration::Calibration;
 pub use candidate::{Candidate, Errors};
-pub use cost::{Cost, CostModel};
+pub use cost::{Cost, CostModel, ForkEstimate, hashed};
 pub use deploy::ChainLimits;
 pub use error::Error;
 pub use objective::{Objective, pareto_front};

@@ -2,7 +2,11 @@
 //!
 //! The scales are the defaults and the shape is the best of a few, so a tuned circuit is seldom dearer.
 
-use super::{CostModel, Shape, cost::Cost, deploy::ChainLimits};
+use super::{
+    CostModel, Shape,
+    cost::{Cost, ForkEstimate},
+    deploy::ChainLimits,
+};
 use crate::{
     artifacts::{
         run_args::{MAX_LOGROWS, RunArgs, Visibility},
@@ -34,6 +38,8 @@ pub struct Outlook {
     pub logrows: u32,
     /// What it costs; estimates, but for the bytes of proof and calldata.
     pub cost: Cost,
+    /// What verifying takes under each fork that is reported, whatever the project's own.
+    pub forks: Vec<ForkEstimate>,
     /// Which limit of a chain it exceeds, and by what.
     pub excess: Option<String>,
     /// Whether the SRS of that size is cached, packaged or made here, rather than fetched.
@@ -83,6 +89,7 @@ pub async fn outlook(
                 rows: settings.num_rows,
                 logrows,
                 cost,
+                forks: costs.forks(&shape),
                 excess: excess.map(|excess| excess.to_string()),
                 srs_at_hand: is_at_hand(logrows),
             };

@@ -14,7 +14,7 @@ use super::{
     stats::{ErrorBound, REFUSED_SHARE, Statistic, percent_error},
 };
 use crate::{
-    artifacts::{self, settings::Settings},
+    artifacts::{self, extents::Extents, settings::Settings},
     engine::{self, EnginePool},
     error::ErrorKind,
     files,
@@ -234,7 +234,7 @@ impl Error {
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Compares a circuit with its model.
+/// Compares a circuit with its model. Returns with the judgement how large the circuit's numbers got.
 ///
 /// A float output may be off by [`REFUSED_SHARE`] of the range of the model's answers (of their size, where
 /// they are all the same or the data is one observation), an integer output (a class, a label) not at all. An answer beyond that passes as
@@ -245,7 +245,7 @@ type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// # Errors
 /// [`Error::Wrong`] for the first disagreement; whatever keeps the two from being compared.
-pub async fn run(request: &JudgeRequest<'_>, pool: &EnginePool) -> Result<Judgement> {
+pub async fn run(request: &JudgeRequest<'_>, pool: &EnginePool) -> Result<(Judgement, Extents)> {
     let settings = request.settings;
     let model =
         request.original.float_model(&settings.run_args.variables).await.map_err(Box::new)?;
@@ -262,7 +262,8 @@ pub async fn run(request: &JudgeRequest<'_>, pool: &EnginePool) -> Result<Judgem
     let scores = ties::Scores::load(request.original, &model, settings).await;
     let lone = asked.iter().filter(|one| one.is_data()).count() < 2;
     let court = Court { request, model: &model, scores, ranges: ranges(&model, &asked), lone };
-    let judged = court.judge(&asked, answers);
+    let extents = extents(settings, &asked, &answers);
+    let judged = court.judge(&asked, answers).map(|judgement| (judgement, extents));
     match judged {
         Err(Error::Wrong(mut wrong)) => {
             let one = asked.iter().find(|one| one.to_string() == wrong.input);
@@ -280,6 +281,17 @@ pub async fn run(request: &JudgeRequest<'_>, pool: &EnginePool) -> Result<Judgem
         }
         judged => judged,
     }
+}
+
+/// The largest numbers of all that the circuit was asked and answered.
+fn extents(settings: &Settings, asked: &[Asked], answers: &[Result<Forward, String>]) -> Extents {
+    let mut extents = Extents::default();
+    for (one, answer) in asked.iter().zip(answers) {
+        let Ok(answer) = answer else { continue };
+        extents.saw_inputs(settings, &one.input);
+        extents.saw_outputs(settings, &answer.outputs);
+    }
+    extents
 }
 
 /// The smallest and the largest value of each of the model's outputs.

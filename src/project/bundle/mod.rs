@@ -68,7 +68,7 @@ impl Built {
         let srs = SrsFile::open(&artifacts.srs)?;
         srs.reduced(&reduced)?;
         put(SRS, files::read(&reduced)?);
-        put(DESCRIPTOR, hex(&self.descriptor()?));
+        put(DESCRIPTOR, hex(&self.descriptor().encode()));
         let verifier = self.verifier();
         put(METADATA, pretty(verifier.metadata())?);
         put(RUNTIME_CODE, hex(verifier.runtime_code()));
