@@ -154,3 +154,123 @@ fn a_bundle_is_the_same_bytes_anywhere_and_nothing_in_it_can_be_changed() {
     fs::write(&path, b"nothing").expect("written");
     Bundle::read(&path).expect_err("no bundle");
 }
+
+fn verdict<'a>(claims: &'a Value, claim: &str) -> &'a str {
+    let claims = claims.as_array().expect("claims");
+    let found = claims.iter().find(|it| it["claim"] == claim);
+    found.unwrap_or_else(|| panic!("{claim}: {claims:#?}"))["verdict"].as_str().expect("a verdict")
+}
+
+fn attest(sandbox: &Sandbox, arguments: &[&str], code: i32) -> Value {
+    let all = [&["attest", "--json"], arguments].concat();
+    let outcome = sandbox.run(&all);
+    assert_eq!(outcome.0.status.code(), Some(code), "{all:?}: {outcome:?}");
+    let document = outcome.envelope();
+    schema::check("attest", &document);
+    document["data"].clone()
+}
+
+/// Anvil's second account's.
+const KEY: &str = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
+
+#[test]
+fn attest_works_everything_out_again_and_sees_what_is_not_so() {
+    let sandbox = Sandbox::built("decision_tree");
+    let everything = attest(&sandbox, &["--srs", "build/kzg.srs"], 0);
+    for claim in
+        ["statement", "setup", "verifying_key", "source", "code", "golden_proof", "circuit"]
+    {
+        assert_eq!(verdict(&everything["claims"], claim), "holds", "{claim}: {everything:#}");
+    }
+    bundle(sandbox.path(), "a.tar.gz", &[]);
+    let without = attest(&sandbox, &["--bundle", "a.tar.gz"], 0);
+    assert_eq!(verdict(&without["claims"], "circuit"), "unknown");
+    assert_eq!(without["statement_sha256"], everything["statement_sha256"]);
+
+    // Signed by a key of somebody's own: Anvil's are refused, and everybody else's address is told.
+    let sign = ["bundle", "--out", "a.tar.gz", "--sign", "--private-key", KEY];
+    sandbox.run(sign).failure(3, &["Anvil"]);
+    let own = alloy::signers::local::PrivateKeySigner::random().to_bytes().to_string();
+    let sign = ["bundle", "--out", "a.tar.gz", "--sign", "--private-key", &own, "--json"];
+    let signed = sandbox.run(sign).success().envelope()["data"].clone();
+    let signer = signed["signer"].as_str().expect("an address").to_owned();
+    let data = attest(&sandbox, &["--bundle", "a.tar.gz", "--signed-by", &signer], 0);
+    assert_eq!(verdict(&data["claims"], "signature"), "holds");
+    let stranger = "0x00000000000000000000000000000000000000aa";
+    let data = attest(&sandbox, &["--bundle", "a.tar.gz", "--signed-by", stranger], 4);
+    assert_eq!(verdict(&data["claims"], "signature"), "fails");
+    bundle(sandbox.path(), "b.tar.gz", &["--hash-only"]);
+    let lent = ["--bundle", "b.tar.gz", "--signature", "a.tar.gz.sig.json"];
+    assert_eq!(verdict(&attest(&sandbox, &lent, 4)["claims"], "signature"), "fails");
+
+    // On a chain: honest, then another byte in the verifier, then retired.
+    let node = Node::start(&[]);
+    let rpc = ["--rpc-url", node.url.as_str()];
+    let deployed = sandbox.data(&[&["deploy", "--broadcast"], &rpc[..]].concat());
+    let id = everything["model_id"].as_str().expect("an id").to_owned();
+    let honest = attest(&sandbox, &[&[id.as_str()], &rpc[..]].concat(), 4);
+    // Anvil's first account owns the router, and that alone is wrong on a chain of others.
+    assert_eq!(verdict(&honest["claims"], "deployed"), "holds", "{honest:#}");
+    for claim in ["router", "route", "adapter", "verifier", "descriptor"] {
+        assert_eq!(verdict(&honest["chain"]["claims"], claim), "holds", "{claim}: {honest:#}");
+    }
+    let contracts = deployed["contracts"].as_array().expect("contracts");
+    let named = |name: &str| {
+        let found = contracts.iter().find(|it| it["name"] == name);
+        found.unwrap_or_else(|| panic!("{name}: {contracts:#?}"))["address"]
+            .as_str()
+            .expect("an address")
+            .to_owned()
+    };
+    let kind = |address: &str, code: i32| {
+        let data = attest(&sandbox, &[&[address], &rpc[..]].concat(), code);
+        data["identified"]["kind"].as_str().expect("a kind").to_owned()
+    };
+    let verifier = named("LeanVerifier");
+    assert_eq!(kind(&verifier, 0), "lean_verifier");
+    assert_eq!(kind(&named("ModelRouter"), 4), "router", "it is no verifier of the bundle's");
+    assert_eq!(kind(stranger, 4), "account");
+
+    let code = read_code(&node.url, &verifier);
+    let mut changed = code.clone();
+    let last = changed.len() - 1;
+    changed[last] ^= 1;
+    write_code(&node.url, &verifier, &changed);
+    let data = attest(&sandbox, &[&[id.as_str()], &rpc[..]].concat(), 4);
+    assert_eq!(verdict(&data["chain"]["claims"], "verifier"), "fails");
+    assert_ne!(verdict(&data["claims"], "deployed"), "holds");
+    write_code(&node.url, &verifier, &code);
+    let retire = ["model", "retire", "--id", &id, "--broadcast"];
+    sandbox.run([&retire[..], &rpc[..]].concat()).success();
+    let data = attest(&sandbox, &[&[id.as_str()], &rpc[..]].concat(), 4);
+    assert_eq!(verdict(&data["chain"]["claims"], "route"), "fails");
+}
+
+fn request(url: &str, method: &str, parameters: &Value) -> Value {
+    use std::{io::Write as _, net::TcpStream};
+    let host = url.trim_start_matches("http://").trim_end_matches('/');
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": parameters });
+    let body = body.to_string();
+    let mut stream = TcpStream::connect(host).expect("the node");
+    let head = format!(
+        "POST / HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+         connection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all((head + &body).as_bytes()).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("answered");
+    let start = answer.find('{').expect("JSON");
+    let end = answer.rfind('}').expect("JSON");
+    let document: Value = serde_json::from_str(&answer[start..=end]).expect("JSON");
+    document["result"].clone()
+}
+
+fn read_code(url: &str, address: &str) -> Vec<u8> {
+    let code = request(url, "eth_getCode", &json!([address, "latest"]));
+    alloy::hex::decode(code.as_str().expect("code")).expect("hex")
+}
+
+fn write_code(url: &str, address: &str, code: &[u8]) {
+    request(url, "anvil_setCode", &json!([address, alloy::hex::encode_prefixed(code)]));
+}

@@ -2,6 +2,7 @@
 
 mod accuracy;
 mod anvil;
+mod attest;
 mod axes;
 mod bench;
 mod build;
@@ -88,6 +89,8 @@ enum Command {
     Build(build::Build),
     /// Check what is built, and a chain, by the rules of docs/policy.md.
     Check(check::Check),
+    /// Say what holds of a verifier, on a chain and off it, claim by claim.
+    Attest(attest::Attest),
     /// Write what a stranger needs to check the verifier, as one file.
     Bundle(bundle::Bundle),
     /// Prove a prediction.
@@ -239,6 +242,7 @@ async fn run(command: Command, context: Context) -> Result<()> {
         Command::Inspect(command) => command.run(&context).await,
         Command::Init(command) => command.run(&context).await,
         Command::Build(command) => command.run(&context).await,
+        Command::Attest(command) => command.run(&context).await,
         Command::Bundle(command) => command.run(&context).await,
         Command::Check(command) => command.run(&context).await,
         Command::Prove(command) => command.run(&context).await,

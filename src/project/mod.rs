@@ -9,6 +9,7 @@
 //! [`Project`] says what is to be built; [`Project::build`] builds what is out of date; [`Built`] is what
 //! was built, and everything said on chain or in a report comes from there.
 
+pub mod attest;
 pub mod bundle;
 pub mod config;
 pub mod graph;

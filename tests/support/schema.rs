@@ -16,8 +16,10 @@ pub fn read(name: &str) -> Value {
 /// A validator of this name's schema. What the schemas refer to lies in the same folder.
 pub fn validator(name: &str) -> Validator {
     let base = |name: &str| format!("file:///docs/schema/{name}.json");
-    let others: Vec<_> =
-        ["common", "srs-verify", "submit"].iter().map(|name| (base(name), read(name))).collect();
+    let others: Vec<_> = ["common", "model-check", "srs-verify", "submit"]
+        .iter()
+        .map(|name| (base(name), read(name)))
+        .collect();
     let others = others.iter().map(|(uri, schema)| (uri.as_str(), schema));
     let registry =
         Registry::new().extend(others).and_then(|it| it.prepare()).expect("schemas that resolve");

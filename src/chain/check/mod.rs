@@ -5,8 +5,10 @@
 
 mod adapter;
 mod claims;
+mod identify;
 mod run;
 mod state;
 
 pub use claims::{Claim, ModelCheck, Topic, Verdict};
+pub use identify::{Identified, identify};
 pub use run::check_model;

@@ -8,6 +8,7 @@ mod failing_rpc;
 mod fitness;
 mod forks;
 mod former;
+mod identify;
 mod once;
 mod proxy;
 mod sending;

@@ -91,14 +91,14 @@ struct Which {
 }
 
 #[derive(Args, Debug)]
-struct RouterArg {
+pub(super) struct RouterArg {
     /// The router; the one in the deployments file if absent.
     #[arg(long, value_name = "ADDRESS")]
     router: Option<Address>,
 }
 
 impl RouterArg {
-    fn address(&self, project: Option<&Project>, chain_id: u64) -> Result<Address> {
+    pub(super) fn address(&self, project: Option<&Project>, chain_id: u64) -> Result<Address> {
         if let Some(router) = self.router {
             return Ok(router);
         }

@@ -27,6 +27,8 @@ use std::{
 pub const STATEMENT: &str = "statement.json";
 /// The model's name in a bundle that has it.
 pub const MODEL: &str = "model.onnx";
+/// The model as ezkl took it, in a bundle that has the model.
+pub const PREPARED: &str = "prepared.onnx";
 const SETTINGS: &str = "settings.json";
 const VK: &str = "vk.key";
 const SRS: &str = "srs-k1.srs";
@@ -76,6 +78,7 @@ impl Built {
         put(STANDARD_JSON, pretty(&verifier.standard_json())?);
         put(&format!("verifier/{}", verifier.source_name()), verifier.source().into());
         if with_model {
+            put(PREPARED, files::read(&artifacts.prepared)?);
             let original = Original::read(self.model_path(), &[])?;
             match original.weights().is_empty() {
                 true => put(MODEL, files::read(self.model_path())?),

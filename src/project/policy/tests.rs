@@ -105,10 +105,12 @@ fn what_is_near_a_limit_breaks_a_rule_under_each_fork() {
         runtime_size: size,
         init_size: size,
         calldata_len: calldata,
+        packed_calldata_len: None,
         forks: Hardfork::REPORTED
             .map(|hardfork| ForkGas {
                 hardfork,
                 verify_gas: Some(gas),
+                packed_gas: None,
                 deploy_gas: 0,
                 deploy_state_gas: 0,
                 deployable: true,
