@@ -339,7 +339,7 @@ impl Build<'_> {
                 let report = calibrate(
                     &*self.engine().await,
                     &self.artifacts.prepared,
-                    (&self.project.data(), &slots),
+                    (&self.project.data(), &slots, self.original.batch()),
                     (&self.artifacts.raw_settings, &self.artifacts.settings),
                     options,
                 )
@@ -360,6 +360,7 @@ impl Build<'_> {
             project.artifacts().settings,
         );
         request.run_args = project.config().circuit.run_args();
+        request.batch = self.original.batch();
         request.objective = options.objective;
         request.max_error = options.max_error;
         request.time = self.budget.unwrap_or(Duration::from_secs(options.budget_secs));
@@ -447,7 +448,7 @@ impl Build<'_> {
         let copy = self.artifacts.folder.join(names::INPUT);
         self.graph
             .step(self.project.witness_step(settings), || async {
-                let input = self.project.read_sample(settings)?;
+                let input = self.project.read_sample(settings)?.data;
                 let json = input.to_json_for(settings).to_string();
                 files::write_private(&copy, json.as_bytes())?;
                 let files = self.artifacts.proving_files(settings);
@@ -462,7 +463,9 @@ impl Build<'_> {
                 self.announce(settings, Work::Proof).await?;
                 let files = self.artifacts.proving_files(settings);
                 let Artifacts { witness, proof, .. } = &self.artifacts;
-                prove_witness(&*self.engine().await, &files, (witness, witness), proof).await?;
+                let predictions = self.project.sample_predictions(settings)?;
+                let engine = &*self.engine().await;
+                prove_witness(engine, &files, (witness, witness), predictions, proof).await?;
                 Ok(())
             })
             .await

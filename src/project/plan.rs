@@ -65,6 +65,10 @@ impl Project {
         if !self.config.model.constants.is_empty() {
             inputs.push(Input::Option("constants", json!(self.config.model.constants)));
         }
+        let batch = self.config.batch();
+        if !batch.is_one() {
+            inputs.push(Input::Option("batch_size", json!(batch)));
+        }
         Spec { step: Step::Prepare, inputs, outputs: vec![names::PREPARED.into()] }
     }
 
