@@ -131,6 +131,7 @@ impl Init {
             run_args: &circuit.run_args(),
             srs: &self.srs,
             chain: Some(ChainLimits::default()),
+            batches: &[],
         };
         inspect::look(context, None, &request).await
     }

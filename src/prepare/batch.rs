@@ -204,3 +204,6 @@ fn shapes(graph: Option<&GraphProto>) -> Vec<(String, Vec<usize>)> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

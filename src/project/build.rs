@@ -2,6 +2,7 @@
 
 use super::{
     Artifacts, Built, Event, Observer, Project, Result,
+    batches::EachMeasured,
     caveat::{CalibrationNotes, ModelNotes},
     config::{CalibrationConfig, Target},
     graph::Graph,
@@ -67,6 +68,7 @@ impl Project {
             srs: built.provenance().clone(),
             judgement,
             caveats: built.caveats().to_vec(),
+            each: EachMeasured::of(built.batch().size(), &verifier),
             verifier,
             comparison,
             batch,

@@ -9,6 +9,7 @@
 //! [`Project`] says what is to be built; [`Project::build`] builds what is out of date; [`Built`] is what
 //! was built, and everything said on chain or in a report comes from there.
 
+pub mod batches;
 pub mod config;
 pub mod graph;
 pub mod inspect;
@@ -229,7 +230,10 @@ impl Project {
     pub fn read_sample(&self, settings: &Settings) -> Result<Input> {
         let (original, batch) = (self.original()?, self.config.batch());
         let slots = original.slots(&settings.run_args.variables)?;
-        let mut inputs = steps::read_inputs(&self.sample(), Some(slots), settings)?;
+        let mut inputs = Vec::new();
+        for path in self.samples() {
+            inputs.extend(steps::read_inputs(&path, Some(slots.clone()), settings)?);
+        }
         inputs.truncate(batch.size());
         Ok(Input::of(&inputs, batch))
     }

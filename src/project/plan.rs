@@ -158,7 +158,7 @@ impl Project {
         let artifacts = self.artifacts();
         let mut inputs = vec![
             Input::File("circuit", artifacts.compiled),
-            Input::Samples("sample input", vec![self.sample()]),
+            Input::Samples("sample input", self.samples()),
             self.engine_version(),
         ];
         if needs_keys(settings) {
@@ -202,6 +202,14 @@ impl Project {
             outputs: [verifier::METADATA_FILE, verifier::batch::METADATA_FILE]
                 .map(|file| Path::new(names::VERIFIER).join(file))
                 .to_vec(),
+        }
+    }
+
+    /// The files that the sample proof's observations are in: the first, or where it takes several of them all.
+    pub(super) fn samples(&self) -> Vec<PathBuf> {
+        match self.config.batch().is_one() {
+            true => vec![self.sample()],
+            false => self.data(),
         }
     }
 

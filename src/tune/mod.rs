@@ -36,7 +36,7 @@ pub mod trial;
 
 pub use calibration::Calibration;
 pub use candidate::{Candidate, Errors};
-pub use cost::{Cost, CostModel};
+pub use cost::{Cost, CostModel, charged};
 pub use deploy::ChainLimits;
 pub use error::Error;
 pub use objective::{Objective, pareto_front};
@@ -212,12 +212,27 @@ pub async fn run(
     report.more_gas =
         unkept.map(|limit| MoreGas { verify_gas, ezkl: limit.gas, logrows: limit.logrows });
     report.reasons = reasons::reasons(&report, limits.min_scales.is_some());
+    report.reasons.extend(each(&report.choice.cost, request.batch.size()));
     chosen.settings.write(&request.settings)?;
     // With a network there may be a better one the next time.
     if !out_of_reach(&report) {
         store::save(request, &key, &report, &chosen.settings);
     }
     Ok(report)
+}
+
+/// What a prediction takes where a proof is of several.
+fn each(cost: &Cost, size: usize) -> Option<String> {
+    let part = |whole: u64| whole.div_ceil(size as u64);
+    (size > 1).then(|| {
+        format!(
+            "each of the {size} predictions of a proof takes about {} gas to verify (by the lean verifier), {} bytes \
+             of calldata before packing and {:.3} CPU seconds to prove",
+            part(cost.lean_gas),
+            part(cost.calldata_bytes),
+            cost.prove_cpu_seconds / size as f64
+        )
+    })
 }
 
 /// Whether ezkl's own calibration may be chosen.
