@@ -91,7 +91,11 @@ pub(crate) async fn forward_each(
     while !groups.is_empty() {
         let inputs: Vec<_> =
             groups.iter().map(|group| batch.join(&observations[group.clone()])).collect();
-        let count = |groups: usize| if first { done((groups * size).min(total)) };
+        let count = |groups: usize| {
+            if first {
+                done((groups * size).min(total))
+            }
+        };
         let found = forward_all(pool, compiled, settings, &inputs, count).await?;
         first = false;
         let mut halves = Vec::new();

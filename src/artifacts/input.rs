@@ -145,7 +145,8 @@ impl InputData {
     /// The input of a circuit that takes several observations; where there are too few, the last stands in their
     /// place.
     pub fn together(observations: &[Self], batch: Batching) -> Self {
-        let path = observations.first().map_or_else(|| PathBuf::from("no input"), |it| it.path.clone());
+        let path =
+            observations.first().map_or_else(|| PathBuf::from("no input"), |it| it.path.clone());
         let tensors: Vec<_> = observations.iter().map(|it| &it.tensors[..]).collect();
         Self { tensors: batch.join(&tensors), path }
     }

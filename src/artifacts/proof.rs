@@ -201,7 +201,10 @@ impl ProofFile {
         let start = bytes.iter().position(|byte| *byte == b'{').map_or(0, |at| at + 1);
         let Predictions { size, count } = predictions;
         let field = format!("\"predictions\":{{\"size\":{size},\"count\":{count}}},");
-        Ok(files::write_atomic(path, &[&bytes[..start], field.as_bytes(), &bytes[start..]].concat())?)
+        Ok(files::write_atomic(
+            path,
+            &[&bytes[..start], field.as_bytes(), &bytes[start..]].concat(),
+        )?)
     }
 
     /// The instances by role, numbers at their scales.

@@ -139,9 +139,7 @@ impl Trials {
                         false => data.iter().map(|value| value * LOUD).collect(),
                     })
                     .collect(),
-                _ => infos()
-                    .map(|(data, info)| near(&mut random, data, info.is_label()))
-                    .collect(),
+                _ => infos().map(|(data, info)| near(&mut random, data, info.is_label())).collect(),
             };
             match trials.model.run(&observation) {
                 Ok(answer) => {

@@ -179,8 +179,7 @@ impl<'a> Joined<'a> {
     /// A tensor for each observation.
     fn infos(&self, info: &ValueInfoProto, shape: &[usize]) -> Vec<ValueInfoProto> {
         let kind = info.elem_type().unwrap_or(element::FLOAT);
-        let one =
-            |number| ValueInfoProto::tensor(&self.name(&info.name, number), kind, shape);
+        let one = |number| ValueInfoProto::tensor(&self.name(&info.name, number), kind, shape);
         (0..self.batch.size()).map(one).collect()
     }
 

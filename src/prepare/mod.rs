@@ -225,9 +225,8 @@ pub async fn to_file(
 
 /// An observation as [`prepare`] takes it.
 fn inputs(slots: &[Slot], observation: &Observation) -> Vec<(String, Vec<usize>, Vec<f64>)> {
-    let input = |(slot, data): (&Slot, &Vec<f64>)| {
-        (slot.name.clone(), slot.shape.clone(), data.clone())
-    };
+    let input =
+        |(slot, data): (&Slot, &Vec<f64>)| (slot.name.clone(), slot.shape.clone(), data.clone());
     slots.iter().zip(observation).map(input).collect()
 }
 

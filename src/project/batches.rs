@@ -125,8 +125,7 @@ async fn outlook(
     let scratch = files::Scratch::new()?;
     let file = scratch.path().join("prepared.onnx");
     let sample = request.data.first().map(PathBuf::as_path);
-    let prepared =
-        prepare::to_file(&original, &request.run_args.variables, sample, &file).await?;
+    let prepared = prepare::to_file(&original, &request.run_args.variables, sample, &file).await?;
     let (costs, _) = CostModel::of_this_machine(engine.version());
     let cache = toolchain::cache_dir()?;
     let is_at_hand = |k| srs::is_at_hand(request.srs, k, &cache);

@@ -282,9 +282,7 @@ pub async fn run(request: &JudgeRequest<'_>, pool: &EnginePool) -> Result<Judgem
         }
         Err(Error::Outputs { model: path, expected, found, .. }) => {
             let operator = match asked.first() {
-                Some(one) => {
-                    parting::find(pool, request.prepared, settings, &together(one)).await
-                }
+                Some(one) => parting::find(pool, request.prepared, settings, &together(one)).await,
                 None => None,
             };
             Err(Error::Outputs { model: path, expected, found, operator })

@@ -44,7 +44,8 @@ fn written_with(
     nodes: Vec<NodeProto>,
     initializer: Vec<TensorProto>,
 ) -> PathBuf {
-    let info = |(name, kind, shape): &(&str, i32, &[usize])| ValueInfoProto::tensor(name, *kind, shape);
+    let info =
+        |(name, kind, shape): &(&str, i32, &[usize])| ValueInfoProto::tensor(name, *kind, shape);
     let graph = GraphProto {
         name: "graph".to_owned(),
         node: nodes,
@@ -96,7 +97,12 @@ async fn observations_that_would_meet_get_copies() {
     let folder = tempfile::tempdir().expect("a folder");
     let mean = |keep| {
         let axes = AttributeProto::ints("axes", [0]);
-        NodeProto::new("ReduceMean", &["x"], &["mean"], [axes, AttributeProto::int("keepdims", keep)])
+        NodeProto::new(
+            "ReduceMean",
+            &["x"],
+            &["mean"],
+            [axes, AttributeProto::int("keepdims", keep)],
+        )
     };
     let nodes = vec![
         mean(1),
@@ -140,7 +146,12 @@ async fn hashed_tensors_lie_apart() {
         let mut nodes = vec![NodeProto::new("Mul", &["a#b", "k"], &["p"], [])];
         if meets {
             let keep = AttributeProto::int("keepdims", 1);
-            nodes.push(NodeProto::new("ReduceMax", &["p"], &["q"], [AttributeProto::ints("axes", [0]), keep]));
+            nodes.push(NodeProto::new(
+                "ReduceMax",
+                &["p"],
+                &["q"],
+                [AttributeProto::ints("axes", [0]), keep],
+            ));
         } else {
             nodes.push(NodeProto::new("Relu", &["p"], &["q"], []));
         }
@@ -163,7 +174,8 @@ async fn hashed_tensors_lie_apart() {
             info("k##2", &[1, 1]),
         ];
         assert_eq!(names, expected);
-        let outputs: Vec<_> = described(&graph.output).into_iter().map(|(_, shape)| shape).collect();
+        let outputs: Vec<_> =
+            described(&graph.output).into_iter().map(|(_, shape)| shape).collect();
         assert_eq!(outputs, [[1, 2]; 3]);
     }
 }

@@ -8,8 +8,7 @@ const MINIMAL: &str = "[model]\npath = \"m.onnx\"\ndata = [\"i.json\"]\n";
 
 #[test]
 fn the_template_reads_back_as_the_defaults() {
-    let circuit =
-        CircuitConfig { variables: vec![("batch_size".into(), 3)], ..Default::default() };
+    let circuit = CircuitConfig { variables: vec![("batch_size".into(), 3)], ..Default::default() };
     let text = template(&Template {
         model: Path::new("a \"b\".onnx"),
         data: &["i.json".into()],

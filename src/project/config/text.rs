@@ -46,7 +46,10 @@ where
     value.as_ref().map(ToString::to_string).serialize(serializer)
 }
 
-pub(super) fn to_text<S: serde::Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn to_text<S: serde::Serializer>(
+    value: &impl Display,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
 }
 
