@@ -168,7 +168,7 @@ pub(super) fn tree_claims(proofs: Vec<Proof>) -> Claims {
         model: tree_model().id,
         former_ids: vec![former.identity()],
         descriptor: tree_descriptor(),
-        count: proofs.len(),
+        counts: vec![1; proofs.len()],
         proofs,
         shape: TREE_SHAPE,
     }
@@ -336,7 +336,7 @@ async fn several_predictions_are_recorded_in_one_transaction() {
         assert!(error.contains("InvalidProof(modelId: 0x"), "{error}");
     }
     let error = send(&[], third, Mode::Broadcast).await;
-    assert!(matches!(error, Err(Error::PredictionCount { count: 0, .. })), "{error:?}");
+    assert!(matches!(error, Err(Error::NoProof)), "{error:?}");
     send(&claims, third, Mode::Broadcast).await.expect("nothing was recorded before");
 }
 
