@@ -297,8 +297,8 @@ fn extents(settings: &Settings, asked: &[Asked], answers: &[Result<Forward, Stri
     let mut extents = Extents::default();
     for (one, answer) in asked.iter().zip(answers) {
         let Ok(answer) = answer else { continue };
-        extents.saw_inputs(settings, &one.input);
-        extents.saw_outputs(settings, &answer.outputs);
+        extents.saw_inputs(&settings.model_input_scales, &one.input);
+        extents.saw_outputs(&settings.model_output_scales, &answer.outputs);
     }
     extents
 }
