@@ -60,7 +60,12 @@ impl Extents {
         }
     }
 
-    pub(super) fn saw(&mut self, kind: TensorKind, tensor: usize, sizes: impl Iterator<Item = u128>) {
+    pub(super) fn saw(
+        &mut self,
+        kind: TensorKind,
+        tensor: usize,
+        sizes: impl Iterator<Item = u128>,
+    ) {
         let all = match kind {
             TensorKind::Input => &mut self.inputs,
             TensorKind::Output => &mut self.outputs,
