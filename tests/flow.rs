@@ -69,7 +69,7 @@ fn from_proof_to_ledger() {
     assert_eq!(verified["decoded"], proved["decoded"]);
     let evm_gas = verified["gas"].as_u64().expect("measured");
 
-    refused(&["submit"], 5, &["no ledger", "zkvouch deploy"]);
+    refused(&["submit"], 5, &["no model", "zkvouch deploy"]);
     let dry = with(&["deploy"]);
     assert!(!project.file("deployments").exists(), "a dry run leaves no record");
     assert_eq!(dry["contracts"][0]["outcome"]["status"], "simulated");
@@ -437,4 +437,67 @@ fn clean_leaves_a_cache_folder_of_somebody_elses_alone() {
     fs::write(own.join("letter"), "mine").expect("written");
     clean(&own).failure(3, &["left alone"]);
     assert!(own.join("letter").exists());
+}
+
+/// Three observations in a proof of four: the fourth fills it up, and no more is said of it.
+#[test]
+fn a_proof_of_several_predictions() {
+    let project = Sandbox::empty();
+    let mlp = support::repository().join("tests/fixtures/mlp");
+    fs::copy(mlp.join("mlp4.onnx"), project.file("model.onnx")).expect("copied");
+    let rows = fs::read_to_string(mlp.join("mlp4.jsonl")).expect("read");
+    fs::write(project.file("data.jsonl"), &rows).expect("written");
+    let init = ["init", "model.onnx", "--no-inspect", "--batch", "4", "--data", "data.jsonl"];
+    project.run([&init[..], &["--srs", "unsafe-dev"]].concat()).success();
+    let built = project.data(&["build"]);
+    assert_eq!(built["num_instances"], 4 * 4 + 4, "{built:#}");
+    let gas = built["verifier"]["verify_gas"].as_u64().expect("measured");
+    assert_eq!(built["each"], json!({ "size": 4, "verify_gas": built["each"]["verify_gas"] }));
+    assert_eq!(built["each"]["verify_gas"]["osaka"], gas.div_ceil(4));
+
+    let lines: Vec<_> = rows.lines().take(7).collect();
+    fs::write(project.file("seven.jsonl"), lines.join("\n")).expect("written");
+    project.run(["prove", "seven.jsonl"]).failure(3, &["7 observations", "--batch seven.jsonl"]);
+    let proved = project.data(&["prove", "--batch", "seven.jsonl"]);
+    let proofs = proved["proofs"].as_array().expect("a list");
+    assert_eq!(proofs.len(), 2);
+    let row = |number: usize| -> Vec<f64> { serde_json::from_str(lines[number]).expect("a row") };
+    for (number, (proof, count)) in proofs.iter().zip([4, 3]).enumerate() {
+        let name = format!("proof-{number}.json");
+        assert_eq!(proof["proof"], *name);
+        let predictions = &proof["predictions"];
+        assert_eq!((&predictions["size"], &predictions["count"]), (&json!(4), &json!(count)));
+        let decoded = predictions["decoded"].as_array().expect("a list");
+        assert_eq!(decoded.len(), count);
+        for (place, one) in decoded.iter().enumerate() {
+            let input = one["groups"][0]["values"].as_array().expect("numbers");
+            for (found, given) in input.iter().zip(row(4 * number + place)) {
+                let found = found.as_f64().expect("a number");
+                assert!((found - given).abs() < 0.1, "{number} {place}: {found} {given}");
+            }
+        }
+        let verified = project.data(&["verify", &name, "--evm"]);
+        assert_eq!(verified["predictions"], *predictions);
+        assert!(verified["gas"].as_u64().expect("measured") > 200_000);
+    }
+    let text = project.run(["verify", "proof-1.json"]).success().stdout();
+    assert!(text.contains("prediction   2") && !text.contains("prediction   3"), "{text}");
+    assert!(text.contains("padding      1 of 4"), "{text}");
+
+    // Which of them are meant is the prover's word, but how many there are is the circuit's.
+    let path = project.file("proof-1.json");
+    let proof = fs::read_to_string(&path).expect("read");
+    for (other, words) in [
+        (r#""size":4,"count":5"#, "count is 5"),
+        (r#""size":0,"count":0"#, "size is 0"),
+        (r#""size":3,"count":3"#, "not those of 3 predictions"),
+    ] {
+        fs::write(&path, proof.replace(r#""size":4,"count":3"#, other)).expect("written");
+        project.run(["verify", "proof-1.json"]).failure(3, &["`predictions`", words]);
+    }
+
+    // One observation fills all places; a circuit of one observation stays what it was.
+    fs::write(project.file("one.jsonl"), lines[0]).expect("written");
+    let one = project.data(&["prove", "one.jsonl"]);
+    assert_eq!(one["predictions"]["count"], 1);
 }

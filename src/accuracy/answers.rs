@@ -2,9 +2,9 @@
 
 use super::{
     Observation,
-    batch::Batch,
+    batch::Batching,
     error::Error,
-    forward::{Forward, forward_all},
+    forward::{Forward, forward_each},
     report::{CircuitReport, CircuitRun, FloatRun, LookupUse},
 };
 use crate::{artifacts::settings::Settings, engine::EnginePool, files, prepare::Original};
@@ -49,7 +49,7 @@ impl Run<'_> {
         let folder = files::Scratch::new()?;
         let (pool, settings) = (self.pool, self.settings);
         let batch =
-            Batch::new(pool, self.original, settings, self.all.len(), folder.path()).await?;
+            Batching::new(pool, self.original, settings, self.all.len(), folder.path()).await?;
         let Some(batch) = batch else { return self.one_by_one(done).await };
         let (head, tail) = self.all.split_at(batch.size);
         let mut all = self.singly(head.iter(), &mut done).await?;
@@ -86,8 +86,9 @@ impl Run<'_> {
         observations: impl Iterator<Item = &Observation>,
         done: impl FnMut(usize),
     ) -> Result<Vec<Result<Forward, String>>, Error> {
-        let compiled = &self.circuit.compiled;
-        Ok(forward_all(self.pool, compiled, self.settings, observations, done).await?)
+        let (compiled, batch) = (&self.circuit.compiled, self.original.batch());
+        let all: Vec<_> = observations.collect();
+        Ok(forward_each(self.pool, compiled, self.settings, batch, &all, done).await?)
     }
 
     /// Whether the circuit by itself gives the reported answers to the worst observations and to a
@@ -111,13 +112,17 @@ impl Run<'_> {
         worst: usize,
     ) -> CircuitReport {
         let args = &self.settings.run_args;
+        let all = &self.settings.model_output_scales;
+        let scales: Vec<_> = (0..all.len())
+            .map_while(|output| all.get(self.original.batch().first_output(output)).copied())
+            .collect();
         let lookups = answers.all.iter().flatten().map(|answer| answer.lookups);
         let lookups = lookups.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
         let run = CircuitRun {
             label: &self.circuit.label,
             logrows: args.logrows,
             scales: (args.input_scale.0, args.param_scale.0, args.scale_rebase_multiplier),
-            output_scales: &self.settings.model_output_scales,
+            output_scales: &scales,
             outcomes: answers
                 .all
                 .iter()

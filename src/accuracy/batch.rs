@@ -32,13 +32,13 @@ const LOGROWS: u32 = 20;
 
 /// A circuit that takes several observations at a time.
 #[derive(Debug)]
-pub(super) struct Batch {
+pub(super) struct Batching {
     compiled: PathBuf,
     settings: Settings,
     pub(super) size: usize,
 }
 
-impl Batch {
+impl Batching {
     /// A circuit like that of `settings` for several of `observations`; `None` where the model has
     /// no batch axis or ezkl won't make it.
     pub(super) async fn new(
@@ -48,6 +48,9 @@ impl Batch {
         observations: usize,
         folder: &Path,
     ) -> engine::Result<Option<Self>> {
+        if !original.batch().is_one() {
+            return Ok(None);
+        }
         let by_cells = MOST_CELLS / settings.total_assignments.max(1);
         let by_count = observations / (FOR_EACH_WORKER * pool.workers());
         let size = LARGEST.min(by_cells).min(by_count);

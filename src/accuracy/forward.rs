@@ -8,10 +8,11 @@ use crate::{
     },
     engine::{self, EnginePool},
     field::Felt,
+    model::batch::Batching,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::path::Path;
+use std::{ops::Range, path::Path};
 
 /// What the circuit makes of one observation.
 #[derive(Clone, Debug)]
@@ -63,6 +64,66 @@ pub(crate) async fn forward_all<'a>(
             Err(error) => Err(error.to_string()),
         })
         .collect())
+}
+
+/// As [`forward_all`] where the circuit takes several observations at a time: each observation's answer by itself,
+/// in their order.
+///
+/// What can't be answered takes those along that it is with; so they are asked again in halves until it is by
+/// itself, with its own copies beside it.
+pub(crate) async fn forward_each(
+    pool: &EnginePool,
+    compiled: &Path,
+    settings: &Settings,
+    batch: Batching,
+    observations: &[&Observation],
+    mut done: impl FnMut(usize),
+) -> engine::Result<Vec<Result<Forward, String>>> {
+    if batch.is_one() {
+        let all = observations.iter().copied();
+        return forward_all(pool, compiled, settings, all, done).await;
+    }
+    let (total, size) = (observations.len(), batch.size());
+    let mut answers: Vec<Option<Result<Forward, String>>> = vec![None; total];
+    let mut groups: Vec<Range<usize>> =
+        (0..total).step_by(size).map(|start| start..(start + size).min(total)).collect();
+    let mut first = true;
+    while !groups.is_empty() {
+        let inputs: Vec<_> =
+            groups.iter().map(|group| batch.join(&observations[group.clone()])).collect();
+        let count = |groups: usize| {
+            if first {
+                done((groups * size).min(total))
+            }
+        };
+        let found = forward_all(pool, compiled, settings, &inputs, count).await?;
+        first = false;
+        let mut halves = Vec::new();
+        for (group, answer) in groups.into_iter().zip(found) {
+            let whole = answer.as_ref().is_ok_and(|answer| answer.unprovable.is_none());
+            if group.len() > 1 && !whole {
+                let middle = group.start + group.len() / 2;
+                halves.extend([group.start..middle, middle..group.end]);
+                continue;
+            }
+            let parts = answer.map(|answer| {
+                let parts = batch.split(&answer.outputs).unwrap_or_default();
+                (answer, parts)
+            });
+            for (slot, place) in group.enumerate() {
+                answers[place] = Some(match &parts {
+                    // What has no equal parts is of another model, which its whole length tells.
+                    Ok((answer, parts)) => Ok(Forward {
+                        outputs: parts.get(slot).unwrap_or(&answer.outputs).clone(),
+                        ..answer.clone()
+                    }),
+                    Err(message) => Err(message.clone()),
+                });
+            }
+        }
+        groups = halves;
+    }
+    Ok(answers.into_iter().flatten().collect())
 }
 
 #[derive(Deserialize)]

@@ -16,7 +16,7 @@ use super::{
     settings::{InputType, Settings},
     slot::Slot,
 };
-use crate::{field::Scale, files};
+use crate::{field::Scale, files, model::batch::Batching};
 use element::Tensor;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -140,6 +140,15 @@ impl InputData {
             Self { tensors, path: self.path.clone() }
         };
         Ok((0..count.unwrap_or(0)).map(one).collect())
+    }
+
+    /// The input of a circuit that takes several observations; where there are too few, the last stands in their
+    /// place.
+    pub fn together(observations: &[Self], batch: Batching) -> Self {
+        let path =
+            observations.first().map_or_else(|| PathBuf::from("no input"), |it| it.path.clone());
+        let tensors: Vec<_> = observations.iter().map(|it| &it.tensors[..]).collect();
+        Self { tensors: batch.join(&tensors), path }
     }
 
     /// Several inputs one after the other, tensor by tensor: what calibration takes.

@@ -9,6 +9,7 @@ pub mod layout;
 mod npy;
 pub mod observations;
 pub mod onnx;
+mod predictions;
 pub mod proof;
 pub mod run_args;
 pub mod settings;

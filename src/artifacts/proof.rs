@@ -8,7 +8,8 @@ use super::{
 };
 use crate::{
     field::Felt,
-    model::{proof::Proof, schema::TensorKind},
+    files,
+    model::{batch::Predictions, proof::Proof, schema::TensorKind},
 };
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -46,6 +47,8 @@ pub struct PrettyElements {
 pub struct ProofFile {
     /// The proof with its public values, in the order of [`InstanceLayout`].
     pub proof: Proof,
+    /// How many predictions it is of.
+    pub predictions: Predictions,
     /// The version of ezkl.
     pub version: String,
     /// When it was made: milliseconds since 1970.
@@ -61,6 +64,7 @@ struct RawProof {
     proof: Vec<u8>,
     hex_proof: Option<String>,
     pretty_public_inputs: Option<RawPretty>,
+    predictions: Option<Predictions>,
     timestamp: Option<u64>,
     version: String,
 }
@@ -125,8 +129,13 @@ impl ProofFile {
                 return fault("instances", message);
             }
         };
+        let predictions = raw.predictions.unwrap_or_default();
+        if let Err(message) = predictions.check() {
+            return fault("predictions", message);
+        }
         Ok(Self {
             proof: Proof { bytes: raw.proof.into(), instances },
+            predictions,
             version: raw.version,
             timestamp: raw.timestamp,
             pretty: raw.pretty_public_inputs.map(PrettyElements::from),
@@ -147,7 +156,14 @@ impl ProofFile {
     pub fn check(&self, settings: &Settings) -> Result<()> {
         settings.check_same_version(&self.version, &self.path)?;
         let layout = settings.instance_layout();
-        self.decode(&layout)?;
+        let decoded = self.decode(&layout)?;
+        if decoded.predictions(self.predictions.size as usize).is_none() {
+            let message = format!(
+                "its public values are not those of {} predictions; prove again with these settings",
+                self.predictions.size
+            );
+            return Err(invalid(&self.path, "predictions", message));
+        }
         let Some(pretty) = &self.pretty else { return Ok(()) };
         for (field, kind, tensors) in [
             ("processed_inputs", TensorKind::ProcessedInput, &pretty.processed_inputs),
@@ -166,6 +182,29 @@ impl ProofFile {
             }
         }
         Ok(())
+    }
+
+    /// Writes into ezkl's file how many predictions a proof is of. All else in it stays as it is, and so does the
+    /// whole file where that is one of a circuit that takes one.
+    ///
+    /// # Errors
+    /// A file that is no JSON object, or has this field already.
+    pub fn mark(path: &Path, predictions: Predictions) -> Result<()> {
+        if predictions.is_one() {
+            return Ok(());
+        }
+        let bytes = KIND.read(path)?;
+        let fields: serde_json::Map<String, serde_json::Value> = KIND.parse(&bytes, path)?;
+        if fields.contains_key("predictions") {
+            return Err(invalid(path, "predictions", "is there already; prove again"));
+        }
+        let start = bytes.iter().position(|byte| *byte == b'{').map_or(0, |at| at + 1);
+        let Predictions { size, count } = predictions;
+        let field = format!("\"predictions\":{{\"size\":{size},\"count\":{count}}},");
+        Ok(files::write_atomic(
+            path,
+            &[&bytes[..start], field.as_bytes(), &bytes[start..]].concat(),
+        )?)
     }
 
     /// The instances by role, numbers at their scales.

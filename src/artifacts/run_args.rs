@@ -1,7 +1,10 @@
 //! The arguments from which ezkl makes a circuit, as they stand in settings.json and as its Python
 //! API takes them.
 
-use crate::field::{Scale, TWO_ADICITY};
+use crate::{
+    field::{Scale, TWO_ADICITY},
+    model::batch::{self, Batching, Form},
+};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value, json};
 use std::{fmt, str::FromStr};
@@ -292,6 +295,28 @@ impl RunArgs {
     /// `None` where it exceeds 2^127.
     pub fn decomposition_bound(&self) -> Option<i128> {
         i128::from(self.decomp_base).checked_pow(self.decomp_legs)
+    }
+
+    /// How `size` observations lie in a circuit with these visibilities: apart where each is to have a hash of its
+    /// own.
+    ///
+    /// # Errors
+    /// A size that no proof has, and a hash that takes the place of its tensor, which says nothing of one
+    /// observation.
+    pub fn batch(&self, size: usize) -> Result<Batching, Error> {
+        if !(1..=batch::MOST).contains(&size) {
+            let message = format!("is {size}; a proof is of 1 to {} predictions", batch::MOST);
+            return Err(Error { field: "batch_size", message });
+        }
+        let form = |visibility: &Visibility| match visibility {
+            Visibility::Hashed { hash_is_public: true, .. } => Ok(Form::Apart),
+            Visibility::Hashed { .. } if size > 1 => Err(Error {
+                field: "batch_size",
+                message: format!("is {size}, which goes with `hashed`, not with `{visibility}`"),
+            }),
+            _ => Ok(Form::Joined),
+        };
+        Ok(Batching::new(size, form(&self.input_visibility)?, form(&self.output_visibility)?))
     }
 
     /// Checks what ezkl either doesn't or answers with a panic.

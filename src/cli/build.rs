@@ -57,8 +57,13 @@ pub(super) fn warn_about(context: &Context, findings: &[Finding]) {
 /// The build in a few lines.
 pub(super) fn summary(report: &BuildReport) -> String {
     let artifacts = &report.artifacts;
+    let each = report.each.as_ref().map_or_else(String::new, |each| {
+        let gas: Vec<_> =
+            each.verify_gas.iter().map(|(fork, gas)| format!("{gas} gas ({fork})")).collect();
+        format!("\na prediction {}, where a proof is of {}", gas.join(", "), each.size)
+    });
     format!(
-        "model        {} ({})\ncircuit      2^{} rows, {} instances\nsrs          {}\n{}{}\nartefacts    {}",
+        "model        {} ({})\ncircuit      2^{} rows, {} instances\nsrs          {}\n{}{}{each}\nartefacts    {}",
         report.name,
         report.model_id,
         report.logrows,

@@ -131,6 +131,6 @@ async fn float_answer(
         true => project.read_sample(settings)?,
         false => project.read_input(input, settings)?,
     };
-    let inputs = input.numbers(&settings.model_input_scales)?;
+    let inputs = input.data.numbers(&settings.model_input_scales)?;
     Ok(model.run(&inputs)?)
 }

@@ -37,6 +37,9 @@ pub(super) struct Init {
     /// Where the SRS comes from: ceremony, ceremony:URL, unsafe-dev, or the path of a file.
     #[arg(long, default_value_t, value_name = "SOURCE")]
     srs: srs::Source,
+    /// Predictions in one proof: as many observations in one circuit.
+    #[arg(long = "batch", value_name = "N", default_value_t = 1)]
+    batch: usize,
     /// An output that a proof shows, by its name; all of them if absent.
     #[arg(long = "output-name", value_name = "NAME")]
     outputs: Vec<String>,
@@ -63,19 +66,24 @@ impl Init {
         let sample = self.data.first().map(PathBuf::as_path);
         circuit.variables = variables(onnx, &circuit.variables, sample)?;
         circuit.run_args().validate().map_err(|error| Coded::bad_input(error.to_string()))?;
+        let batch = circuit.run_args().batch(self.batch);
+        let batch = batch.map_err(|error| Coded::bad_input(format!("--batch: {error}")))?;
+        let original = original.in_batches(batch);
         let slots = original.slots(&circuit.variables)?;
         for path in &self.data {
             let count = observations::read_inputs(path, &slots)?.len();
-            if count > 1 && axes::is_one_of_several(onnx, &self.circuit.variables) {
+            if count > 1
+                && batch.is_one()
+                && axes::is_one_of_several(original.file(), &self.circuit.variables)
+            {
                 context.ui.note(format_args!(
-                    "{}: {count} observations, each for a proof of its own; for one proof of {count} rows pass \
-                     --variable {}={count}",
-                    path.display(),
-                    onnx.symbols().first().copied().unwrap_or("batch_size")
+                    "{}: {count} observations, each for a proof of its own; for {count} predictions in one proof \
+                     pass --batch {count}",
+                    path.display()
                 ));
             }
         }
-        for name in &onnx.unbound {
+        for name in &original.file().unbound {
             context.ui.warn(Caveat::UnboundInput(name.clone()));
         }
         let file = self.dir.join(config::FILE_NAME);
@@ -91,8 +99,15 @@ impl Init {
             true => None,
             false => Some(self.inspect(context, &original, &circuit).await?),
         };
-        let text =
-            config::template(&model, &data, (&self.outputs, &constants), &circuit, &self.srs);
+        let text = config::template(&config::Template {
+            model: &model,
+            data: &data,
+            outputs: &self.outputs,
+            constants: &constants,
+            batch_size: self.batch,
+            circuit: &circuit,
+            srs: &self.srs,
+        });
         files::write_atomic(&file, text.as_bytes())?;
         if let Some(obstacle) = inspection.as_ref().and_then(|it| it.obstacle.as_deref()) {
             context.ui.warn(obstacle);
@@ -116,6 +131,7 @@ impl Init {
             run_args: &circuit.run_args(),
             srs: &self.srs,
             chain: Some(ChainLimits::default()),
+            batches: &[],
         };
         inspect::look(context, None, &request).await
     }

@@ -12,6 +12,7 @@ use crate::{
     prepare::Original,
     project::{
         Project,
+        batches::BatchOutlook,
         config::CircuitConfig,
         inspect::{InspectRequest, Inspection, inspect},
     },
@@ -40,6 +41,9 @@ pub(super) struct Inspect {
     /// Where the SRS comes from: ceremony, ceremony:URL, unsafe-dev, or the path of a file.
     #[arg(long, value_name = "SOURCE")]
     srs: Option<srs::Source>,
+    /// What a prediction would cost in proofs of so many each, and which number is best.
+    #[arg(long, value_name = "N,…", value_delimiter = ',', num_args = 0..=1, default_missing_value = "1,8,32,128")]
+    batch: Vec<usize>,
     #[command(flatten)]
     circuit: CircuitConfig,
 }
@@ -62,7 +66,8 @@ impl Inspect {
         let model = project.as_ref().map(Project::model).or(self.model).unwrap_or_default();
         let mut constants = config.map(|it| it.model.constants.clone()).unwrap_or_default();
         constants.extend(axes::constants(&model, &self.fixed, &data, &self.circuit.variables)?);
-        let original = Original::with_constants(&model, outputs, &constants)?;
+        let batch = config.map(|it| it.batch()).unwrap_or_default();
+        let original = Original::with_constants(&model, outputs, &constants)?.in_batches(batch);
         let mut run_args = config.map(|it| it.circuit.run_args()).unwrap_or_default();
         self.circuit.apply(&mut run_args);
         if project.is_none() {
@@ -81,6 +86,7 @@ impl Inspect {
             run_args: &run_args,
             srs: &source,
             chain: config.map_or(Some(ChainLimits::default()), |it| it.verifier.chain_limits()),
+            batches: &self.batch,
         };
         let inspection = look(context, project.as_ref(), &request).await?;
         let Some(obstacle) = &inspection.obstacle else {
@@ -132,6 +138,10 @@ pub(super) fn text(inspection: &Inspection) -> String {
         lines.extend(plain(inspection));
         lines.extend(hashing(&inspection.outlooks));
     }
+    if let Some(batches) = &inspection.batches {
+        lines.push(String::new());
+        lines.push(batch_table(batches, inspection.recommended_batch));
+    }
     lines.push(String::new());
     lines.push(match &inspection.obstacle {
         None => "verdict     can be proved and deployed".to_owned(),
@@ -171,6 +181,44 @@ fn hashing(outlooks: &[Outlook]) -> Option<String> {
         seconds(hashed),
         seconds(public)
     ))
+}
+
+/// Estimates, one column for each number of predictions in a proof.
+fn batch_table(outlooks: &[BatchOutlook], recommended: Option<usize>) -> String {
+    type Cell = fn(&BatchOutlook) -> String;
+    let rows: [(&str, Cell); 11] = [
+        ("predictions", |it| it.size.to_string()),
+        ("public values", |it| it.instances.to_string()),
+        ("rows", |it| it.rows.to_string()),
+        ("logrows (k)", |it| it.logrows.to_string()),
+        ("memory", |it| format!("{} MB", it.peak_bytes.div_ceil(1_000_000))),
+        ("proving time", |it| format!("{:.1} s", it.prove_seconds)),
+        ("verifier code", |it| format!("{} bytes", it.code_bytes)),
+        ("gas, each", |it| it.each.osaka_gas.to_string()),
+        ("  amsterdam", |it| it.each.amsterdam_gas.to_string()),
+        ("calldata, each", |it| format!("{} bytes", it.each.calldata_bytes)),
+        ("CPU time, each", |it| format!("{:.2} s", it.each.prove_cpu_seconds)),
+    ];
+    let mut lines = vec!["estimates of a prediction in a proof of several:".to_owned()];
+    let found: Vec<_> = outlooks.iter().filter(|it| it.logrows > 0).collect();
+    for (name, cell) in rows {
+        let cells: Vec<_> = found.iter().map(|it| format!("{:>16}", cell(it))).collect();
+        lines.push(format!("  {name:<14}{}", cells.join("")));
+    }
+    for outlook in outlooks {
+        if let Some(prepared) = &outlook.prepared {
+            lines.push(format!("  {prepared}"));
+        }
+        if let Some(obstacle) = &outlook.obstacle {
+            lines.push(format!("  {} predictions: {obstacle}", outlook.size));
+        }
+    }
+    lines.push(match recommended {
+        Some(1) => "  recommended: a proof for each prediction".to_owned(),
+        Some(size) => format!("  recommended: batch_size = {size} (`zkvouch init --batch {size}`)"),
+        None => "  none of them can be had".to_owned(),
+    });
+    lines.join("\n")
 }
 
 /// Estimates, one column a visibility.

@@ -2,11 +2,12 @@
 
 use crate::{
     artifacts::layout::{DecodedInstances, Values},
-    model::schema::TensorKind,
+    model::{batch::Predictions, schema::TensorKind},
     project::{BatchReport, Comparison, Hashing},
     tune::ForkEstimate,
     verifier::{ForkGas, GasReport},
 };
+use serde_json::{Value, json};
 
 /// Elements shown of a long tensor.
 const SHOWN: usize = 8;
@@ -34,6 +35,44 @@ pub(super) fn decoded(decoded: &DecodedInstances) -> String {
         })
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+/// The same of a proof of several predictions, one after the other; what only fills the circuit up is left out.
+pub(super) fn each(all: &DecodedInstances, predictions: Predictions) -> String {
+    let Some(each) = several(all, predictions) else { return decoded(all) };
+    let mut lines = Vec::new();
+    for (number, one) in each.iter().enumerate() {
+        lines.push(format!("prediction   {number}"));
+        lines.extend(decoded(one).lines().map(|line| format!("  {line}")));
+    }
+    let Predictions { size, count } = predictions;
+    if count < size {
+        lines.push(format!("padding      {} of {size}, no predictions", size - count));
+    }
+    lines.join("\n")
+}
+
+/// Puts the predictions of a proof of several into a result.
+pub(super) fn add_predictions(data: &mut Value, all: &DecodedInstances, predictions: Predictions) {
+    if let Some(each) = several(all, predictions) {
+        let Predictions { size, count } = predictions;
+        data["predictions"] = json!({ "size": size, "count": count, "decoded": each });
+    }
+}
+
+/// The predictions of a proof, without what only fills the circuit up.
+pub(super) fn predictions(
+    all: &DecodedInstances,
+    predictions: Predictions,
+) -> Vec<DecodedInstances> {
+    several(all, predictions).unwrap_or_else(|| vec![all.clone()])
+}
+
+fn several(all: &DecodedInstances, predictions: Predictions) -> Option<Vec<DecodedInstances>> {
+    let Predictions { size, count } = predictions;
+    let mut each = all.predictions(size as usize).filter(|_| size > 1)?;
+    each.truncate(count as usize);
+    Some(each)
 }
 
 /// What another hardfork charges, state apart from execution.

@@ -91,8 +91,10 @@ impl SubmitOptions {
         let (mut predictions, mut root) = (Vec::new(), None);
         for proof in proofs {
             let decoded = proof.decode(built.layout())?;
-            let shown = show::decoded(&decoded);
-            predictions.push((shown, String::new(), json!({ "decoded": decoded })));
+            for one in show::predictions(&decoded, proof.predictions) {
+                let shown = show::decoded(&one);
+                predictions.push((shown, String::new(), json!({ "decoded": one })));
+            }
         }
         let (place, done, contract, outcome) = if self.direct {
             let several = proofs.len() != 1;
@@ -116,10 +118,11 @@ impl SubmitOptions {
             let request = built.ledger_request(proofs, &deployments, self.context, class)?;
             let submitted = submit_to_ledger(sender, &request, mode).await?;
             root = submitted.root;
+            let several = predictions.len() > 1;
             for ((_, id, data), submitted) in predictions.iter_mut().zip(submitted.predictions) {
                 *id = format!("\nprediction   {}", submitted.id);
                 data["prediction_id"] = json!(submitted.id);
-                if proofs.len() > 1 {
+                if several {
                     data["path"] = json!(submitted.path);
                 }
                 data["event"] = json!(submitted.recorded.map(event_data));
@@ -140,7 +143,7 @@ impl SubmitOptions {
             }
             return Ok((format!("{shown}\n{contract_text}{id}\n{done}"), data));
         }
-        let gas = gas_of(&outcome).map(|gas| gas / proofs.len().max(1) as u64);
+        let gas = gas_of(&outcome).map(|gas| gas / predictions.len().max(1) as u64);
         let each = gas.map_or(String::new(), |gas| format!("\neach         {gas} gas"));
         let texts: Vec<_> =
             predictions.iter().map(|(shown, id, _)| format!("{shown}{id}")).collect();

@@ -182,7 +182,8 @@ impl Tune {
         let scratch = files::Scratch::new()?;
         let data = places.data(&self.data);
         // What does not fit is told before ezkl looks at a model that may be large.
-        let slots = places.original(&self.model, &[])?.slots(&run_args.variables)?;
+        let original = places.original(&self.model, &[])?;
+        let slots = original.slots(&run_args.variables)?;
         for path in data.iter().chain(&self.options.corners) {
             observations::read_inputs(path, &slots)?;
         }
@@ -194,6 +195,7 @@ impl Tune {
             scratch.path().join("settings.json"),
             self.options.costs(context, engine.version())?,
         )?;
+        request.batch = original.batch();
         request.decomposition = decomposition;
         request.srs = Some((source, toolchain::cache_dir()?));
         request.chain = chain;

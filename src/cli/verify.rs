@@ -63,11 +63,13 @@ impl Verify {
         } else {
             None
         };
-        let mut text =
-            format!("{}\nvalid        {}", show::decoded(&decoded), self.proof.display());
+        let each = show::each(&decoded, proof.predictions);
+        let mut text = format!("{each}\nvalid        {}", self.proof.display());
         if let Some(gas) = gas {
             text.push_str(&format!("\ngas          {gas}"));
         }
-        context.ui.result(text, &json!({ "valid": true, "decoded": decoded, "gas": gas }))
+        let mut data = json!({ "valid": true, "decoded": decoded, "gas": gas });
+        show::add_predictions(&mut data, &decoded, proof.predictions);
+        context.ui.result(text, &data)
     }
 }

@@ -3,14 +3,14 @@
 use super::{Error, Original, Prepared, Result};
 use crate::{
     onnx::{proto::ValueInfoProto, tensor::element},
-    reference::FloatModel,
+    reference::{FloatModel, TensorInfo},
 };
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 /// Inputs that are tried besides the sample.
 const TRIES: usize = 24;
 /// A large model is asked less.
-const MOST_ELEMENTS: usize = 1 << 18;
+pub(super) const MOST_ELEMENTS: usize = 1 << 18;
 /// How far the answers may be from each other, as a share of the largest: a float of 32 bits has 24 binary digits,
 /// and sums in another order lose some of them.
 const SHARE: f64 = 1e-3;
@@ -38,12 +38,7 @@ pub(super) async fn same(
             given.map(|(.., data)| data.clone()).unwrap_or_default()
         })
         .collect();
-    let rounds = rounds(original);
-    let share = match has_halves(original) {
-        _ if rounds => STEP_SHARE,
-        true => HALF_SHARE,
-        false => SHARE,
-    };
+    let tolerance = Tolerance::of(original);
     let size: usize = sample.iter().map(Vec::len).sum();
     let tries = TRIES.min(MOST_ELEMENTS / size.max(1));
     let mut random = StdRng::seed_from_u64(SEED);
@@ -64,11 +59,7 @@ pub(super) async fn same(
         };
         let found = after.run(&input)?;
         for ((info, expected), found) in before.outputs().iter().zip(&expected).zip(&found) {
-            let bound = match (info.is_label(), rounds && info.is_small()) {
-                (false, _) => Bound::Share(share),
-                (true, small) => Bound::Steps(f64::from(u8::from(small))),
-            };
-            if let Some(element) = first_other(expected, found, bound) {
+            if let Some(element) = tolerance.first_other(info, expected, found) {
                 return Err(Error::Differs {
                     path: original.path().to_owned(),
                     output: info.name.clone(),
@@ -83,8 +74,41 @@ pub(super) async fn same(
     Ok(())
 }
 
+/// How far answers may be from the original's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tolerance {
+    share: f64,
+    rounds: bool,
+}
+
+impl Tolerance {
+    pub(super) fn of(original: &Original) -> Self {
+        let rounds = rounds(original);
+        let share = match has_halves(original) {
+            _ if rounds => STEP_SHARE,
+            true => HALF_SHARE,
+            false => SHARE,
+        };
+        Self { share, rounds }
+    }
+
+    /// The first element that is another.
+    pub(super) fn first_other(
+        &self,
+        info: &TensorInfo,
+        expected: &[f64],
+        found: &[f64],
+    ) -> Option<usize> {
+        let bound = match (info.is_label(), self.rounds && info.is_small()) {
+            (false, _) => Bound::Share(self.share),
+            (true, small) => Bound::Steps(f64::from(u8::from(small))),
+        };
+        first_other(expected, found, bound)
+    }
+}
+
 /// Other numbers of the sample's size: of labels some of the sample's own, which the model surely takes.
-fn near(random: &mut StdRng, data: &[f64], labels: bool) -> Vec<f64> {
+pub(super) fn near(random: &mut StdRng, data: &[f64], labels: bool) -> Vec<f64> {
     let largest = data.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
     let one = |random: &mut StdRng, value: f64| match labels {
         true if data.is_empty() => value,
@@ -111,7 +135,6 @@ fn rounds(original: &Original) -> bool {
         .any(|operator| operator.contains("QuantizeLinear") || operator.starts_with("QLinear"))
 }
 
-/// How far answers may be from each other.
 #[derive(Clone, Copy)]
 enum Bound {
     /// As a share of the largest.

@@ -5,6 +5,7 @@
 //! operators by those that ezkl computes right. What comes out is run beside the original by ONNX Runtime before
 //! anything is made of it.
 
+mod batch;
 mod bodies;
 mod check;
 mod constants;
@@ -13,6 +14,7 @@ mod external;
 mod facts;
 mod functions;
 mod graph;
+mod joined;
 mod normal;
 mod original;
 mod rewriter;
@@ -25,7 +27,10 @@ pub use error::Error;
 pub use original::{Convolutions, Original};
 
 use crate::{
-    artifacts::observations,
+    artifacts::{
+        observations::{self, Observation},
+        slot::Slot,
+    },
     files,
     onnx::{
         proto::{GraphProto, ModelProto, OperatorSetIdProto, ValueInfoProto},
@@ -181,7 +186,8 @@ async fn rewritten(
     Ok(Prepared { model, notes })
 }
 
-/// Prepares a model and writes it to `copy`. The sample is the first observation of `data`; without it, ones.
+/// Prepares a model, for as many observations at a time as its [batch](Original::batch) has, and writes it to `copy`.
+/// The samples are the first observations of `data`; without it, ones.
 ///
 /// # Errors
 /// As [`prepare`]; data that does not fit the model; a file that can't be written.
@@ -192,16 +198,19 @@ pub async fn to_file(
     copy: &Path,
 ) -> Result<Prepared> {
     let slots = original.slots(variables)?;
-    let sample = match data {
-        Some(path) => observations::read(path, &slots)?.into_iter().next(),
-        None => None,
+    let mut samples = match data {
+        Some(path) => observations::read(path, &slots)?,
+        None => Vec::new(),
     };
     let slots: Vec<_> = slots.into_iter().filter(|slot| !slot.is_fixed()).collect();
-    let sample =
-        sample.unwrap_or_else(|| slots.iter().map(|slot| vec![1.0; slot.elements()]).collect());
-    let inputs: Vec<_> =
-        slots.into_iter().zip(sample).map(|(slot, data)| (slot.name, slot.shape, data)).collect();
-    let prepared = match prepare(original, &inputs).await {
+    if samples.is_empty() {
+        samples.push(slots.iter().map(|slot| vec![1.0; slot.elements()]).collect());
+    }
+    let prepared = match original.batch().is_one() {
+        true => prepare(original, &inputs(&slots, &samples[0])).await,
+        false => batch::prepare(original, &slots, &samples).await,
+    };
+    let prepared = match prepared {
         Err(Error::Reference(error)) if data.is_none() => {
             let graph = original.model.graph.iter();
             let infos = graph.flat_map(|graph| &graph.input);
@@ -212,6 +221,13 @@ pub async fn to_file(
     };
     files::write_atomic(copy, &prepared.to_bytes())?;
     Ok(prepared)
+}
+
+/// An observation as [`prepare`] takes it.
+fn inputs(slots: &[Slot], observation: &Observation) -> Vec<(String, Vec<usize>, Vec<f64>)> {
+    let input =
+        |(slot, data): (&Slot, &Vec<f64>)| (slot.name.clone(), slot.shape.clone(), data.clone());
+    slots.iter().zip(observation).map(input).collect()
 }
 
 /// What one run of the model on the sample tells.

@@ -13,6 +13,7 @@ use crate::{
         onnx::{self, OnnxFile},
         slot::Slot,
     },
+    model::batch::Batching,
     onnx::{
         proto::{AttributeProto, ModelProto, TensorProto, ValueInfoProto},
         tensor::element,
@@ -46,6 +47,7 @@ pub enum Convolutions {
 pub struct Original {
     pub(crate) model: ModelProto,
     convolutions: Convolutions,
+    batch: Batching,
     file: OnnxFile,
     path: PathBuf,
     notes: Vec<String>,
@@ -88,14 +90,26 @@ impl Original {
         let asked: Vec<_> =
             outputs.iter().map(|name| maps.get(name).unwrap_or(name).clone()).collect();
         choose(&mut model, &asked, &mut notes).map_err(fault)?;
-        let convolutions = Convolutions::default();
-        Ok(Self { model, convolutions, file, path: path.to_owned(), notes, weights })
+        let (convolutions, batch) = (Convolutions::default(), Batching::ONE);
+        Ok(Self { model, convolutions, batch, file, path: path.to_owned(), notes, weights })
     }
 
     /// The same, to be prepared with its convolutions in another form.
     #[must_use]
     pub fn with(self, convolutions: Convolutions) -> Self {
         Self { convolutions, ..self }
+    }
+
+    /// The same, to be prepared for several observations at a time. What is said of the model itself, its inputs,
+    /// outputs and answers, stays that of one.
+    #[must_use]
+    pub fn in_batches(self, batch: Batching) -> Self {
+        Self { batch, ..self }
+    }
+
+    /// How many observations its circuit is to take.
+    pub fn batch(&self) -> Batching {
+        self.batch
     }
 
     /// The form that its convolutions are to have.

@@ -2,6 +2,7 @@
 
 use super::{
     Artifacts, Built, Event, Observer, Project, Result,
+    batches::EachMeasured,
     caveat::{CalibrationNotes, ModelNotes},
     config::{CalibrationConfig, Target},
     graph::Graph,
@@ -19,7 +20,6 @@ use crate::{
         judge::{self, JudgeRequest, Judgement},
     },
     artifacts::{
-        extents::Extents,
         observations,
         proof::ProofFile,
         run_args::{MAX_LOGROWS, RunArgs},
@@ -69,6 +69,7 @@ impl Project {
             judgement,
             findings: built.findings().to_vec(),
             hashing: Hashing::of(built.layout(), &verifier),
+            each: EachMeasured::of(built.batch().size(), &verifier),
             verifier,
             comparison,
             batch,
@@ -341,7 +342,7 @@ impl Build<'_> {
                 let report = calibrate(
                     &*self.engine().await,
                     &self.artifacts.prepared,
-                    (&self.project.data(), &slots),
+                    (&self.project.data(), &slots, self.original.batch()),
                     (&self.artifacts.raw_settings, &self.artifacts.settings),
                     options,
                 )
@@ -362,6 +363,7 @@ impl Build<'_> {
             project.artifacts().settings,
         );
         request.run_args = project.config().circuit.run_args();
+        request.batch = self.original.batch();
         request.objective = options.objective;
         request.max_error = options.max_error;
         request.time = self.budget.unwrap_or(Duration::from_secs(options.budget_secs));
@@ -451,7 +453,7 @@ impl Build<'_> {
         let copy = self.artifacts.folder.join(names::INPUT);
         self.graph
             .step(self.project.witness_step(settings), || async {
-                let input = self.project.read_sample(settings)?;
+                let input = self.project.read_sample(settings)?.data;
                 let json = input.to_json_for(settings).to_string();
                 files::write_private(&copy, json.as_bytes())?;
                 let files = self.artifacts.proving_files(settings);
@@ -466,7 +468,9 @@ impl Build<'_> {
                 self.announce(settings, Work::Proof).await?;
                 let files = self.artifacts.proving_files(settings);
                 let Artifacts { witness, proof, .. } = &self.artifacts;
-                prove_witness(&*self.engine().await, &files, (witness, witness), proof).await?;
+                let predictions = self.project.sample_predictions(settings)?;
+                let engine = &*self.engine().await;
+                prove_witness(engine, &files, (witness, witness), predictions, proof).await?;
                 Ok(())
             })
             .await
@@ -479,8 +483,7 @@ impl Build<'_> {
             .step(self.project.verifier_step(), || async {
                 let proof = ProofFile::read(&artifacts.proof)?;
                 proof.check(settings)?;
-                let layout = settings.instance_layout();
-                let layout = layout.with_extents(&Extents::read(&artifacts.widths)?);
+                let layout = self.project.layout(settings)?;
                 let request = MakeVerifier {
                     settings,
                     layout: Some(&layout),

@@ -2,17 +2,18 @@
 //! in a report comes from.
 
 use super::{
-    Artifacts, Error, Observer, Project, Result, caveat,
+    Artifacts, Error, Input, Observer, Project, Result, caveat,
     graph::{self, Manifest, Step},
     names, plan,
     policy::Finding,
     steps::{self, ProvingFiles, make_witness, prove_witness},
 };
 use crate::{
-    artifacts::{extents::Extents, layout::InstanceLayout, proof::ProofFile, settings::Settings},
+    artifacts::{layout::InstanceLayout, proof::ProofFile, settings::Settings},
     engine::Engine,
     files,
     model::{
+        batch::Batching,
         identity::{ModelId, ModelIdentity},
         proof::Proof,
         provenance::Provenance,
@@ -45,6 +46,7 @@ pub struct Built {
     findings: Vec<Finding>,
     artifacts: Artifacts,
     model: PathBuf,
+    batch: Batching,
     /// Inputs of the model that are none of the circuit's, with their values.
     constants: Constants,
     deployments: PathBuf,
@@ -111,8 +113,7 @@ impl Built {
         }
         let file = ProofFile::read(&artifacts.proof)?;
         file.check(&settings)?;
-        let extents = Extents::read(&artifacts.widths)?;
-        let layout = settings.instance_layout().with_extents(&extents);
+        let layout = project.layout(&settings)?;
         let descriptor = layout.descriptor()?;
         if verifier.metadata().packing.as_ref().is_some_and(|it| *it != descriptor.packing()) {
             return Err(Error::OutOfDate { change: graph::Change::Altered(metadata_file) });
@@ -149,6 +150,7 @@ impl Built {
             batch_verifier,
             golden: file.proof,
             model: project.model(),
+            batch: project.config().batch(),
             constants: project.config().model.constants.clone(),
             deployments: project.deployments(),
             artifacts,
@@ -200,6 +202,11 @@ impl Built {
             ..self.identity.clone()
         };
         [former.model_id(), former.model_id_v1()]
+    }
+
+    /// How many observations a proof is of, and how they lie in the circuit's tensors.
+    pub fn batch(&self) -> Batching {
+        self.batch
     }
 
     /// The verifier of one proof.
@@ -254,16 +261,18 @@ impl Built {
     }
 
     /// Proves the prediction on `input`, and writes the proof to `output`. The input is checked
-    /// against the circuit before ezkl sees it, and the proof is verified before it is written.
+    /// against the circuit before ezkl sees it, and the proof is verified before it is written. Of a batch, up to as
+    /// many observations as the circuit takes.
     pub async fn prove(&self, engine: &Engine, input: &Path, output: &Path) -> Result<ProofFile> {
         let original = Original::with_constants(&self.model, &[], &self.constants)?;
         let slots = original.slots(&self.settings.run_args.variables)?;
-        let data = steps::read_input(input, Some(slots), &self.settings)?;
+        let Input { data, predictions } =
+            steps::read_input(input, Some(slots), (&self.settings, self.batch))?;
         // A witness holds the inputs, which may be nobody's business.
         let scratch = files::Scratch::new()?;
         let witness = scratch.path().join("witness.json");
         let files = self.proving_files();
         make_witness(engine, &files, &data, &witness).await?;
-        Ok(prove_witness(engine, &files, (&witness, input), output).await?.0)
+        Ok(prove_witness(engine, &files, (&witness, input), predictions, output).await?.0)
     }
 }

@@ -55,7 +55,11 @@ pub enum Error {
     NotBuilt(PathBuf),
     /// More than one observation where there must be one.
     #[error(
-        "{} holds {count} observations, and a proof is of one; put the one to prove into a file of its own",
+        "{} holds {count} observations, and a proof is of {}; put {} to prove into a file of {} own, or make \
+         several proofs with `zkvouch prove --batch {}`", path.display(),
+        if *size == 1 { "one".to_owned() } else { size.to_string() },
+        if *size == 1 { "the one" } else { "those" },
+        if *size == 1 { "its" } else { "their" },
         path.display()
     )]
     SeveralInputs {
@@ -63,6 +67,8 @@ pub enum Error {
         path: PathBuf,
         /// How many it holds.
         count: usize,
+        /// How many the circuit takes.
+        size: usize,
     },
     /// A folder that no build made is not removed.
     #[error("{} is left alone: {why}; remove it by hand, or correct build_dir in zkvouch.toml", folder.display())]

@@ -1,6 +1,9 @@
 //! What a model is and what it will cost, before any long work.
 
-use super::Result;
+use super::{
+    Result,
+    batches::{self, BatchOutlook},
+};
 use crate::{
     accuracy::blame,
     artifacts::{
@@ -39,6 +42,8 @@ pub struct InspectRequest<'a> {
     pub srs: &'a srs::Source,
     /// What the chain takes.
     pub chain: Option<ChainLimits>,
+    /// Numbers of predictions in a proof to compare; none of them if empty.
+    pub batches: &'a [usize],
 }
 
 /// What was seen.
@@ -70,6 +75,12 @@ pub struct Inspection {
     /// What the first visibility would cost if the model was given to ezkl as it is; none where ezkl does not take it
     /// so, or where there was nothing to change.
     pub plain: Option<Outlook>,
+    /// What a prediction costs in proofs of several, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batches: Option<Vec<BatchOutlook>>,
+    /// Of how many a proof is best; none where none of them can be had, or none was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recommended_batch: Option<usize>,
     /// Why the model can't be proved or deployed; none where it can.
     pub obstacle: Option<String>,
 }
@@ -89,6 +100,7 @@ pub async fn inspect(request: &InspectRequest<'_>, engine: &Engine) -> Result<In
         observations += observations::read_inputs(path, &slots)?.len();
     }
     let values: usize = slots.iter().map(|slot| slot.elements()).sum();
+    let values = values * original.batch().size();
     let scratch = files::Scratch::new()?;
     let file = scratch.path().join("prepared.onnx");
     let sample = request.data.first().map(PathBuf::as_path);
@@ -108,6 +120,8 @@ pub async fn inspect(request: &InspectRequest<'_>, engine: &Engine) -> Result<In
         memory_mb: memory.map(|bytes| bytes / 1_000_000),
         outlooks: Vec::new(),
         plain: None,
+        batches: None,
+        recommended_batch: None,
         obstacle: None,
     };
     if values > MOST_VALUES {
@@ -121,7 +135,8 @@ pub async fn inspect(request: &InspectRequest<'_>, engine: &Engine) -> Result<In
     let (costs, _) = CostModel::of_this_machine(engine.version());
     let cache = toolchain::cache_dir()?;
     let is_at_hand = |k| srs::is_at_hand(request.srs, k, &cache);
-    if !inspection.prepared.changes.is_empty() {
+    // ezkl is never given the model as it is where the circuit takes several observations.
+    if !inspection.prepared.changes.is_empty() && original.batch().is_one() {
         let file = scratch.path().join("plain.onnx");
         files::write_atomic(&file, &original.to_bytes())?;
         let work = tune::outlook(engine, &file, request.run_args, None, &costs, is_at_hand);
@@ -159,6 +174,11 @@ pub async fn inspect(request: &InspectRequest<'_>, engine: &Engine) -> Result<In
         }
     }
     inspection.obstacle = obstacle(&inspection.outlooks, memory);
+    if !request.batches.is_empty() {
+        let outlooks = batches::outlooks(request, request.batches, engine).await?;
+        inspection.recommended_batch = batches::recommended(&outlooks);
+        inspection.batches = Some(outlooks);
+    }
     Ok(inspection)
 }
 

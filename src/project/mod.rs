@@ -10,6 +10,7 @@
 //! was built, and everything said on chain or in a report comes from there.
 
 pub mod attest;
+pub mod batches;
 pub mod bundle;
 pub mod config;
 pub mod graph;
@@ -23,6 +24,7 @@ mod caveat;
 mod clean;
 mod error;
 mod event;
+mod inputs;
 mod plan;
 mod report;
 mod requests;
@@ -34,13 +36,15 @@ pub use caveat::Caveat;
 pub use clean::Cleaned;
 pub use error::{Error, Result};
 pub use event::{Event, Observer};
+pub use inputs::Input;
 pub use report::{BatchReport, BuildReport, Comparison, Hashing, OtherForm, PartReport};
 pub use step::Step;
 
 use crate::{
-    artifacts::{input::InputData, settings::Settings},
+    artifacts::{extents::Extents, layout::InstanceLayout, settings::Settings},
     engine::{EngineConfig, EnginePool},
     files,
+    model::batch::Predictions,
     prepare::{self, Original},
 };
 use config::Config;
@@ -185,7 +189,8 @@ impl Project {
     pub fn original(&self) -> Result<Original> {
         let model = &self.config.model;
         Ok(Original::with_constants(&self.model(), &model.outputs, &model.constants)?
-            .with(model.convolutions))
+            .with(model.convolutions)
+            .in_batches(self.config.batch()))
     }
 
     /// Writes the model as ezkl takes it to `copy`. What is built stays as it is.
@@ -229,16 +234,45 @@ impl Project {
         Ok(EnginePool::new(config, 2))
     }
 
-    /// The sample: the first observation of the project's data.
-    pub fn read_sample(&self, settings: &Settings) -> Result<InputData> {
-        let slots = self.original()?.slots(&settings.run_args.variables)?;
-        Ok(steps::read_inputs(&self.sample(), Some(slots), settings)?.swap_remove(0))
+    /// The sample: the first observation of the project's data, or as many of them as the circuit takes.
+    pub fn read_sample(&self, settings: &Settings) -> Result<Input> {
+        let (original, batch) = (self.original()?, self.config.batch());
+        let slots = original.slots(&settings.run_args.variables)?;
+        let mut inputs = Vec::new();
+        for path in self.samples() {
+            inputs.extend(steps::read_inputs(&path, Some(slots.clone()), settings)?);
+        }
+        inputs.truncate(batch.size());
+        Ok(Input::of(&inputs, batch))
+    }
+
+    /// Which instance of a proof is what, with the widths that the build found.
+    fn layout(&self, settings: &Settings) -> Result<InstanceLayout> {
+        let layout = settings.instance_layout();
+        let layout = layout.with_extents(&Extents::read(&self.artifacts().widths)?);
+        // The configuration takes no more than the contracts count.
+        Ok(InstanceLayout { predictions: self.config.batch().size() as u32, ..layout })
+    }
+
+    /// How many predictions the sample proof is of.
+    fn sample_predictions(&self, settings: &Settings) -> Result<Predictions> {
+        match self.config.batch().is_one() {
+            true => Ok(Predictions::ONE),
+            false => Ok(self.read_sample(settings)?.predictions),
+        }
     }
 
     /// The one observation in a file, in any form that [`observations`](crate::artifacts::observations) reads,
-    /// checked against the model's shapes.
-    pub fn read_input(&self, path: &Path, settings: &Settings) -> Result<InputData> {
+    /// checked against the model's shapes; or as many as the circuit takes at a time.
+    pub fn read_input(&self, path: &Path, settings: &Settings) -> Result<Input> {
         let slots = self.original()?.slots(&settings.run_args.variables)?;
-        steps::read_input(path, Some(slots), settings)
+        steps::read_input(path, Some(slots), (settings, self.config.batch()))
+    }
+
+    /// All observations in a file, as many at a time as the circuit takes.
+    pub fn read_batches(&self, path: &Path, settings: &Settings) -> Result<Vec<Input>> {
+        let slots = self.original()?.slots(&settings.run_args.variables)?;
+        let inputs = steps::read_inputs(path, Some(slots), settings)?;
+        Ok(inputs::batches(&inputs, self.config.batch()))
     }
 }

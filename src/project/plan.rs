@@ -65,6 +65,10 @@ impl Project {
         if !self.config.model.constants.is_empty() {
             inputs.push(Input::Option("constants", json!(self.config.model.constants)));
         }
+        let batch = self.config.batch();
+        if !batch.is_one() {
+            inputs.push(Input::Option("batch_size", json!(batch)));
+        }
         Spec { step: Step::Prepare, inputs, outputs: vec![names::PREPARED.into()] }
     }
 
@@ -154,7 +158,7 @@ impl Project {
         let artifacts = self.artifacts();
         let mut inputs = vec![
             Input::File("circuit", artifacts.compiled),
-            Input::Samples("sample input", vec![self.sample()]),
+            Input::Samples("sample input", self.samples()),
             self.engine_version(),
         ];
         if needs_keys(settings) {
@@ -199,6 +203,14 @@ impl Project {
             outputs: [verifier::METADATA_FILE, verifier::batch::METADATA_FILE]
                 .map(|file| Path::new(names::VERIFIER).join(file))
                 .to_vec(),
+        }
+    }
+
+    /// The files that the sample proof's observations are in: the first, or where it takes several of them all.
+    pub(super) fn samples(&self) -> Vec<PathBuf> {
+        match self.config.batch().is_one() {
+            true => vec![self.sample()],
+            false => self.data(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a build has to say when it is done.
 
-use super::{Artifacts, policy::Finding, step::Step};
+use super::{Artifacts, batches::EachMeasured, policy::Finding, step::Step};
 use crate::{
     accuracy::judge::Judgement,
     artifacts::layout::InstanceLayout,
@@ -47,6 +47,9 @@ pub struct BuildReport {
     pub batch: Option<BatchReport>,
     /// What hashed inputs would come to; none where inputs are not public, or no more than their hashes.
     pub hashing: Option<Hashing>,
+    /// What one prediction takes, where a proof is of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub each: Option<EachMeasured>,
     /// Where the files lie, those not remade included.
     pub artifacts: Artifacts,
     /// Steps that ran, in the order of their end.

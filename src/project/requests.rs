@@ -140,12 +140,13 @@ impl Built {
         context: B256,
         class: ChainClass,
     ) -> Result<LedgerRequest> {
+        let counts = proofs.iter().map(|proof| proof.predictions.count as usize).collect();
         let proofs = self.claims(proofs)?;
         let claims = Claims {
             model: self.model_id(),
             former_ids: self.former_ids().to_vec(),
             descriptor: self.descriptor().clone(),
-            count: proofs.len() * self.descriptor().predictions() as usize,
+            counts,
             proofs,
             shape: self.verifier().metadata().shape,
         };

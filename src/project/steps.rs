@@ -1,13 +1,12 @@
 //! Steps that need no build graph: they take files and leave files.
 
 use super::{
-    Error, Result,
+    Error, Input, Result,
     config::{CalibrationConfig, Target, VerifierConfig},
     report::{Comparison, OtherForm},
 };
 use crate::{
     artifacts::{
-        extents::Extents,
         input::InputData,
         layout::InstanceLayout,
         observations,
@@ -21,6 +20,7 @@ use crate::{
     engine::{self, CalibrateRequest, Engine, Usage},
     field::Felt,
     files,
+    model::batch::{Batching, Predictions},
     srs::SrsFile,
     task::blocking_deep,
     tune::{
@@ -78,16 +78,21 @@ pub fn read_inputs(
     }
 }
 
-/// The one observation in a file.
+/// The one observation in a file, or as many as the circuit takes.
 ///
 /// # Errors
-/// As [`read_inputs`], and where there are several: a proof is of one.
-pub fn read_input(path: &Path, slots: Option<Vec<Slot>>, settings: &Settings) -> Result<InputData> {
-    let mut inputs = read_inputs(path, slots, settings)?;
-    if inputs.len() > 1 {
-        return Err(Error::SeveralInputs { path: path.to_owned(), count: inputs.len() });
+/// As [`read_inputs`], and where there are more than a proof is of.
+pub fn read_input(
+    path: &Path,
+    slots: Option<Vec<Slot>>,
+    (settings, batch): (&Settings, Batching),
+) -> Result<Input> {
+    let inputs = read_inputs(path, slots, settings)?;
+    if inputs.len() > batch.size() {
+        let (path, count, size) = (path.to_owned(), inputs.len(), batch.size());
+        return Err(Error::SeveralInputs { path, count, size });
     }
-    Ok(inputs.remove(0))
+    Ok(Input::of(&inputs, batch))
 }
 
 /// Checks an input against the settings and makes its witness.
@@ -120,6 +125,7 @@ pub async fn prove_witness(
     engine: &Engine,
     files: &ProvingFiles,
     (witness, input): (&Path, &Path),
+    predictions: Predictions,
     output: &Path,
 ) -> Result<(ProofFile, Usage)> {
     for path in [&files.compiled, &files.srs, &files.vk, &files.pk] {
@@ -132,6 +138,7 @@ pub async fn prove_witness(
     let pending = files::Pending::new(output)?;
     let usage =
         engine.prove(witness, &files.compiled, &files.pk, &files.srs, pending.path()).await?;
+    ProofFile::mark(pending.path(), predictions)?;
     let proof = ProofFile::read(pending.path())?;
     proof.check(&files.settings)?;
     if !engine.verify(pending.path(), &files.settings_path, &files.vk, &files.srs).await? {
@@ -164,11 +171,11 @@ pub(crate) fn deployable(settings: &Settings, config: &VerifierConfig) -> Result
 }
 
 /// Fits `settings_in` to the data and writes `settings_out`. Several input files are taken one after
-/// another, as the model's inputs take them. Returns ezkl's report.
+/// another, as the model's inputs take them, and as many at a time as the circuit does. Returns ezkl's report.
 pub async fn calibrate(
     engine: &Engine,
     model: &Path,
-    data: (&[PathBuf], &[Slot]),
+    data: (&[PathBuf], &[Slot], Batching),
     (settings_in, settings_out): (&Path, &Path),
     options: &CalibrationConfig,
 ) -> Result<String> {
@@ -182,10 +189,14 @@ pub async fn calibrate(
         }
     };
     let settings = Settings::read(settings_in)?;
-    let (data, slots) = data;
+    let (data, slots, batch) = data;
     let mut inputs = Vec::new();
     for path in data {
         inputs.extend(read_inputs(path, Some(slots.to_vec()), &settings)?);
+    }
+    if !batch.is_one() {
+        let groups = inputs.chunks(batch.size());
+        inputs = groups.map(|group| InputData::together(group, batch)).collect();
     }
     for input in &inputs {
         input.check_observations(&settings)?;
@@ -256,7 +267,7 @@ pub async fn make_verifier(engine: &Engine, request: &MakeVerifier<'_>) -> Resul
     let layout = request.layout.cloned().unwrap_or_else(|| {
         let layout = request.settings.instance_layout();
         let seen: Vec<&[Felt]> = request.proof.iter().map(|it| &it.proof.instances[..]).collect();
-        let extents = Extents::of_instances(&layout, &seen);
+        let extents = layout.extents(&seen);
         layout.with_extents(&extents)
     });
     let (num_instances, packing) = (layout.len, layout.packing());

@@ -69,7 +69,7 @@ fn memory((base, share): (u64, f64), pk_bytes: u64) -> u64 {
 /// What a transaction that takes `osaka` gas under Osaka's rules takes under others: its base differs,
 /// and it takes at least the floor of its calldata, of which few bytes are zero. Verifiers write nothing
 /// and use no precompile that another fork prices otherwise, but Osaka's ModExp, a few hundred gas.
-fn charged(hardfork: Hardfork, osaka: u64, calldata_bytes: u64) -> u64 {
+pub fn charged(hardfork: Hardfork, osaka: u64, calldata_bytes: u64) -> u64 {
     let rules = hardfork.rules();
     let base = Hardfork::Osaka.rules().call - rules.call;
     (osaka - base.min(osaka)).max(rules.floor + rules.floor_byte * calldata_bytes)

@@ -36,7 +36,7 @@ pub mod trial;
 
 pub use calibration::Calibration;
 pub use candidate::{Candidate, Errors};
-pub use cost::{Cost, CostModel, ForkEstimate, hashed};
+pub use cost::{Cost, CostModel, ForkEstimate, charged, hashed};
 pub use deploy::ChainLimits;
 pub use error::Error;
 pub use objective::{Objective, pareto_front};
@@ -50,6 +50,7 @@ use crate::{
     accuracy::{ErrorBound, FloatModel, Observation, TensorInfo, observations},
     artifacts::run_args::RunArgs,
     engine::EnginePool,
+    model::batch::Batching,
     srs,
 };
 use choose::Choice;
@@ -83,16 +84,17 @@ pub async fn run(
     request.run_args.validate()?;
     let request = &TuneRequest { run_args: callers(&request.run_args), ..request.clone() };
     let model = FloatModel::load(&request.model, &request.run_args.variables).await?;
-    let data = read_all(&request.data, &model)?;
-    let corners = read_all(&request.corners, &model)?;
+    let singles = read_all(&request.data, &model, request.batch)?;
+    let corners = read_all(&request.corners, &model, request.batch)?;
     let version = pool.get().await.version().to_owned();
-    let key = store::key(request, &data, &corners, &version)?;
+    let key = store::key(request, &singles, &corners, &version)?;
     if let Some(report) = store::load(request, &key)? {
         return Ok(report);
     }
 
     let lab = Lab::new(pool, &request.model, request.time, stop)?;
-    let mut sample = Sample::choose(&model, &data, corners, request.seed)?;
+    let mut sample = Sample::choose(&model, &singles, corners, request.batch, request.seed)?;
+    let data: Vec<_> = sample::batches(&singles, request.batch).collect();
     let prepared = lab.unless_stopped(prepare(&lab, request, &data, &mut sample, progress));
     let Prepared { cells, baseline, gas_limit } = prepared.await.ok_or(Error::Stopped)??;
     let (bound, bound_from) = bound(request, &baseline, &sample);
@@ -188,8 +190,8 @@ pub async fn run(
         objective: request.objective,
         bound: limits.bound,
         bound_from,
-        observations: sample.observations,
-        drawn: sample.inputs.len() - sample.observations,
+        observations: (sample.observations * request.batch.size()).min(singles.len()),
+        drawn: (sample.inputs.len() - sample.observations) * request.batch.size(),
         unprovable: chosen.unprovable,
         corners: sample.corners.len(),
         passed_over,
@@ -210,12 +212,27 @@ pub async fn run(
     report.more_gas =
         unkept.map(|limit| MoreGas { verify_gas, ezkl: limit.gas, logrows: limit.logrows });
     report.reasons = reasons::reasons(&report, limits.min_scales.is_some());
+    report.reasons.extend(each(&report.choice.cost, request.batch.size()));
     chosen.settings.write(&request.settings)?;
     // With a network there may be a better one the next time.
     if !out_of_reach(&report) {
         store::save(request, &key, &report, &chosen.settings);
     }
     Ok(report)
+}
+
+/// What a prediction takes where a proof is of several.
+fn each(cost: &Cost, size: usize) -> Option<String> {
+    let part = |whole: u64| whole.div_ceil(size as u64);
+    (size > 1).then(|| {
+        format!(
+            "each of the {size} predictions of a proof takes about {} gas to verify (by the lean verifier), {} bytes \
+             of calldata before packing and {:.3} CPU seconds to prove",
+            part(cost.lean_gas),
+            part(cost.calldata_bytes),
+            cost.prove_cpu_seconds / size as f64
+        )
+    })
 }
 
 /// Whether ezkl's own calibration may be chosen.
@@ -244,10 +261,10 @@ pub async fn measure(
     pool: &EnginePool,
 ) -> Result<Option<Candidate>, Error> {
     let model = FloatModel::load(&request.model, &run_args.variables).await?;
-    let data = read_all(&request.data, &model)?;
+    let data = read_all(&request.data, &model, request.batch)?;
     let never = AtomicBool::new(false);
     let lab = Lab::new(pool, &request.model, request.time, &never)?;
-    let mut sample = Sample::choose(&model, &data, Vec::new(), request.seed)?;
+    let mut sample = Sample::choose(&model, &data, Vec::new(), request.batch, request.seed)?;
     let Some(settings) = lab.settings(run_args).await? else { return Ok(None) };
     let Some(shape) = Shape::of(&settings) else { return Ok(None) };
     let Some(error) = baseline::error(&lab, &settings, &mut sample).await? else { return Ok(None) };
@@ -271,10 +288,16 @@ fn callers(args: &RunArgs) -> RunArgs {
     }
 }
 
-fn read_all(paths: &[PathBuf], model: &FloatModel) -> Result<Vec<Observation>, Error> {
+/// The observations, one by one.
+fn read_all(
+    paths: &[PathBuf],
+    model: &FloatModel,
+    batch: Batching,
+) -> Result<Vec<Observation>, Error> {
+    let slots = sample::single_slots(model.slots(), batch);
     let mut all = Vec::new();
     for path in paths {
-        all.extend(observations::read(path, model.slots())?);
+        all.extend(observations::read(path, &slots)?);
     }
     Ok(all)
 }

@@ -4,6 +4,7 @@ use super::{CostModel, Objective, deploy::ChainLimits};
 use crate::{
     accuracy::ErrorBound,
     artifacts::run_args::{MAX_LOGROWS, RunArgs},
+    model::batch::Batching,
     srs,
 };
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,8 @@ pub struct TuneRequest {
     pub model: PathBuf,
     /// Representative inputs, in any form that [`observations::read`](crate::accuracy::observations::read) reads.
     pub data: Vec<PathBuf>,
+    /// How many of them the circuit takes at a time.
+    pub batch: Batching,
     /// Inputs at the ends of what is expected: they must be provable, but their error doesn't count.
     pub corners: Vec<PathBuf>,
     /// Visibilities, variables, `epsilon`; all else in here is what the tuner chooses.
@@ -75,6 +78,7 @@ impl TuneRequest {
         Self {
             model,
             data,
+            batch: Batching::ONE,
             corners: Vec::new(),
             run_args: RunArgs::default(),
             objective: Objective::default(),

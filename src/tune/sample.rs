@@ -1,6 +1,10 @@
 //! The inputs on which circuits are tried.
 
-use crate::accuracy::{FloatModel, Observation, TensorInfo};
+use crate::{
+    accuracy::{FloatModel, Observation, TensorInfo},
+    artifacts::slot::Slot,
+    model::batch::{Batching, Form},
+};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 /// How many of the observations are used.
@@ -31,15 +35,19 @@ pub(super) struct Sample {
 
 impl Sample {
     /// Takes some observations and draws inputs within their range; see [`Ranges`]. Integer tensors are taken from
-    /// an observation as they are, since an index is not a quantity.
+    /// an observation as they are, since an index is not a quantity. Where the model takes several at a time, an input
+    /// is of so many, and there are fewer.
     pub(super) fn choose(
         model: &FloatModel,
         observations: &[Observation],
         corners: Vec<Observation>,
+        batch: Batching,
         seed: u64,
     ) -> Result<Self, crate::accuracy::float_model::Error> {
-        let every = observations.len().div_ceil(OBSERVATIONS).max(1);
-        let mut inputs: Vec<_> = observations.iter().step_by(every).cloned().collect();
+        let size = batch.size();
+        let every = observations.len().div_ceil(OBSERVATIONS.next_multiple_of(size)).max(1);
+        let taken: Vec<_> = observations.iter().step_by(every).cloned().collect();
+        let mut inputs: Vec<_> = batches(&taken, batch).collect();
         let mut float = Vec::new();
         for input in &inputs {
             float.push(model.run(input)?);
@@ -47,11 +55,14 @@ impl Sample {
         let taken = inputs.len();
         let mut random = StdRng::seed_from_u64(seed);
         let reaches_out = corners.is_empty() && observations.len() < MANY;
-        if model.inputs().iter().any(|input| !input.is_label()) {
-            let ranges = Ranges::of(model.inputs(), observations, &corners);
+        let infos = single_infos(model.inputs(), batch);
+        if infos.iter().any(|input| !input.is_label()) {
+            let ranges = Ranges::of(&infos, observations, &corners);
             let count = if observations.len() < MANY { DRAWN_BESIDE_FEW } else { DRAWN };
-            for _ in 0..count {
-                let input = ranges.draw(model.inputs(), observations, &mut random);
+            for _ in 0..count.div_ceil(size) {
+                let drawn: Vec<_> =
+                    (0..size).map(|_| ranges.draw(&infos, observations, &mut random)).collect();
+                let input = batch.join(&drawn);
                 // A drawn input may lie outside of what the model is defined for.
                 let Ok(output) = model.run(&input) else { continue };
                 if output.iter().flatten().all(|value| value.is_finite()) {
@@ -61,6 +72,7 @@ impl Sample {
             }
         }
         let few = inputs.len().min(3);
+        let corners = batches(&corners, batch).collect();
         Ok(Self { inputs, float, corners, few, observations: taken, reaches_out })
     }
 
@@ -94,6 +106,46 @@ impl Sample {
         self.float.retain(|_| number.next().is_some_and(kept));
         self.few = self.few.min(self.inputs.len());
     }
+}
+
+/// The observations as the model takes them, so many at a time; the last ones are filled up with the first.
+pub(super) fn batches(
+    observations: &[Observation],
+    batch: Batching,
+) -> impl Iterator<Item = Observation> + '_ {
+    let (size, count) = (batch.size(), observations.len());
+    (0..count).step_by(size).map(move |start| {
+        let some: Vec<_> =
+            (start..start + size).map(|number| &observations[number % count]).collect();
+        batch.join(&some)
+    })
+}
+
+/// A model's inputs as data for one observation is read for them.
+pub(super) fn single_slots(slots: &[Slot], batch: Batching) -> Vec<Slot> {
+    let one = |slot: &Slot| match batch.inputs() {
+        _ if batch.is_one() => slot.clone(),
+        Form::Joined => {
+            let rest = slot.shape.iter().skip(1).copied();
+            Slot { shape: std::iter::once(1).chain(rest).collect(), ..slot.clone() }
+        }
+        Form::Apart => {
+            let name = slot.name.rsplit_once('#').map_or(&*slot.name, |(name, _)| name);
+            Slot { name: name.trim_end_matches('#').to_owned(), ..slot.clone() }
+        }
+    };
+    slots.iter().step_by(batch.first_input(1)).map(one).collect()
+}
+
+fn single_infos(infos: &[TensorInfo], batch: Batching) -> Vec<TensorInfo> {
+    let one = |info: &TensorInfo| match batch.inputs() {
+        Form::Joined if !batch.is_one() => {
+            let rest = info.shape.iter().skip(1).copied();
+            TensorInfo { shape: std::iter::once(1).chain(rest).collect(), ..info.clone() }
+        }
+        _ => info.clone(),
+    };
+    infos.iter().step_by(batch.first_input(1)).map(one).collect()
 }
 
 /// Multiplies the quantities of an observation.

@@ -23,7 +23,7 @@ pub(super) fn key(
     corners: &[Observation],
     version: &str,
 ) -> Result<String, Error> {
-    let parts = json!({
+    let mut parts = json!({
         "generation": GENERATION,
         "engine": version,
         "model": files::sha256_file(&request.model)?,
@@ -42,6 +42,9 @@ pub(super) fn key(
         "chain": request.chain,
         "srs": request.srs.as_ref().map(|(source, _)| source.to_string()),
     });
+    if !request.batch.is_one() {
+        parts["batch"] = json!(request.batch);
+    }
     Ok(format!("{:x}", files::sha256(parts.to_string().as_bytes())))
 }
 

@@ -38,6 +38,11 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
+    /// A folder with nothing in it.
+    pub fn empty() -> Self {
+        Self { folder: tempfile::tempdir().expect("a temporary folder") }
+    }
+
     /// A copy of an example's model and data.
     pub fn of(example_name: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");

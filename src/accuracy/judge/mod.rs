@@ -9,7 +9,7 @@ mod ties;
 
 use super::{
     FloatModel, Observation, float_model,
-    forward::{Forward, forward_all},
+    forward::{Forward, forward_each},
     observations,
     stats::{ErrorBound, REFUSED_SHARE, Statistic, percent_error},
 };
@@ -253,28 +253,39 @@ pub async fn run(request: &JudgeRequest<'_>, pool: &EnginePool) -> Result<(Judge
     for path in request.data {
         data.extend(observations::read(path, model.slots())?);
     }
+    let batch = request.original.batch();
     let asked = {
-        let (model, rows) = (model.clone(), settings.num_rows);
+        let (model, rows) = (model.clone(), settings.num_rows / batch.size());
         blocking(move || ask(&model, rows, &data)).await?
     };
-    let observations = asked.iter().map(|one| &one.input);
-    let answers = forward_all(pool, request.compiled, settings, observations, |_| {}).await?;
+    let order = order(asked.len(), batch.size());
+    let observations: Vec<_> = order.iter().map(|number| &asked[*number].input).collect();
+    let mut answers =
+        forward_each(pool, request.compiled, settings, batch, &observations, |_| {}).await?;
+    // What fills the places of a batch up is answered again there.
+    let again = answers.split_off(asked.len().min(answers.len()));
     let scores = ties::Scores::load(request.original, &model, settings).await;
     let lone = asked.iter().filter(|one| one.is_data()).count() < 2;
     let court = Court { request, model: &model, scores, ranges: ranges(&model, &asked), lone };
     let extents = extents(settings, &asked, &answers);
-    let judged = court.judge(&asked, answers).map(|judgement| (judgement, extents));
+    let repeated = order[answers.len()..].iter().map(|number| &asked[*number]);
+    let judged = court.judge(&asked, answers).and_then(|judgement| {
+        court.judge(repeated, again)?;
+        Ok((judgement, extents))
+    });
+    let together = |one: &Asked| batch.join(&[&one.input]);
     match judged {
         Err(Error::Wrong(mut wrong)) => {
             let one = asked.iter().find(|one| one.to_string() == wrong.input);
             if let Some(one) = one {
-                wrong.operator = parting::find(pool, request.prepared, settings, &one.input).await;
+                wrong.operator =
+                    parting::find(pool, request.prepared, settings, &together(one)).await;
             }
             Err(Error::Wrong(wrong))
         }
         Err(Error::Outputs { model: path, expected, found, .. }) => {
             let operator = match asked.first() {
-                Some(one) => parting::find(pool, request.prepared, settings, &one.input).await,
+                Some(one) => parting::find(pool, request.prepared, settings, &together(one)).await,
                 None => None,
             };
             Err(Error::Outputs { model: path, expected, found, operator })
@@ -288,10 +299,20 @@ fn extents(settings: &Settings, asked: &[Asked], answers: &[Result<Forward, Stri
     let mut extents = Extents::default();
     for (one, answer) in asked.iter().zip(answers) {
         let Ok(answer) = answer else { continue };
-        extents.saw_inputs(settings, &one.input);
-        extents.saw_outputs(settings, &answer.outputs);
+        extents.saw_inputs(&settings.model_input_scales, &one.input);
+        extents.saw_outputs(&settings.model_output_scales, &answer.outputs);
     }
     extents
+}
+
+/// The numbers of those that are asked, in the order in which they fill batches: each of them, then again until no
+/// batch has a place left and each place has had two. They shift each time, so that a place has another.
+fn order(asked: usize, size: usize) -> Vec<usize> {
+    if size == 1 || asked == 0 {
+        return (0..asked).collect();
+    }
+    let places = asked.div_ceil(size).max(2) * size;
+    (0..places).map(|place| (place + place / asked) % asked).collect()
 }
 
 /// The smallest and the largest value of each of the model's outputs.
@@ -316,7 +337,12 @@ struct Court<'a> {
 }
 
 impl Court<'_> {
-    fn judge(&self, asked: &[Asked], answers: Vec<Result<Forward, String>>) -> Result<Judgement> {
+    fn judge<'a>(
+        &self,
+        asked: impl IntoIterator<Item = &'a Asked>,
+        answers: Vec<Result<Forward, String>>,
+    ) -> Result<Judgement> {
+        let asked: Vec<_> = asked.into_iter().collect();
         let outputs = self.model.outputs();
         let mut judgement = Judgement {
             observations: asked.iter().filter(|one| one.is_data()).count(),
@@ -336,7 +362,7 @@ impl Court<'_> {
         };
         let (mut tied, mut ties) = (None, 0);
         let mut errors: Vec<f64> = Vec::new();
-        for (one, answer) in asked.iter().zip(answers) {
+        for (one, answer) in asked.into_iter().zip(answers) {
             let answer = answer.and_then(|it| it.unprovable.clone().map_or(Ok(it.outputs), Err));
             let found = match answer {
                 Ok(found) => found,
@@ -412,7 +438,8 @@ impl Court<'_> {
     }
 
     fn step(&self, output: usize) -> f64 {
-        let scale = self.request.settings.model_output_scales.get(output);
+        let first = self.request.original.batch().first_output(output);
+        let scale = self.request.settings.model_output_scales.get(first);
         scale.map_or(1.0, |scale| f64::from(-scale.0).exp2())
     }
 
@@ -486,7 +513,7 @@ impl Court<'_> {
                     answers[output][element]
                 })
         };
-        ties::neighbours(self.model, settings, &one.input)
+        ties::neighbours(self.model, (settings, self.request.original.batch()), &one.input)
             .any(|(neighbour, answers)| near(&answers) && jumps(neighbour))
     }
 

@@ -4,6 +4,7 @@ use super::Observation;
 use crate::{
     accuracy::{FloatModel, stats::REFUSED_SHARE},
     artifacts::settings::Settings,
+    model::batch::Batching,
     onnx::proto::{GraphProto, ValueInfoProto},
     prepare::Original,
 };
@@ -19,13 +20,14 @@ const HALVINGS: usize = 10;
 /// Inputs that are one step of the circuit's grid away, with the model's answers to them.
 pub(super) fn neighbours<'a>(
     model: &'a FloatModel,
-    settings: &'a Settings,
+    (settings, batch): (&'a Settings, Batching),
     input: &'a Observation,
 ) -> impl Iterator<Item = (Observation, Vec<Vec<f64>>)> + 'a {
     let param = settings.run_args.param_scale.0;
     let steps: Vec<f64> = (0..input.len())
         .map(|number| {
-            let scale = settings.model_input_scales.get(number).map_or(param, |scale| scale.0);
+            let scale = settings.model_input_scales.get(batch.first_input(number));
+            let scale = scale.map_or(param, |scale| scale.0);
             match model.inputs()[number].is_label() {
                 true => 0.0,
                 // A constant that the input is compared with is rounded, too.

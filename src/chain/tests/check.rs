@@ -1,8 +1,8 @@
 //! What a stranger finds out about a model, honest or not.
 
 use super::{
-    contracts::{core_sender, deploy_all, tree_args, tree_model},
     deploying::tree_request,
+    fixture::{core_sender, deploy_all, tree_args, tree_model},
     proxy::{self, Act, through},
     *,
 };

@@ -94,8 +94,15 @@ impl CircuitOptions {
         }
         // The chain of a benchmark is nobody's, so any SRS of the right size does.
         let (data, srs) = ([input.to_owned()], srs::Source::UnsafeDev);
-        let text =
-            project::config::template(model, &data, (&[], &Default::default()), &circuit, &srs);
+        let text = project::config::template(&project::config::Template {
+            model,
+            data: &data,
+            outputs: &[],
+            constants: &Default::default(),
+            batch_size: 1,
+            circuit: &circuit,
+            srs: &srs,
+        });
         let mut document: toml_edit::DocumentMut = text.parse()?;
         let target = json!(self.target);
         document["calibration"]["target"] = toml_edit::value(target.as_str().unwrap_or_default());

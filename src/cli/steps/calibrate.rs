@@ -32,10 +32,11 @@ impl Calibrate {
         let settings = places.made_settings(&self.settings)?;
         let scratch = files::Scratch::new()?;
         let variables = Settings::read(&settings)?.run_args.variables;
+        let original = places.original(&self.model, &[])?;
         let report = steps::calibrate(
             &places.engine(context)?,
             &places.prepared(&self.model, &variables, scratch.path()).await?,
-            (&places.data(&self.data), &places.original(&self.model, &[])?.slots(&variables)?),
+            (&places.data(&self.data), &original.slots(&variables)?, original.batch()),
             (&settings, &settings),
             &self.options,
         )

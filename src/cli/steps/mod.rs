@@ -19,10 +19,11 @@ pub(super) use self::{
 
 use super::{Context, exit::Coded};
 use crate::{
-    artifacts::{input::InputData, settings::Settings},
+    artifacts::settings::Settings,
     engine::{Engine, Usage},
+    model::batch::Batching,
     prepare::Original,
-    project::{self, Built, Project, steps},
+    project::{self, Built, Input, Project, steps},
 };
 use eyre::Result;
 use serde_json::{Value, json};
@@ -123,11 +124,11 @@ impl Places {
         Ok(copy)
     }
 
-    /// The one observation in a file.
-    pub(super) fn read_input(&self, path: &Path, settings: &Settings) -> Result<InputData> {
+    /// The one observation in a file, or as many as the project's circuit takes.
+    pub(super) fn read_input(&self, path: &Path, settings: &Settings) -> Result<Input> {
         Ok(match &self.project {
             Some(project) => project.read_input(path, settings)?,
-            None => steps::read_input(path, None, settings)?,
+            None => steps::read_input(path, None, (settings, Batching::ONE))?,
         })
     }
 
@@ -137,6 +138,16 @@ impl Places {
         let built = self.project.as_ref().filter(|_| settings.is_none());
         let built = built.map(|project| project.artifacts().widths);
         given.clone().or(built.filter(|path| path.exists()))
+    }
+
+    /// All observations in a file, as many at a time as the project's circuit takes.
+    pub(super) fn read_batches(&self, path: &Path, settings: &Settings) -> Result<Vec<Input>> {
+        let Some(project) = &self.project else {
+            let message = "--batch reads the observations for a project's circuit, and no zkvouch.toml is here; \
+                           change to the project's folder";
+            return Err(Coded::bad_input(message.to_owned()).into());
+        };
+        Ok(project.read_batches(path, settings)?)
     }
 
     fn witness(&self, given: &Option<PathBuf>) -> PathBuf {

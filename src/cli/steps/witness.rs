@@ -38,6 +38,7 @@ impl Witness {
             (None, None) => places.read_input(Path::new("input.json"), &settings)?,
             (Some(data), _) => places.read_input(data, &settings)?,
         };
+        let input = input.data;
         input.check(&settings)?;
         let output = places.witness(&self.output);
         let keys = steps::needs_keys(&settings);

@@ -84,7 +84,7 @@ pub(super) fn call(request: &LedgerRequest, is_former: bool) -> Call {
         let call = recordBatchCall { modelId: model_id, contexts, proofs, instances };
         (call.abi_encode(), recordBatchCall::SIGNATURE, arguments)
     } else {
-        let count = U256::from(claims.count);
+        let count = U256::from(claims.count());
         let arguments =
             vec![context.to_string(), count.to_string(), proofs_text(), list(instances_text)];
         match packed {
@@ -102,7 +102,7 @@ pub(super) fn call(request: &LedgerRequest, is_former: bool) -> Call {
             }
         }
     };
-    let label = match claims.count {
+    let label = match claims.count() {
         1 => "recording the prediction",
         _ => "recording the predictions",
     };
