@@ -63,6 +63,13 @@ fn check_names_what_is_wrong_and_deploy_refuses_it_off_a_local_chain() {
     let strict = sandbox.json(&["check", "--strict", "--rpc-url", &public.url]);
     assert_eq!(strict["success"], false);
     sandbox.run(deploy).success();
+    // Whoever reads the deployments file reads the reason, too.
+    let local = Node::start(&[]);
+    sandbox.run(["deploy", "--direct", "--broadcast", "--rpc-url", &local.url]).success();
+    let file = fs::read(sandbox.file("deployments/31337.json")).expect("written");
+    let file: Value = serde_json::from_slice(&file).expect("JSON");
+    let waived = &file["contracts"][0]["model"]["waived"]["unbound-parameters"];
+    assert_eq!(waived, "the weights are published");
 
     configure(&sandbox, |text| text.replace("unbound-parameters =", "unbound-parameter ="));
     sandbox.run(["check"]).failure(3, &["zkvouch.toml", "unbound-parameter", "unbound-parameters"]);

@@ -16,6 +16,7 @@ use crate::{
 use alloy::primitives::{Address, B256, Bytes, TxHash};
 use serde::{Deserialize, Serialize};
 use std::{
+    collections::BTreeMap,
     fs::File,
     path::{Path, PathBuf},
 };
@@ -90,6 +91,9 @@ pub struct ModelRecord {
     pub descriptor_keccak256: Option<B256>,
     /// Where the SRS comes from.
     pub srs: Provenance,
+    /// Rules that its owner waived when it was deployed, with the reasons.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub waived: BTreeMap<String, String>,
 }
 
 impl ModelRecord {
@@ -105,6 +109,7 @@ impl ModelRecord {
             engine_version: identity.engine_version,
             descriptor_keccak256: Some(identity.descriptor_keccak256),
             srs,
+            waived: BTreeMap::new(),
         }
     }
 

@@ -34,6 +34,7 @@ pub mod node;
 pub mod policy;
 pub mod submit;
 pub mod tx;
+pub mod watch;
 
 pub use error::{Error, Result};
 pub use golden::Entries;

@@ -27,6 +27,7 @@ mod submit;
 mod tune;
 mod verify;
 mod verify_source;
+mod watch;
 
 use crate::{engine::Engine, project::Project};
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -105,6 +106,8 @@ enum Command {
     VerifySource(verify_source::VerifySource),
     /// Add, check, retire, stop and list the models of a router.
     Model(model::Model),
+    /// Watch a router, its models and its ledger, and tell what somebody should look at.
+    Watch(watch::WatchCommand),
     /// Run a local Anvil until Ctrl-C.
     Anvil(anvil::AnvilCommand),
     /// Say what is installed, what is missing and what to do about it.
@@ -251,6 +254,7 @@ async fn run(command: Command, context: Context) -> Result<()> {
         Command::Submit(command) => command.run(&context).await,
         Command::VerifySource(command) => command.run(&context).await,
         Command::Model(command) => command.run(&context).await,
+        Command::Watch(command) => command.run(&context).await,
         Command::Anvil(command) => command.run(&context).await,
         Command::Doctor(command) => command.run(&context).await,
         Command::Tune(command) => command.run(&context).await,

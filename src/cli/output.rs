@@ -123,6 +123,15 @@ impl Ui {
         print_stdout(format_args!("{}\n", serde_json::to_string_pretty(&document)?))
     }
 
+    /// One of many events, each as it happens: a line, of JSON under `--json`.
+    pub fn event(&self, text: impl Display, data: &impl Serialize) -> Result<()> {
+        self.finish_bars();
+        match self.json {
+            true => print_stdout(format_args!("{}\n", serde_json::to_string(data)?)),
+            false => print_stdout(format_args!("{text}\n")),
+        }
+    }
+
     /// A warning: on stderr, and in the envelope.
     pub fn warn(&self, text: impl Display) {
         let text = text.to_string();

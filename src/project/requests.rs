@@ -20,7 +20,14 @@ use serde_json::json;
 impl Built {
     /// The model as a deployments file records it.
     pub fn model_record(&self) -> ModelRecord {
-        ModelRecord::new(self.name(), self.identity().clone(), self.provenance().clone())
+        let waived = self
+            .findings()
+            .iter()
+            .filter_map(|finding| Some((finding.rule.to_owned(), finding.waived.clone()?)));
+        ModelRecord {
+            waived: waived.collect(),
+            ..ModelRecord::new(self.name(), self.identity().clone(), self.provenance().clone())
+        }
     }
 
     /// What it takes to deploy the verifier. With `batches` it is to show that it takes those, too, if it does.

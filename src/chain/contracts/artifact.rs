@@ -114,12 +114,22 @@ pub mod bindings {
         }
 
         interface ModelVerifier {
+            event ModelStoppedForGood(bytes32 indexed modelId, address indexed guardian);
+            event GuardianOffered(address indexed guardian, address indexed next);
+            event GuardianChanged(address indexed guardian, address indexed next);
+
             function verify(bytes proof, uint256[] instances) external view returns (bytes schema);
             function selector() external view returns (bytes4);
             function guardian() external view returns (address);
             function pendingGuardian() external view returns (address);
             function stopped() external view returns (bool);
             function stop() external;
+        }
+
+        /// OpenZeppelin's `Ownable2Step`, which the router is.
+        interface Ownable {
+            event OwnershipTransferStarted(address indexed previousOwner, address indexed newOwner);
+            event OwnershipTransferred(address indexed previousOwner, address indexed newOwner);
         }
 
         interface TimelockController {

@@ -57,7 +57,7 @@ impl Core {
     pub fn of(owner: Address) -> Self {
         let implementation = create2::address(SALT, &implementation_contract().init_code);
         let router = create2::address(SALT, &router_contract(owner).init_code);
-        let ledger = create2::address(SALT, &ledger_contract(router).init_code);
+        let ledger = ledger_of(router);
         Self { owner, implementation, router, ledger }
     }
 }
@@ -156,6 +156,11 @@ pub(crate) fn router_contract(owner: Address) -> Contract {
         (owner, implementation).abi_encode_params(),
         vec![owner.to_string(), implementation.to_string()],
     )
+}
+
+/// Where a router's ledger is, on every chain.
+pub fn ledger_of(router: Address) -> Address {
+    create2::address(SALT, &ledger_contract(router).init_code)
 }
 
 pub(crate) fn ledger_contract(router: Address) -> Contract {

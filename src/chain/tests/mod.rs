@@ -15,6 +15,7 @@ mod once;
 mod proxy;
 mod sending;
 mod sources;
+mod watch;
 
 use super::{
     account::{Account, Wallet},

@@ -98,6 +98,11 @@ pub(super) struct RouterArg {
 }
 
 impl RouterArg {
+    /// The router that was named.
+    pub(super) fn given(&self) -> Option<Address> {
+        self.router
+    }
+
     pub(super) fn address(&self, project: Option<&Project>, chain_id: u64) -> Result<Address> {
         if let Some(router) = self.router {
             return Ok(router);

@@ -138,6 +138,9 @@ version = "{version}"
 # via_ir = false
 # evm_version = "cancun"
 
+# [policy.waive]
+# a-rule-of-docs-policy-md = "why it may be broken here"
+
 [networks.anvil]
 rpc_url = "http://127.0.0.1:8545"
 chain_id = 31337
