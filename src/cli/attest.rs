@@ -10,7 +10,7 @@ use super::{
 use crate::{
     artifacts::proof::ProofFile,
     chain::{
-        check::{Identified, ModelCheck, Verdict, check_model, identify},
+        check::{Identified, ModelCheck, Topic as Pinned, Verdict, check_model, identify},
         node::rpc::Rpc,
     },
     files,
@@ -221,6 +221,9 @@ fn deployed(check: &ModelCheck, bundle: &Bundle) -> Claim {
         return say(Verdict::Fails, format!("the bundle is of {}", bundle.model_id()));
     }
     let expected = keccak256(bundle.runtime_code().unwrap_or_default());
+    if check.verdict(Pinned::Verifier) == Some(Verdict::Fails) {
+        return say(Verdict::Fails, "the model's verifier is not the one that is pinned".into());
+    }
     match (check.verifier, check.verifier_code_hash) {
         (Some(address), Some(found)) if found == expected => {
             say(Verdict::Holds, format!("the bundle's code is at {address}"))

@@ -48,7 +48,7 @@ async fn a_watch_tells_what_happened_and_goes_on_where_it_stopped() {
     send(0, 1).await;
     let first = watch.step(0).await.expect("seen");
     send(1, 2).await;
-    let claims = vec![tree_proof(0), tree_proof(1)];
+    let claims = vec![tree_proof(0), tree_proof(2)];
     submit_many(&sender, folder, claims, B256::repeat_byte(3), Mode::Broadcast)
         .await
         .expect("sent");
