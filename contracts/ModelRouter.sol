@@ -2,49 +2,68 @@
 pragma solidity ^0.8.24;
 
 import {Claim, IModelRouter, ModelStatus, Outcome} from "./interfaces/IModelRouter.sol";
-import {IModelVerifier, IModelVerifierErrors, PROOF_SELECTOR} from "./interfaces/IModelVerifier.sol";
+import {
+    CAN_VERIFY_MANY,
+    CAN_VERIFY_MANY_PACKED,
+    CAN_VERIFY_PACKED,
+    IModelVerifier,
+    IModelVerifierErrors,
+    ModelArgs,
+    PROOF_SELECTOR
+} from "./interfaces/IModelVerifier.sol";
 import {BoundedCall} from "./libraries/BoundedCall.sol";
-import {FixedPoint} from "./libraries/FixedPoint.sol";
+import {GoldenGate} from "./libraries/GoldenGate.sol";
+import {ModelArgsLib} from "./libraries/ModelArgsLib.sol";
+import {ModelId} from "./libraries/ModelId.sol";
+import {SchemaLib} from "./libraries/SchemaLib.sol";
 import {Ownable, Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
+import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
 
 /// @title From a model to its verifier
-/// @notice A model is added once and its verifier never changes; it may be retired, for good. Adding one takes a golden
-/// proof: the verifier must accept it and refuse two mutants of it in the same transaction, alone and in each place of
-/// a batch, and say what its instances stand for, so that code which refuses everything, or nothing, never gets a route
-/// by mistake. The gate can't see through code that was written to pass it: whoever uses a router trusts its owner for
-/// that, or compares the adapter's code and the verifier's with what they built themselves.
+/// @notice A model is added once and its verifier never changes; it may be retired, for good. Every verifier is a clone
+/// of one implementation, and made here, of arguments that are checked: there is no route to anything else. Adding a
+/// model takes a golden proof, which its verifier must accept and a mutant of which it must refuse in the same
+/// transaction, so that a bare verifier which refuses everything, or nothing, never gets a route by mistake. The gate
+/// can't see through code that was written to pass it: whoever uses a router trusts its owner for the bare verifiers,
+/// or compares their code with what they built themselves.
 /// @dev Made to be owned by a timelock. Renouncing the ownership freezes the routes: nothing is added or retired
 /// any more.
 contract ModelRouter is IModelRouter, Ownable2Step {
-    /// @dev Proofs in the gate's batches: a first, a last, and one between them.
-    uint256 private constant _BATCH = 3;
-
     /// @dev In the place of a verifier that was retired.
     address private constant _TOMBSTONE = address(1);
+
+    /// @inheritdoc IModelRouter
+    address public immutable override IMPLEMENTATION;
 
     mapping(bytes32 modelId => address verifier) private _routes;
     bytes32[] private _models;
 
     /// @param owner Who may add and retire models.
+    /// @param implementation The `ModelVerifier` that every verifier is a clone of.
     constructor(
-        address owner
-    ) Ownable(owner) {}
+        address owner,
+        address implementation
+    ) Ownable(owner) {
+        if (implementation.code.length == 0) revert InvalidArgument("implementation");
+        bytes4 kind = IModelVerifier(implementation).selector();
+        if (kind != PROOF_SELECTOR) revert SelectorRefused(kind);
+        IMPLEMENTATION = implementation;
+    }
 
     /// @inheritdoc IModelRouter
     function addModel(
-        IModelVerifier verifier,
+        ModelArgs calldata args,
         bytes calldata proof,
         uint256[] calldata instances
-    ) external override onlyOwner {
-        bytes32 modelId = verifier.modelId();
+    ) external virtual override onlyOwner returns (bytes32 modelId, address verifier) {
+        bytes memory immutables;
+        (modelId, immutables) = _checked(args);
         address present = _routes[modelId];
         if (present == _TOMBSTONE) revert ModelRetired(modelId);
         if (present != address(0)) revert ModelAlreadyAdded(modelId, present);
-        _admit(verifier, modelId, proof, instances);
-
-        _routes[modelId] = address(verifier);
-        _models.push(modelId);
-        emit ModelAdded(modelId, address(verifier));
+        verifier = Clones.cloneDeterministicWithImmutableArgs(IMPLEMENTATION, immutables, modelId);
+        _route(modelId, verifier);
+        GoldenGate.admit(IModelVerifier(verifier), modelId, args.capabilities, proof, instances);
     }
 
     /// @inheritdoc IModelRouter
@@ -75,6 +94,24 @@ contract ModelRouter is IModelRouter, Ownable2Step {
     }
 
     /// @inheritdoc IModelRouter
+    function verifyPacked(
+        bytes32 modelId,
+        bytes calldata proof,
+        bytes calldata packed
+    ) external view override {
+        verifierOf(modelId).verifyPacked(proof, packed);
+    }
+
+    /// @inheritdoc IModelRouter
+    function verifyBatchPacked(
+        bytes32 modelId,
+        bytes[] calldata proofs,
+        bytes[] calldata packed
+    ) external view override {
+        verifierOf(modelId).verifyManyPacked(proofs, packed);
+    }
+
+    /// @inheritdoc IModelRouter
     function verifyMany(
         Claim[] calldata claims
     ) external view override {
@@ -97,10 +134,34 @@ contract ModelRouter is IModelRouter, Ownable2Step {
             } else if (verifier == _TOMBSTONE) {
                 outcomes[i].reason = ModelRetired.selector;
             } else {
-                (outcomes[i].ok, outcomes[i].reason) =
+                (outcomes[i].ok, outcomes[i].reason,) =
                     BoundedCall.tryVerify(IModelVerifier(verifier), claim.proof, claim.instances, gasEach);
             }
         }
+    }
+
+    /// @inheritdoc IModelRouter
+    function gate(
+        bytes32 modelId,
+        bytes calldata proof,
+        uint256[] calldata instances
+    ) external view override {
+        GoldenGate.examine(verifierOf(modelId), modelId, proof, instances);
+    }
+
+    /// @inheritdoc IModelRouter
+    function modelIdOf(
+        ModelArgs calldata args
+    ) external view override returns (bytes32 modelId) {
+        (modelId,) = _checked(args);
+    }
+
+    /// @inheritdoc IModelRouter
+    function addressOf(
+        ModelArgs calldata args
+    ) external view override returns (address) {
+        (bytes32 modelId, bytes memory immutables) = _checked(args);
+        return Clones.predictDeterministicAddressWithImmutableArgs(IMPLEMENTATION, immutables, modelId);
     }
 
     /// @inheritdoc IModelRouter
@@ -134,109 +195,34 @@ contract ModelRouter is IModelRouter, Ownable2Step {
         return IModelVerifier(verifier);
     }
 
-    /// @dev The golden-proof gate.
-    function _admit(
-        IModelVerifier verifier,
+    function _route(
         bytes32 modelId,
-        bytes calldata proof,
-        uint256[] calldata instances
-    ) internal view virtual {
-        bytes4 kind = verifier.selector();
-        if (kind != PROOF_SELECTOR) revert SelectorRefused(kind);
-        (bool described,) = BoundedCall.trySchema(verifier, instances.length);
-        if (!described) revert SchemaRefused(modelId, instances.length);
-        verifier.verify(proof, instances);
-
-        if (instances.length != 0) {
-            uint256[] memory mutant = _changed(instances);
-            _requireRefused(verifier, modelId, abi.encodeCall(verifier.verify, (proof, mutant)), false);
-        }
-        bytes memory mutantProof = _changed(proof);
-        _requireRefused(verifier, modelId, abi.encodeCall(verifier.verify, (mutantProof, instances)), true);
-        _admitBatches(verifier, modelId, proof, instances);
+        address verifier
+    ) internal {
+        _routes[modelId] = verifier;
+        _models.push(modelId);
+        emit ModelAdded(modelId, verifier);
     }
 
-    /// @dev The gate for batches. A mutant stands in each place once, so that code which leaves one out is found.
-    function _admitBatches(
-        IModelVerifier verifier,
-        bytes32 modelId,
-        bytes memory proof,
-        uint256[] memory instances
-    ) private view {
-        bytes[] memory proofs = new bytes[](_BATCH);
-        uint256[][] memory batch = new uint256[][](_BATCH);
-        for (uint256 i = 0; i < _BATCH; ++i) {
-            (proofs[i], batch[i]) = (proof, instances);
+    /// @dev Checks all that can be seen of a model before it is tried.
+    /// @return modelId Its identity.
+    /// @return immutables The arguments of its clone.
+    function _checked(
+        ModelArgs calldata args
+    ) private view returns (bytes32 modelId, bytes memory immutables) {
+        bytes32 found = args.verifier.codehash;
+        if (found != args.verifierCodeHash || args.verifier.code.length == 0) {
+            revert IModelVerifierErrors.VerifierCodeMismatch(args.verifier, found, args.verifierCodeHash);
         }
-        verifier.verifyMany(proofs, batch);
-
-        uint256[] memory changed = _changed(instances);
-        bytes memory changedProof = _changed(proof);
-        for (uint256 i = 0; i < _BATCH; ++i) {
-            if (changed.length != 0) {
-                batch[i] = changed;
-                _requireBatchRefused(verifier, modelId, proofs, batch, false);
-                batch[i] = instances;
-            }
-            proofs[i] = changedProof;
-            _requireBatchRefused(verifier, modelId, proofs, batch, true);
-            proofs[i] = proof;
-        }
-    }
-
-    /// @dev Another last instance, an output: it passes every check of shape, and the pairing has to refuse it.
-    function _changed(
-        uint256[] memory instances
-    ) private pure returns (uint256[] memory changed) {
-        uint256 count = instances.length;
-        changed = new uint256[](count);
-        for (uint256 i = 0; i < count; ++i) {
-            changed[i] = instances[i];
-        }
-        if (count != 0) changed[count - 1] = addmod(changed[count - 1], 1, FixedPoint.SCALAR_MODULUS);
-    }
-
-    /// @dev Another bit in the middle of the proof.
-    function _changed(
-        bytes memory proof
-    ) private pure returns (bytes memory changed) {
-        changed = bytes.concat(proof);
-        changed[proof.length / 2] ^= 0x01;
-    }
-
-    function _requireBatchRefused(
-        IModelVerifier verifier,
-        bytes32 modelId,
-        bytes[] memory proofs,
-        uint256[][] memory batch,
-        bool changedProof
-    ) private view {
-        uint256 free;
-        assembly ("memory-safe") {
-            free := mload(0x40)
-        }
-        _requireRefused(verifier, modelId, abi.encodeCall(verifier.verifyMany, (proofs, batch)), changedProof);
-        // Nothing points to the encoded batch any more, and memory that only grew would cost with its square.
-        assembly ("memory-safe") {
-            mstore(0x40, free)
-        }
-    }
-
-    function _requireRefused(
-        IModelVerifier verifier,
-        bytes32 modelId,
-        bytes memory call,
-        bool changedProof
-    ) private view {
-        // One way for both functions; that there is code was seen when it accepted the golden proof.
-        // slither-disable-next-line low-level-calls
-        (bool success, bytes memory reason) = address(verifier).staticcall(call);
-        if (success) revert MutantAccepted(modelId, changedProof);
-        // Its selector, or zero where it has none.
-        // forge-lint: disable-next-line(unsafe-typecast)
-        bytes4 selector = bytes4(reason);
-        if (selector != IModelVerifierErrors.InvalidProof.selector) {
-            revert MutantRefusedOtherwise(modelId, selector);
-        }
+        // A proof that needs no padding has one canonical encoding.
+        if (args.proofLength == 0 || args.proofLength % 32 != 0) revert InvalidArgument("proofLength");
+        if (args.gasCap == 0) revert InvalidArgument("gasCap");
+        uint256 engine = bytes(args.parts.engine).length;
+        if (engine == 0 || engine > 31) revert InvalidArgument("engine");
+        uint8 known = CAN_VERIFY_MANY | CAN_VERIFY_PACKED | CAN_VERIFY_MANY_PACKED;
+        if (args.capabilities & ~known != 0) revert InvalidArgument("capabilities");
+        (bytes memory schema, uint256 count) = SchemaLib.fromDescriptor(args.descriptor);
+        modelId = ModelId.compute(args.parts, keccak256(args.descriptor));
+        immutables = ModelArgsLib.encode(args, count, schema);
     }
 }

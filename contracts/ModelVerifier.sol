@@ -1,145 +1,155 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.24;
 
-import {IModelVerifier, ModelParts, PROOF_SELECTOR, Tensor} from "./interfaces/IModelVerifier.sol";
-import {IBatchProofVerifier, IProofVerifier} from "./interfaces/IProofVerifier.sol";
+import {
+    CAN_VERIFY_MANY,
+    CAN_VERIFY_MANY_PACKED,
+    CAN_VERIFY_PACKED,
+    IModelVerifier,
+    ModelParts,
+    PROOF_SELECTOR,
+    Tensor
+} from "./interfaces/IModelVerifier.sol";
+import {
+    IBatchProofVerifier,
+    IPackedBatchProofVerifier,
+    IPackedProofVerifier,
+    IProofVerifier
+} from "./interfaces/IProofVerifier.sol";
 import {FixedPoint} from "./libraries/FixedPoint.sol";
+import {Instances} from "./libraries/Instances.sol";
+import {ModelArgsLib, Terms} from "./libraries/ModelArgsLib.sol";
 import {ModelId} from "./libraries/ModelId.sol";
 import {SchemaLib} from "./libraries/SchemaLib.sol";
-import {ShortString, ShortStrings} from "@openzeppelin/contracts/utils/ShortStrings.sol";
 
 /// @title The adapter between a bare verifier and everybody else
 /// @notice Names the model, refuses whatever has the wrong shape before the bare verifier sees it, encodes the call
-/// anew, and tells apart the ways in which it can fail. Immutable, without an owner.
-/// @dev The bare verifiers, of one proof and of many, are pinned by address and by code hash. They get a limited amount
-/// of gas, and at most one word of what they return is read. `InvalidProof` never depends on how much gas the caller
-/// sent.
+/// anew, and tells apart the ways in which it can fail. One contract a chain: a model is a clone of it, made by a
+/// router, which keeps its arguments in its code.
+///
+/// Where a model has a guardian, it can stop the model for good, and nobody can ever start it again: after a flaw was
+/// found in a verifier the way on is another one. What is stopped verifies nothing, and has no schema, without which
+/// nothing that it verified before can be read and acted on. Without a guardian nobody can stop a model, ever.
+/// @dev The bare verifier is pinned by address and by code hash. It gets a limited amount of gas, and at most one word
+/// of what it returns is read. `InvalidProof` never depends on how much gas the caller sent.
 contract ModelVerifier is IModelVerifier {
-    /// @notice A constructor argument cannot be right.
-    /// @param argument Its name.
-    error InvalidArgument(string argument);
+    /// @notice This is the implementation, which is no model.
+    error NotAClone();
 
-    /// @notice The bare verifier.
-    IProofVerifier public immutable VERIFIER;
+    /// @notice Only the model's guardian may do this.
+    error NotTheGuardian(address caller);
 
-    /// @notice The hash of the bare verifier's code.
-    bytes32 public immutable VERIFIER_CODE_HASH;
+    /// @notice The model was stopped for good.
+    event ModelStoppedForGood(bytes32 indexed modelId, address indexed guardian);
 
-    /// @notice The bare verifier of many proofs at once; zero if there is none, and many are verified one by one.
-    IBatchProofVerifier public immutable BATCH_VERIFIER;
+    /// @notice The guardian offered its part to another account, which has to accept.
+    event GuardianOffered(address indexed guardian, address indexed next);
 
-    /// @notice The hash of the batch verifier's code; zero if there is none.
-    bytes32 public immutable BATCH_VERIFIER_CODE_HASH;
+    /// @notice Another account is guardian now.
+    event GuardianChanged(address indexed guardian, address indexed next);
 
-    /// @notice The exact length of a proof in bytes.
-    uint256 public immutable PROOF_LENGTH;
+    address private immutable _SELF = address(this);
 
-    /// @notice The exact number of instances.
-    uint256 public immutable INSTANCE_COUNT;
+    /// @dev Zero as long as the guardian is the first one, who stands in the arguments.
+    address private _guardian;
+    bool private _stopped;
 
-    /// @notice The most gas that the bare verifier gets, for each proof.
-    uint256 public immutable GAS_CAP;
-
-    /// @inheritdoc IModelVerifier
-    bytes32 public immutable override modelId;
-
-    bytes32 private immutable _ONNX_HASH;
-    bytes32 private immutable _SETTINGS_HASH;
-    bytes32 private immutable _SRS_HASH;
-    bytes32 private immutable _VK_HASH;
-    ShortString private immutable _ENGINE;
-
-    // The schema, at most 126 bytes: in the code, since every consumer reads it.
-    uint256 private immutable _SCHEMA_LENGTH;
-    bytes32 private immutable _SCHEMA_0;
-    bytes32 private immutable _SCHEMA_1;
-    bytes32 private immutable _SCHEMA_2;
-    bytes32 private immutable _SCHEMA_3;
-
-    /// @dev With shapes; written once, by the constructor, and read off chain.
-    bytes private _descriptor;
-
-    /// @param parts What the model's identity is made of.
-    /// @param verifier The bare verifier, deployed already.
-    /// @param verifierCodeHash keccak256 of its code.
-    /// @param batchVerifier The bare verifier of many proofs, deployed already, or zero for none.
-    /// @param batchVerifierCodeHash keccak256 of its code; zero for none.
-    /// @param proofLength The length of a proof in bytes, a multiple of 32.
-    /// @param gasCap The most gas that they get for a proof; leave some room over what a verification takes, for
-    /// repricings, and for a batch of one, which takes a little more.
-    /// @param tensorDescriptor The instances' tensors, in the form of `SchemaLib`.
-    constructor(
-        ModelParts memory parts,
-        IProofVerifier verifier,
-        bytes32 verifierCodeHash,
-        IBatchProofVerifier batchVerifier,
-        bytes32 batchVerifierCodeHash,
-        uint256 proofLength,
-        uint256 gasCap,
-        bytes memory tensorDescriptor
-    ) {
-        _requireCode(address(verifier), verifierCodeHash);
-        if (address(batchVerifier) != address(0) || batchVerifierCodeHash != 0) {
-            _requireCode(address(batchVerifier), batchVerifierCodeHash);
-        }
-        // A proof that needs no padding has one canonical encoding.
-        if (proofLength == 0 || proofLength % 32 != 0) revert InvalidArgument("proofLength");
-        if (gasCap == 0 || gasCap > type(uint64).max) revert InvalidArgument("gasCap");
-        if (bytes(parts.engine).length == 0) revert InvalidArgument("engine");
-
-        VERIFIER = verifier;
-        VERIFIER_CODE_HASH = verifierCodeHash;
-        BATCH_VERIFIER = batchVerifier;
-        BATCH_VERIFIER_CODE_HASH = batchVerifierCodeHash;
-        PROOF_LENGTH = proofLength;
-        GAS_CAP = gasCap;
-
-        modelId = ModelId.compute(parts, keccak256(tensorDescriptor));
-        _ONNX_HASH = parts.onnxHash;
-        _SETTINGS_HASH = parts.settingsHash;
-        _SRS_HASH = parts.srsHash;
-        _VK_HASH = parts.vkHash;
-        _ENGINE = ShortStrings.toShortString(parts.engine);
-
-        (bytes memory runs, uint256 count) = SchemaLib.fromDescriptor(tensorDescriptor);
-        INSTANCE_COUNT = count;
-        _SCHEMA_LENGTH = runs.length;
-        _SCHEMA_0 = _wordOf(runs, 0);
-        _SCHEMA_1 = _wordOf(runs, 1);
-        _SCHEMA_2 = _wordOf(runs, 2);
-        _SCHEMA_3 = _wordOf(runs, 3);
-        _descriptor = tensorDescriptor;
-    }
+    /// @notice To whom the guardian offered its part; zero for nobody.
+    address public pendingGuardian;
 
     /// @inheritdoc IModelVerifier
     function verify(
         bytes calldata proof,
         uint256[] calldata instances
-    ) external view override {
-        _requireShape(proof, instances);
-        _verify(proof, instances);
+    ) external view override returns (bytes memory) {
+        Terms memory terms = _running();
+        _requireShape(terms, proof, instances);
+        _ask(terms, abi.encodeCall(IProofVerifier.verifyProof, (proof, instances)), 1);
+        return terms.schema;
     }
 
     /// @inheritdoc IModelVerifier
     function verifyMany(
         bytes[] calldata proofs,
         uint256[][] calldata instances
-    ) external view override {
-        uint256 count = instances.length;
-        if (proofs.length != count) revert BatchLengthMismatch(proofs.length, count);
-        if (count == 0) revert EmptyBatch();
+    ) external view override returns (bytes memory) {
+        Terms memory terms = _running();
+        uint256 count = _requireBatch(proofs.length, instances.length);
         for (uint256 i = 0; i < count; ++i) {
-            _requireShape(proofs[i], instances[i]);
+            _requireShape(terms, proofs[i], instances[i]);
         }
-        address target = address(BATCH_VERIFIER);
-        if (target != address(0)) {
-            bytes memory data = abi.encodeCall(IBatchProofVerifier.verifyMany, (proofs, instances));
-            _ask(target, BATCH_VERIFIER_CODE_HASH, data, count * GAS_CAP);
-            return;
+        if (terms.capabilities & CAN_VERIFY_MANY != 0) {
+            _ask(terms, abi.encodeCall(IBatchProofVerifier.verifyMany, (proofs, instances)), count);
+            return terms.schema;
         }
         for (uint256 i = 0; i < count; ++i) {
-            _verify(proofs[i], instances[i]);
+            _ask(terms, abi.encodeCall(IProofVerifier.verifyProof, (proofs[i], instances[i])), 1);
         }
+        return terms.schema;
+    }
+
+    /// @inheritdoc IModelVerifier
+    function verifyPacked(
+        bytes calldata proof,
+        bytes calldata packed
+    ) external view override returns (bytes memory) {
+        Terms memory terms = _running();
+        _requireLength(terms, proof);
+        _askPacked(terms, proof, packed);
+        return terms.schema;
+    }
+
+    /// @inheritdoc IModelVerifier
+    function verifyManyPacked(
+        bytes[] calldata proofs,
+        bytes[] calldata packed
+    ) external view override returns (bytes memory) {
+        Terms memory terms = _running();
+        uint256 count = _requireBatch(proofs.length, packed.length);
+        for (uint256 i = 0; i < count; ++i) {
+            _requireLength(terms, proofs[i]);
+            Instances.requirePacked(terms.schema, packed[i]);
+        }
+        if (terms.capabilities & CAN_VERIFY_MANY_PACKED != 0) {
+            _ask(terms, abi.encodeCall(IPackedBatchProofVerifier.verifyManyPacked, (proofs, packed)), count);
+        } else if (terms.capabilities & CAN_VERIFY_MANY != 0) {
+            uint256[][] memory instances = new uint256[][](count);
+            for (uint256 i = 0; i < count; ++i) {
+                instances[i] = Instances.toWords(terms.schema, packed[i]);
+            }
+            _ask(terms, abi.encodeCall(IBatchProofVerifier.verifyMany, (proofs, instances)), count);
+        } else {
+            for (uint256 i = 0; i < count; ++i) {
+                _askPacked(terms, proofs[i], packed[i]);
+            }
+        }
+        return terms.schema;
+    }
+
+    /// @notice Stops the model for good.
+    function stop() external {
+        _requireGuardian();
+        _running();
+        _stopped = true;
+        emit ModelStoppedForGood(modelId(), msg.sender);
+    }
+
+    /// @notice Offers the guardian's part to another account, or to nobody by zero.
+    /// @param next The account.
+    function transferGuardian(
+        address next
+    ) external {
+        _requireGuardian();
+        pendingGuardian = next;
+        emit GuardianOffered(msg.sender, next);
+    }
+
+    /// @notice Takes over the guardian's part.
+    function acceptGuardian() external {
+        if (msg.sender != pendingGuardian) revert NotTheGuardian(msg.sender);
+        emit GuardianChanged(guardian(), msg.sender);
+        _guardian = msg.sender;
+        delete pendingGuardian;
     }
 
     /// @inheritdoc IModelVerifier
@@ -148,46 +158,123 @@ contract ModelVerifier is IModelVerifier {
     }
 
     /// @inheritdoc IModelVerifier
-    function schema() external view override returns (bytes memory runs) {
-        runs = abi.encodePacked(_SCHEMA_0, _SCHEMA_1, _SCHEMA_2, _SCHEMA_3);
-        uint256 length = _SCHEMA_LENGTH;
-        assembly ("memory-safe") {
-            mstore(runs, length)
-        }
+    function schema() external view override returns (bytes memory) {
+        return _running().schema;
     }
 
     /// @inheritdoc IModelVerifier
     function tensors() external view override returns (Tensor[] memory) {
-        return SchemaLib.toTensors(_descriptor);
+        return SchemaLib.toTensors(descriptor());
     }
 
-    /// @notice The instances' tensors as they were given to the constructor.
-    function descriptor() external view returns (bytes memory) {
-        return _descriptor;
+    /// @notice What the model's identity is made of, besides the descriptor.
+    function modelParts() external view returns (ModelParts memory parts) {
+        _terms();
+        (parts,) = ModelArgsLib.identityOfClone();
     }
 
-    /// @notice What the model's identity is made of.
-    function modelParts() external view returns (ModelParts memory) {
-        return ModelParts(_ONNX_HASH, _SETTINGS_HASH, _SRS_HASH, _VK_HASH, ShortStrings.toString(_ENGINE));
+    /// @notice How many predictions a proof is about.
+    function predictions() external view returns (uint256) {
+        return SchemaLib.predictionsOf(_terms().schema);
     }
 
-    function _verify(
+    /// @notice Whether the model was stopped for good.
+    function stopped() external view returns (bool) {
+        _terms();
+        return _stopped;
+    }
+
+    /// @notice The bare verifier.
+    function VERIFIER() external view returns (address) {
+        return _terms().verifier;
+    }
+
+    /// @notice The hash of the bare verifier's code.
+    function VERIFIER_CODE_HASH() external view returns (bytes32) {
+        return _terms().verifierCodeHash;
+    }
+
+    /// @notice What the bare verifier can do besides `verifyProof`: the sum of `CAN_VERIFY_MANY`, `CAN_VERIFY_PACKED`
+    /// and `CAN_VERIFY_MANY_PACKED`.
+    function CAPABILITIES() external view returns (uint256) {
+        return _terms().capabilities;
+    }
+
+    /// @notice The exact length of a proof in bytes.
+    function PROOF_LENGTH() external view returns (uint256) {
+        return _terms().proofLength;
+    }
+
+    /// @notice The exact number of a proof's instances.
+    function INSTANCE_COUNT() external view returns (uint256) {
+        return _terms().instanceCount;
+    }
+
+    /// @notice The most gas that the bare verifier gets, for each proof.
+    function GAS_CAP() external view returns (uint256) {
+        return _terms().gasCap;
+    }
+
+    /// @inheritdoc IModelVerifier
+    function modelId() public view override returns (bytes32) {
+        _terms();
+        (ModelParts memory parts, bytes memory tensorDescriptor) = ModelArgsLib.identityOfClone();
+        return ModelId.compute(parts, keccak256(tensorDescriptor));
+    }
+
+    /// @notice The instances' tensors as the model was added with them, in the form of `SchemaLib`.
+    function descriptor() public view returns (bytes memory tensorDescriptor) {
+        _running();
+        (, tensorDescriptor) = ModelArgsLib.identityOfClone();
+    }
+
+    /// @notice Who may stop the model; zero for nobody, ever.
+    function guardian() public view returns (address) {
+        address first = _terms().guardian;
+        return _guardian == address(0) ? first : _guardian;
+    }
+
+    function _requireGuardian() private view {
+        // Without a guardian nobody is: no call comes from zero.
+        if (msg.sender != guardian()) revert NotTheGuardian(msg.sender);
+    }
+
+    function _terms() private view returns (Terms memory) {
+        if (address(this) == _SELF) revert NotAClone();
+        return ModelArgsLib.ofClone();
+    }
+
+    /// @dev The terms of a model that was not stopped.
+    function _running() private view returns (Terms memory terms) {
+        terms = _terms();
+        if (terms.guardian != address(0) && _stopped) revert ModelStopped(modelId());
+    }
+
+    /// @dev Asks about packed instances, or about their words where the bare verifier does not take them packed.
+    function _askPacked(
+        Terms memory terms,
         bytes calldata proof,
-        uint256[] calldata instances
+        bytes calldata packed
     ) private view {
-        bytes memory data = abi.encodeCall(IProofVerifier.verifyProof, (proof, instances));
-        _ask(address(VERIFIER), VERIFIER_CODE_HASH, data, GAS_CAP);
+        if (terms.capabilities & CAN_VERIFY_PACKED != 0) {
+            Instances.requirePacked(terms.schema, packed);
+            _ask(terms, abi.encodeCall(IPackedProofVerifier.verifyPacked, (proof, packed)), 1);
+        } else {
+            uint256[] memory instances = Instances.toWords(terms.schema, packed);
+            _ask(terms, abi.encodeCall(IProofVerifier.verifyProof, (proof, instances)), 1);
+        }
     }
 
-    /// @dev Returns if the code that was pinned says true.
+    /// @dev Returns if the code that was pinned says true to a call about `count` proofs.
     function _ask(
-        address target,
-        bytes32 codeHash,
+        Terms memory terms,
         bytes memory data,
-        uint256 cap
+        uint256 count
     ) private view {
+        address target = terms.verifier;
         bytes32 found = target.codehash;
-        if (found != codeHash) revert VerifierCodeMismatch(target, found, codeHash);
+        if (found != terms.verifierCodeHash) revert VerifierCodeMismatch(target, found, terms.verifierCodeHash);
+        uint256 cap = count * terms.gasCap;
         uint256 before;
         bool success;
         uint256 size;
@@ -201,7 +288,7 @@ contract ModelVerifier is IModelVerifier {
         }
         if (!success) _refuse(before, before - gasleft(), cap);
         if (size != 32 || answer > 1) revert UnexpectedVerifierReturn(size);
-        if (answer == 0) revert InvalidProof(modelId);
+        if (answer == 0) revert InvalidProof(modelId());
     }
 
     /// @dev An invalid proof is called so only if gas had no part in it, whatever the caller sent. A verifier that runs
@@ -215,40 +302,36 @@ contract ModelVerifier is IModelVerifier {
         // A call is given at most 63/64 of what is left.
         uint256 given = available - available / 64;
         if (given > cap) given = cap;
-        if (used < given - given / 32) revert InvalidProof(modelId);
+        if (used < given - given / 32) revert InvalidProof(modelId());
         if (given == cap) revert VerifierOutOfGas(cap);
         revert InsufficientGas(available, cap + cap / 63 + 1);
     }
 
-    function _wordOf(
-        bytes memory data,
-        uint256 index
-    ) private pure returns (bytes32 word) {
-        uint256 offset = 32 * index;
-        if (offset >= data.length) return 0;
-        assembly ("memory-safe") {
-            word := mload(add(add(data, 0x20), offset))
-        }
-        uint256 rest = data.length - offset;
-        // What follows the data in memory is not part of it.
-        if (rest < 32) word &= ~(bytes32(type(uint256).max) >> (8 * rest));
+    function _requireBatch(
+        uint256 proofs,
+        uint256 instances
+    ) private pure returns (uint256) {
+        if (proofs != instances) revert BatchLengthMismatch(proofs, instances);
+        if (instances == 0) revert EmptyBatch();
+        return instances;
+    }
+
+    function _requireLength(
+        Terms memory terms,
+        bytes calldata proof
+    ) private pure {
+        if (proof.length != terms.proofLength) revert ProofLengthMismatch(proof.length, terms.proofLength);
     }
 
     function _requireShape(
+        Terms memory terms,
         bytes calldata proof,
         uint256[] calldata instances
-    ) private view {
-        if (proof.length != PROOF_LENGTH) revert ProofLengthMismatch(proof.length, PROOF_LENGTH);
-        if (instances.length != INSTANCE_COUNT) revert InstanceCountMismatch(instances.length, INSTANCE_COUNT);
+    ) private pure {
+        _requireLength(terms, proof);
+        uint256 count = terms.instanceCount;
+        if (instances.length != count) revert InstanceCountMismatch(instances.length, count);
         _requireInField(instances);
-    }
-
-    function _requireCode(
-        address verifier,
-        bytes32 expected
-    ) private view {
-        bytes32 found = verifier.codehash;
-        if (found != expected || verifier.code.length == 0) revert VerifierCodeMismatch(verifier, found, expected);
     }
 
     /// @dev One comparison an instance and no branch, since a model can have hundreds; only a refusal looks for the

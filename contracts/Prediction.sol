@@ -9,7 +9,7 @@ import {SchemaLib} from "./libraries/SchemaLib.sol";
 /// @param modelId The model.
 /// @param id Its id in the ledger.
 /// @param schema What the instances stand for, in the form of `SchemaLib`.
-/// @param instances The scalars of the proof.
+/// @param instances Its scalars: of a proof about several predictions the part that is this one's.
 struct Prediction {
     bytes32 modelId;
     bytes32 id;

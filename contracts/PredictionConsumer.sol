@@ -4,6 +4,7 @@ pragma solidity ^0.8.24;
 import {Prediction} from "./Prediction.sol";
 import {IPredictionLedger} from "./interfaces/IPredictionLedger.sol";
 import {FeedContext} from "./libraries/FeedContext.sol";
+import {Instances} from "./libraries/Instances.sol";
 import {PredictionId} from "./libraries/PredictionId.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
@@ -112,25 +113,49 @@ abstract contract PredictionConsumer is IPredictionConsumerErrors, IPredictionCo
         return Prediction(modelId, id, schema, instances);
     }
 
-    /// @dev As `_consume`, for several predictions of one model, verified together for less gas each; all or nothing,
+    /// @dev As `_consume`, with the instances packed.
+    function _consumePacked(
+        bytes32 modelId,
+        bytes32 context,
+        bytes calldata proof,
+        bytes calldata packed
+    ) internal returns (Prediction memory) {
+        (bytes32 id, bytes memory schema) = LEDGER.recordPacked(modelId, context, proof, packed);
+        return Prediction(modelId, id, schema, Instances.toWords(schema, packed));
+    }
+
+    /// @dev As `_consume`, for `count` predictions of one model, verified together for less gas each; all or nothing,
     /// and none that was consumed before.
     function _consumeBatch(
         bytes32 modelId,
+        uint256 count,
         bytes[] calldata proofs,
         uint256[][] calldata instances
     ) internal returns (Prediction[] memory) {
-        return _consumeBatch(modelId, new bytes32[](instances.length), proofs, instances);
+        return _consumeBatch(modelId, new bytes32[](count), proofs, instances);
     }
 
-    /// @dev As `_consume`, for several predictions of one model, each in a context of its own.
+    /// @dev As `_consume`, for several predictions of one model, each in a context of its own. Where a proof is about
+    /// several predictions, the rest of the last one is left out.
     function _consumeBatch(
         bytes32 modelId,
         bytes32[] memory contexts,
         bytes[] calldata proofs,
         uint256[][] calldata instances
-    ) internal returns (Prediction[] memory predictions) {
+    ) internal returns (Prediction[] memory) {
         (bytes32[] memory ids, bytes memory schema) = LEDGER.recordEach(modelId, contexts, proofs, instances);
-        return _predictions(modelId, ids, schema, instances);
+        return _predictions(modelId, ids, schema, Instances.toWords(schema, instances));
+    }
+
+    /// @dev As `_consumeBatch`, with the instances packed.
+    function _consumeBatchPacked(
+        bytes32 modelId,
+        bytes32[] memory contexts,
+        bytes[] calldata proofs,
+        bytes[] calldata packed
+    ) internal returns (Prediction[] memory) {
+        (bytes32[] memory ids, bytes memory schema) = LEDGER.recordEachPacked(modelId, contexts, proofs, packed);
+        return _predictions(modelId, ids, schema, Instances.toWords(schema, packed));
     }
 
     /// @dev Verifies predictions of one model that are this contract's next ones, from position `first` on, for the
@@ -139,11 +164,24 @@ abstract contract PredictionConsumer is IPredictionConsumerErrors, IPredictionCo
     function _consumeFeed(
         bytes32 modelId,
         uint64 first,
+        uint256 count,
         bytes[] calldata proofs,
         uint256[][] calldata instances
     ) internal returns (Prediction[] memory) {
-        (bytes32[] memory ids, bytes memory schema,) = LEDGER.recordFeed(modelId, first, proofs, instances);
-        return _predictions(modelId, ids, schema, instances);
+        (bytes32[] memory ids, bytes memory schema,) = LEDGER.recordFeed(modelId, first, count, proofs, instances);
+        return _predictions(modelId, ids, schema, Instances.toWords(schema, instances));
+    }
+
+    /// @dev As `_consumeFeed`, with the instances packed.
+    function _consumeFeedPacked(
+        bytes32 modelId,
+        uint64 first,
+        uint256 count,
+        bytes[] calldata proofs,
+        bytes[] calldata packed
+    ) internal returns (Prediction[] memory) {
+        (bytes32[] memory ids, bytes memory schema,) = LEDGER.recordFeedPacked(modelId, first, count, proofs, packed);
+        return _predictions(modelId, ids, schema, Instances.toWords(schema, packed));
     }
 
     /// @dev Verifies a prediction that the caller committed to, long enough ago and not too long.
@@ -178,7 +216,7 @@ abstract contract PredictionConsumer is IPredictionConsumerErrors, IPredictionCo
         uint256[] calldata instances,
         uint256 maxAge
     ) internal view returns (Prediction memory) {
-        bytes32 id = PredictionId.compute(modelId, instances, address(this), context);
+        bytes32 id = PredictionId.compute(modelId, PredictionId.hashInstances(instances), address(this), context);
         return _recalled(modelId, id, instances, LEDGER.recordOf(id).timestamp, maxAge);
     }
 
@@ -192,7 +230,7 @@ abstract contract PredictionConsumer is IPredictionConsumerErrors, IPredictionCo
         bytes32[] calldata path,
         uint256 maxAge
     ) internal view returns (Prediction memory) {
-        bytes32 id = PredictionId.compute(modelId, instances, address(this), FeedContext.at(position));
+        bytes32 id = PredictionId.compute(modelId, PredictionId.hashInstances(instances), address(this), FeedContext.at(position));
         return _recalled(modelId, id, instances, LEDGER.recordOf(id, root, path).timestamp, maxAge);
     }
 
@@ -224,11 +262,11 @@ abstract contract PredictionConsumer is IPredictionConsumerErrors, IPredictionCo
         bytes32 modelId,
         bytes32[] memory ids,
         bytes memory schema,
-        uint256[][] calldata instances
+        uint256[] memory words
     ) private pure returns (Prediction[] memory predictions) {
         predictions = new Prediction[](ids.length);
         for (uint256 i = 0; i < ids.length; ++i) {
-            predictions[i] = Prediction(modelId, ids[i], schema, instances[i]);
+            predictions[i] = Prediction(modelId, ids[i], schema, Instances.partOf(schema, words, i));
         }
     }
 }

@@ -2,10 +2,11 @@
 pragma solidity ^0.8.24;
 
 import {IModelRouter, Outcome} from "./interfaces/IModelRouter.sol";
-import {IModelVerifier, IModelVerifierErrors} from "./interfaces/IModelVerifier.sol";
+import {IModelVerifier} from "./interfaces/IModelVerifier.sol";
 import {IPredictionLedger, Record, Submission} from "./interfaces/IPredictionLedger.sol";
 import {BoundedCall} from "./libraries/BoundedCall.sol";
 import {FeedContext} from "./libraries/FeedContext.sol";
+import {Instances} from "./libraries/Instances.sol";
 import {PredictionId} from "./libraries/PredictionId.sol";
 import {PredictionTree} from "./libraries/PredictionTree.sol";
 import {SchemaLib} from "./libraries/SchemaLib.sol";
@@ -15,6 +16,15 @@ import {SchemaLib} from "./libraries/SchemaLib.sol";
 /// root of a tree over their ids, or with `recordEach` one for each prediction. Immutable, without an owner.
 /// @dev Verifiers are only ever called statically, so nothing can come back in between.
 contract PredictionLedger is IPredictionLedger {
+    /// @dev Which predictions a batch is of: the first one's context, what each next one's is more, how many they are,
+    /// and of how many proofs.
+    struct Span {
+        bytes32 context;
+        uint256 step;
+        uint256 count;
+        uint256 proofs;
+    }
+
     /// @inheritdoc IPredictionLedger
     IModelRouter public immutable override router;
 
@@ -37,30 +47,57 @@ contract PredictionLedger is IPredictionLedger {
         bytes calldata proof,
         uint256[] calldata instances
     ) external override returns (bytes32 id, bytes memory schema) {
-        _requireFree(context);
-        id = PredictionId.compute(modelId, instances, msg.sender, context);
-        bytes32 leaf = _newLeaf(id);
+        // A replay is refused before it costs a verification.
+        id = PredictionId.compute(modelId, PredictionId.hashInstances(instances), msg.sender, context);
+        bytes32 leaf = _newLeaf(id, context);
         // Straight to the verifier: the proof is copied once less than through the router.
-        IModelVerifier verifier = router.verifierOf(modelId);
-        verifier.verify(proof, instances);
-        schema = _schemaOf(verifier, modelId, instances.length);
+        schema = router.verifierOf(modelId).verify(proof, instances);
+        _requireOne(schema);
         _store(leaf);
+        _emit(modelId, id, context, instances, schema);
+    }
+
+    /// @inheritdoc IPredictionLedger
+    function recordPacked(
+        bytes32 modelId,
+        bytes32 context,
+        bytes calldata proof,
+        bytes calldata packed
+    ) external override returns (bytes32 id, bytes memory schema) {
+        schema = router.verifierOf(modelId).verifyPacked(proof, packed);
+        _requireOne(schema);
+        uint256[] memory instances = Instances.toWords(schema, packed);
+        id = PredictionId.compute(modelId, PredictionId.hashMemory(instances), msg.sender, context);
+        _store(_newLeaf(id, context));
         _emit(modelId, id, context, instances, schema);
     }
 
     /// @inheritdoc IPredictionLedger
     function recordBatch(
         bytes32 modelId,
-        bytes32[] calldata contexts,
+        bytes32 context,
+        uint256 count,
         bytes[] calldata proofs,
         uint256[][] calldata instances
     ) external override returns (bytes32[] memory ids, bytes memory schema, bytes32 root) {
-        _requireFree(contexts);
-        ids = _idsOf(modelId, contexts, instances);
-        root = _newRoot(ids);
-        schema = _verifyMany(modelId, proofs, instances);
-        _storeBatch(root, ids.length);
-        _emitAll(modelId, ids, contexts, instances, schema);
+        _requireFree(context);
+        uint256[] memory words;
+        (schema, words) = _verified(modelId, proofs, instances);
+        (ids, root) = _recordBatch(modelId, Span(context, 0, count, proofs.length), schema, words);
+    }
+
+    /// @inheritdoc IPredictionLedger
+    function recordBatchPacked(
+        bytes32 modelId,
+        bytes32 context,
+        uint256 count,
+        bytes[] calldata proofs,
+        bytes[] calldata packed
+    ) external override returns (bytes32[] memory ids, bytes memory schema, bytes32 root) {
+        _requireFree(context);
+        uint256[] memory words;
+        (schema, words) = _verified(modelId, proofs, packed);
+        (ids, root) = _recordBatch(modelId, Span(context, 0, count, proofs.length), schema, words);
     }
 
     /// @inheritdoc IPredictionLedger
@@ -70,39 +107,49 @@ contract PredictionLedger is IPredictionLedger {
         bytes[] calldata proofs,
         uint256[][] calldata instances
     ) external override returns (bytes32[] memory ids, bytes memory schema) {
-        _requireFree(contexts);
-        ids = _idsOf(modelId, contexts, instances);
-        for (uint256 i = 0; i < ids.length; ++i) {
-            _newLeaf(ids[i]);
-        }
-        schema = _verifyMany(modelId, proofs, instances);
-        for (uint256 i = 0; i < ids.length; ++i) {
-            // It may stand in this very batch before.
-            _store(_newLeaf(ids[i]));
-        }
-        _emitAll(modelId, ids, contexts, instances, schema);
+        uint256[] memory words;
+        (schema, words) = _verified(modelId, proofs, instances);
+        ids = _recordEach(modelId, contexts, proofs.length, schema, words);
+    }
+
+    /// @inheritdoc IPredictionLedger
+    function recordEachPacked(
+        bytes32 modelId,
+        bytes32[] calldata contexts,
+        bytes[] calldata proofs,
+        bytes[] calldata packed
+    ) external override returns (bytes32[] memory ids, bytes memory schema) {
+        uint256[] memory words;
+        (schema, words) = _verified(modelId, proofs, packed);
+        ids = _recordEach(modelId, contexts, proofs.length, schema, words);
     }
 
     /// @inheritdoc IPredictionLedger
     function recordFeed(
         bytes32 modelId,
         uint64 first,
+        uint256 count,
         bytes[] calldata proofs,
         uint256[][] calldata instances
     ) external override returns (bytes32[] memory ids, bytes memory schema, bytes32 root) {
-        uint64 next = _next[msg.sender][modelId];
-        if (first != next) revert WrongPosition(first, next);
-        uint256 count = instances.length;
-        bytes32[] memory contexts = new bytes32[](count);
-        for (uint256 i = 0; i < count; ++i) {
-            contexts[i] = FeedContext.at(next++);
-        }
-        ids = _idsOf(modelId, contexts, instances);
-        root = _newRoot(ids);
-        schema = _verifyMany(modelId, proofs, instances);
-        _next[msg.sender][modelId] = next;
-        _storeBatch(root, count);
-        _emitAll(modelId, ids, contexts, instances, schema);
+        bytes32 context = _advance(modelId, first, count);
+        uint256[] memory words;
+        (schema, words) = _verified(modelId, proofs, instances);
+        (ids, root) = _recordBatch(modelId, Span(context, 1, count, proofs.length), schema, words);
+    }
+
+    /// @inheritdoc IPredictionLedger
+    function recordFeedPacked(
+        bytes32 modelId,
+        uint64 first,
+        uint256 count,
+        bytes[] calldata proofs,
+        bytes[] calldata packed
+    ) external override returns (bytes32[] memory ids, bytes memory schema, bytes32 root) {
+        bytes32 context = _advance(modelId, first, count);
+        uint256[] memory words;
+        (schema, words) = _verified(modelId, proofs, packed);
+        (ids, root) = _recordBatch(modelId, Span(context, 1, count, proofs.length), schema, words);
     }
 
     /// @inheritdoc IPredictionLedger
@@ -111,18 +158,19 @@ contract PredictionLedger is IPredictionLedger {
     ) external override returns (bytes32[] memory ids, bytes32 root) {
         uint256 count = submissions.length;
         ids = new bytes32[](count);
+        if (count == 0) return (ids, 0);
         for (uint256 i = 0; i < count; ++i) {
             Submission calldata item = submissions[i];
             _requireFree(item.context);
-            ids[i] = PredictionId.compute(item.modelId, item.instances, msg.sender, item.context);
+            ids[i] = _idOf(item);
         }
         root = _newRoot(ids);
-        _storeBatch(root, count);
+        _store(root);
+        emit ManyRecorded(root, msg.sender, count);
         for (uint256 i = 0; i < count; ++i) {
             Submission calldata item = submissions[i];
-            IModelVerifier verifier = router.verifierOf(item.modelId);
-            verifier.verify(item.proof, item.instances);
-            bytes memory schema = _schemaOf(verifier, item.modelId, item.instances.length);
+            bytes memory schema = router.verifierOf(item.modelId).verify(item.proof, item.instances);
+            _requireOne(schema);
             _emit(item.modelId, ids[i], item.context, item.instances, schema);
         }
     }
@@ -190,71 +238,129 @@ contract PredictionLedger is IPredictionLedger {
         address submitter,
         bytes32 context
     ) external view override returns (bytes32) {
-        return PredictionId.compute(modelId, instances, submitter, context);
+        return PredictionId.compute(modelId, PredictionId.hashInstances(instances), submitter, context);
     }
 
-    /// @dev Verifies predictions of one model together, and asks what their instances stand for.
-    function _verifyMany(
+    /// @dev Verifies proofs of one model together.
+    /// @return schema What their instances stand for.
+    /// @return words The instances of one after the other.
+    function _verified(
         bytes32 modelId,
         bytes[] calldata proofs,
         uint256[][] calldata instances
-    ) private view returns (bytes memory schema) {
-        IModelVerifier verifier = router.verifierOf(modelId);
-        verifier.verifyMany(proofs, instances);
-        uint256 length = instances[0].length;
-        schema = _schemaOf(verifier, modelId, length);
-        for (uint256 i = 1; i < instances.length; ++i) {
-            if (instances[i].length != length) revert SchemaUnavailable(modelId);
-        }
+    ) private view returns (bytes memory schema, uint256[] memory words) {
+        schema = router.verifierOf(modelId).verifyMany(proofs, instances);
+        words = Instances.toWords(schema, instances);
     }
 
-    function _schemaOf(
-        IModelVerifier verifier,
+    function _verified(
         bytes32 modelId,
+        bytes[] calldata proofs,
+        bytes[] calldata packed
+    ) private view returns (bytes memory schema, uint256[] memory words) {
+        schema = router.verifierOf(modelId).verifyManyPacked(proofs, packed);
+        words = Instances.toWords(schema, packed);
+    }
+
+    /// @dev Takes the next positions of the caller's feed; what follows reverts unless there are so many predictions.
+    function _advance(
+        bytes32 modelId,
+        uint64 first,
         uint256 count
-    ) private view returns (bytes memory) {
-        (bool ok, bytes memory schema) = BoundedCall.trySchema(verifier, count);
-        if (!ok) revert SchemaUnavailable(modelId);
-        return schema;
+    ) private returns (bytes32 context) {
+        uint64 next = _next[msg.sender][modelId];
+        if (first != next) revert WrongPosition(first, next);
+        // No transaction has room for 2^64 predictions, nor a chain.
+        // forge-lint: disable-next-line(unsafe-typecast)
+        _next[msg.sender][modelId] = next + uint64(count);
+        return FeedContext.at(first);
     }
 
-    function _idsOf(
+    /// @dev Records verified predictions under one root.
+    function _recordBatch(
         bytes32 modelId,
-        bytes32[] memory contexts,
-        uint256[][] calldata instances
-    ) private view returns (bytes32[] memory ids) {
-        uint256 count = instances.length;
-        if (contexts.length != count) revert IModelVerifierErrors.BatchLengthMismatch(contexts.length, count);
+        Span memory span,
+        bytes memory schema,
+        uint256[] memory words
+    ) private returns (bytes32[] memory ids, bytes32 root) {
+        _requireCount(span.count, span.proofs, schema);
+        bytes memory outputs;
+        (ids, outputs) = Instances.digest(schema, words, span.count);
+        uint256 context = uint256(span.context);
+        for (uint256 i = 0; i < ids.length; ++i) {
+            ids[i] = PredictionId.compute(modelId, ids[i], msg.sender, bytes32(context));
+            context += span.step;
+        }
+        root = _newRoot(ids);
+        _store(root);
+        emit BatchRecorded(root, modelId, msg.sender, span.context, ids, outputs);
+    }
+
+    /// @dev Records verified predictions, each by itself.
+    function _recordEach(
+        bytes32 modelId,
+        bytes32[] calldata contexts,
+        uint256 proofs,
+        bytes memory schema,
+        uint256[] memory words
+    ) private returns (bytes32[] memory ids) {
+        uint256 count = contexts.length;
+        _requireCount(count, proofs, schema);
         ids = new bytes32[](count);
         for (uint256 i = 0; i < count; ++i) {
-            ids[i] = PredictionId.compute(modelId, instances[i], msg.sender, contexts[i]);
+            uint256[] memory instances = Instances.partOf(schema, words, i);
+            bytes32 hash = PredictionId.hashMemory(instances);
+            ids[i] = PredictionId.compute(modelId, hash, msg.sender, contexts[i]);
+            // It may stand in this very batch before.
+            _store(_newLeaf(ids[i], contexts[i]));
+            _emit(modelId, ids[i], contexts[i], instances, schema);
         }
+    }
+
+    function _idOf(
+        Submission calldata item
+    ) private view returns (bytes32) {
+        return PredictionId.compute(
+            item.modelId, PredictionId.hashInstances(item.instances), msg.sender, item.context
+        );
     }
 
     /// @dev The leaf of a prediction that was not recorded by itself before.
     function _newLeaf(
-        bytes32 id
+        bytes32 id,
+        bytes32 context
     ) private view returns (bytes32 leaf) {
+        _requireFree(context);
         leaf = PredictionTree.leafOf(id);
         if (_records[leaf].timestamp != 0) revert AlreadyRecorded(id);
     }
 
-    /// @dev The root of a batch that was not recorded before. A batch of none has none, and is recorded nowhere.
+    /// @dev The root of a batch that was not recorded before.
     function _newRoot(
         bytes32[] memory ids
     ) private view returns (bytes32 root) {
-        if (ids.length == 0) return 0;
         root = PredictionTree.rootOf(ids);
         if (_records[root].timestamp == 0) return root;
         if (ids.length == 1) revert AlreadyRecorded(ids[0]);
         revert BatchAlreadyRecorded(root);
     }
 
-    function _requireFree(
-        bytes32[] calldata contexts
+    function _requireOne(
+        bytes memory schema
     ) private pure {
-        for (uint256 i = 0; i < contexts.length; ++i) {
-            _requireFree(contexts[i]);
+        uint256 predictions = SchemaLib.predictionsOf(schema);
+        if (predictions != 1) revert NotOnePrediction(predictions);
+    }
+
+    /// @dev Only the last proof may have padding, and not only that.
+    function _requireCount(
+        uint256 count,
+        uint256 proofs,
+        bytes memory schema
+    ) private pure {
+        uint256 predictions = SchemaLib.predictionsOf(schema);
+        if (count <= (proofs - 1) * predictions || count > proofs * predictions) {
+            revert PredictionCountMismatch(count, proofs, predictions);
         }
     }
 
@@ -268,7 +374,7 @@ contract PredictionLedger is IPredictionLedger {
         Submission calldata item,
         uint256 gasEach
     ) private returns (Outcome memory outcome) {
-        bytes32 id = PredictionId.compute(item.modelId, item.instances, msg.sender, item.context);
+        bytes32 id = _idOf(item);
         bytes32 leaf = PredictionTree.leafOf(id);
         outcome.id = id;
         if (FeedContext.isOne(item.context)) {
@@ -280,16 +386,16 @@ contract PredictionLedger is IPredictionLedger {
             return outcome;
         }
         try router.verifierOf(item.modelId) returns (IModelVerifier verifier) {
-            (outcome.ok, outcome.reason) = BoundedCall.tryVerify(verifier, item.proof, item.instances, gasEach);
-            if (!outcome.ok) return outcome;
             bytes memory schema;
-            (outcome.ok, schema) = BoundedCall.trySchema(verifier, item.instances.length);
-            if (outcome.ok) {
-                _store(leaf);
-                _emit(item.modelId, id, item.context, item.instances, schema);
-            } else {
-                outcome.reason = SchemaUnavailable.selector;
+            (outcome.ok, outcome.reason, schema) =
+                BoundedCall.tryVerify(verifier, item.proof, item.instances, gasEach);
+            if (!outcome.ok) return outcome;
+            if (SchemaLib.predictionsOf(schema) != 1) {
+                (outcome.ok, outcome.reason) = (false, NotOnePrediction.selector);
+                return outcome;
             }
+            _store(leaf);
+            _emit(item.modelId, id, item.context, item.instances, schema);
         } catch (bytes memory reason) {
             // Its selector, or zero where it has none.
             // forge-lint: disable-next-line(unsafe-typecast)
@@ -303,37 +409,23 @@ contract PredictionLedger is IPredictionLedger {
         _records[root] = Record(msg.sender, uint48(block.timestamp), uint48(block.number));
     }
 
-    function _storeBatch(
-        bytes32 root,
-        uint256 count
-    ) private {
-        if (count == 0) return;
-        _store(root);
-        emit BatchRecorded(root, msg.sender, count);
-    }
-
-    function _emitAll(
-        bytes32 modelId,
-        bytes32[] memory ids,
-        bytes32[] memory contexts,
-        uint256[][] calldata instances,
-        bytes memory schema
-    ) private {
-        for (uint256 i = 0; i < ids.length; ++i) {
-            _emit(modelId, ids[i], contexts[i], instances[i], schema);
-        }
-    }
-
+    /// @dev In place: the word before the outputs, which is not needed any more, becomes their length.
     function _emit(
         bytes32 modelId,
         bytes32 id,
         bytes32 context,
-        uint256[] calldata instances,
+        uint256[] memory instances,
         bytes memory schema
     ) private {
-        uint256 inputs = instances.length - SchemaLib.outputCount(schema);
-        emit PredictionRecorded(
-            modelId, id, msg.sender, context, PredictionId.hashInstances(instances[:inputs]), instances[inputs:]
-        );
+        uint256 count = SchemaLib.outputCount(schema);
+        uint256[] memory outputs;
+        bytes32 inputsHash;
+        assembly ("memory-safe") {
+            let size := mul(sub(mload(instances), count), 0x20)
+            inputsHash := keccak256(add(instances, 0x20), size)
+            outputs := add(instances, size)
+            mstore(outputs, count)
+        }
+        emit PredictionRecorded(modelId, id, msg.sender, context, inputsHash, outputs);
     }
 }

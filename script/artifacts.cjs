@@ -27,7 +27,6 @@ const CONTRACTS = [
   ["contracts/ModelRouter.sol", "ModelRouter"],
   ["contracts/PredictionLedger.sol", "PredictionLedger"],
   ["contracts/ModelVerifier.sol", "ModelVerifier"],
-  ["contracts/EmergencyStop.sol", "EmergencyStop"],
   ["node_modules/@openzeppelin/contracts/governance/TimelockController.sol", "TimelockController"],
 ];
 
@@ -117,12 +116,13 @@ function address(salt, initCode) {
 function addresses() {
   const codeOf = (name) => artifacts.find((a) => a.contractName === name).bytecode.object;
   const word = (value) => value.slice(2).toLowerCase().padStart(64, "0");
-  const salt = "0x" + keccak256("zkvouch.v2");
+  const salt = "0x" + keccak256("zkvouch.v3");
   // Anvil's first account.
   const owner = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266";
-  const router = address(salt, codeOf("ModelRouter") + word(owner));
+  const implementation = address(salt, codeOf("ModelVerifier"));
+  const router = address(salt, codeOf("ModelRouter") + word(owner) + word(implementation));
   const ledger = address(salt, codeOf("PredictionLedger") + word(router));
-  return { proxy: PROXY, salt, owner, ModelRouter: router, PredictionLedger: ledger };
+  return { proxy: PROXY, salt, owner, ModelVerifier: implementation, ModelRouter: router, PredictionLedger: ledger };
 }
 
 const files = Object.fromEntries(artifacts.map((a) => [`${a.contractName}.json`, a]));

@@ -91,7 +91,7 @@ fn from_proof_to_ledger() {
     assert_eq!(recorded["event"]["prediction_id"], recorded["prediction_id"]);
     assert_eq!(recorded["decoded"], proved["decoded"]);
     let overhead = recorded["outcome"]["gas_used"].as_u64().expect("gas") - evm_gas;
-    assert!(overhead < 60_000, "router, adapter and ledger take {overhead} gas");
+    assert!(overhead < 60_000, "ledger, router and the model's contract take {overhead} gas");
     refused(&["submit", "--broadcast"], 5, &["AlreadyRecorded"]);
     let context = format!("0x{}", "07".repeat(32));
     let other = with(&["submit", "--broadcast", "--context", &context]);
@@ -100,7 +100,8 @@ fn from_proof_to_ledger() {
     let models = with(&["model", "ls"]);
     assert_eq!(models["models"][0]["status"], "active");
     assert_eq!(models["models"][0]["model_id"], recorded["model_id"]);
-    refused(&["model", "stop", "--broadcast"], 5, &["stop"]);
+    assert_eq!(models["models"][0]["takes_packed"], true);
+    refused(&["model", "stop", "--broadcast"], 5, &["has no guardian"]);
     with(&["model", "retire", "--broadcast"]);
     let models = with(&["model", "ls"]);
     assert_eq!(models["models"][0]["status"], "retired");
@@ -141,7 +142,7 @@ fn several_predictions_in_one_transaction() {
     let verifier = &deployed["contracts"][0];
     assert_eq!(verifier["name"], "LeanVerifier");
     let batch = &verifier["address"];
-    assert_eq!(&with(&["model", "ls"])["models"][0]["batch_verifier"], batch);
+    assert_eq!(with(&["model", "ls"])["models"][0]["takes_batches"], true);
 
     fn submit<'a>(more: &[&'a str]) -> Vec<&'a str> {
         [&["submit", "a.json", "b.json", "c.json"], more].concat()
@@ -159,6 +160,7 @@ fn several_predictions_in_one_transaction() {
         assert_eq!(prediction["decoded"], proved["decoded"], "{index}");
         assert_eq!(prediction["prediction_id"], dry["predictions"][index]["prediction_id"]);
         assert_eq!(prediction["event"]["prediction_id"], prediction["prediction_id"]);
+        assert_eq!(prediction["event"]["inputs_hash"], Value::Null, "a batch's event has none");
         assert_eq!(prediction["path"], dry["predictions"][index]["path"]);
         assert_eq!(prediction["path"].as_array().expect("a list").len(), 2 - index / 2);
     }
@@ -187,7 +189,7 @@ fn several_predictions_in_one_transaction() {
 }
 
 #[test]
-fn without_a_batch_verifier_several_are_verified_one_by_one() {
+fn with_no_batch_several_are_verified_one_by_one() {
     let project = Sandbox::built("credit");
     let node = Node::start(&[]);
     let rpc = ["--rpc-url", node.url.as_str()];
@@ -195,7 +197,7 @@ fn without_a_batch_verifier_several_are_verified_one_by_one() {
     project.data(&["prove", "input.json", "--output", "a.json"]);
     let deployed = with(&["deploy", "--no-batch", "--broadcast"]);
     assert_eq!(deployed["contracts"].as_array().expect("a list").len(), 4, "{deployed:#}");
-    assert_eq!(with(&["model", "ls"])["models"][0]["batch_verifier"], Value::Null);
+    assert_eq!(with(&["model", "ls"])["models"][0]["takes_batches"], false);
     let again = ["submit", "a.json", "a.json", "--direct"];
     assert_eq!(with(&again)["verifier"], deployed["contracts"][0]["address"]);
     // The same model with another verifier would be another route.
@@ -478,6 +480,29 @@ fn a_proof_of_several_predictions() {
         assert_eq!(verified["predictions"], *predictions);
         assert!(verified["gas"].as_u64().expect("measured") > 200_000);
     }
+
+    // The ledger takes the seven under one root, and the eighth place is nobody's.
+    let node = Node::start(&[]);
+    let rpc = ["--rpc-url", node.url.as_str()];
+    let with = |arguments: &[&str]| project.data(&[arguments, &rpc].concat());
+    with(&["deploy", "--broadcast"]);
+    let swapped = [&["submit", "proof-1.json", "proof-0.json"], &rpc[..]].concat();
+    project.run(swapped).failure(3, &["proof-1.json is of 3 predictions", "put it last"]);
+    let sent = with(&["submit", "proof-0.json", "proof-1.json", "--broadcast"]);
+    let recorded = sent["predictions"].as_array().expect("a list");
+    assert_eq!(recorded.len(), 7, "{sent:#}");
+    assert!(sent["root"].is_string());
+    let all = proofs.iter().flat_map(|it| it["predictions"]["decoded"].as_array().expect("a list"));
+    for (prediction, decoded) in recorded.iter().zip(all) {
+        assert_eq!(prediction["decoded"], *decoded);
+        assert_eq!(prediction["event"]["prediction_id"], prediction["prediction_id"]);
+        assert!((2..=3).contains(&prediction["path"].as_array().expect("a path").len()));
+    }
+    let gas_used = sent["outcome"]["gas_used"].as_u64().expect("gas");
+    assert_eq!(sent["gas_per_prediction"], gas_used / 7);
+    let short = with(&["submit", "proof-1.json", "--broadcast"]);
+    assert_eq!(short["predictions"].as_array().expect("a list").len(), 3);
+
     let text = project.run(["verify", "proof-1.json"]).success().stdout();
     assert!(text.contains("prediction   2") && !text.contains("prediction   3"), "{text}");
     assert!(text.contains("padding      1 of 4"), "{text}");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.24;
 
-import {IModelVerifier} from "./IModelVerifier.sol";
+import {IModelVerifier, ModelArgs} from "./IModelVerifier.sol";
 
 /// @notice A prediction that is claimed to be some model's.
 /// @param modelId The model.
@@ -42,7 +42,11 @@ interface IModelRouterErrors {
     /// @notice The model has a verifier already, and a route is never re-pointed.
     error ModelAlreadyAdded(bytes32 modelId, address verifier);
 
-    /// @notice The verifier is a mock, or none of a kind that this router knows.
+    /// @notice What a model is to be added with cannot be right.
+    /// @param argument The name of the argument.
+    error InvalidArgument(string argument);
+
+    /// @notice The contract is not of the kind that this router takes.
     error SelectorRefused(bytes4 received);
 
     /// @notice The verifier let a changed instance or a changed proof pass, alone or in a batch: it verifies nothing.
@@ -56,9 +60,9 @@ interface IModelRouterErrors {
     /// @param reason The selector of its error.
     error MutantRefusedOtherwise(bytes32 modelId, bytes4 reason);
 
-    /// @notice The verifier does not say what its instances stand for, or says it of another number of them than the
-    /// golden proof has.
-    error SchemaRefused(bytes32 modelId, uint256 instances);
+    /// @notice The bare verifier is said to take packed instances, but one of the golden proof's does not fit its
+    /// width, so that it can't be tried. Take another golden proof, or leave the capability away.
+    error GoldenNotPacked(bytes32 modelId);
 
     /// @notice Less gas is left than one verification of the batch was promised.
     error StipendUnavailable(uint256 available, uint256 required);
@@ -75,16 +79,19 @@ interface IModelRouterEvents {
 
 /// @title From a model to its verifier
 interface IModelRouter is IModelRouterErrors, IModelRouterEvents {
-    /// @notice Adds a model, with a proof that its verifier must accept and of which it must refuse mutants, alone and
-    /// in a batch.
-    /// @param verifier The model's verifier; it says itself which model that is.
+    /// @notice Adds a model: makes its verifier, a clone of `IMPLEMENTATION`, of arguments that are checked, and tries
+    /// it with a proof that it must accept and a mutant of that in a batch that it must refuse, by the densest entry
+    /// that the bare verifier is said to have. `gate` tries every entry, and costs nothing when called off chain.
+    /// @param args What the model is made from.
     /// @param proof A valid proof.
     /// @param instances The instances that it shows.
+    /// @return modelId The model's identity.
+    /// @return verifier Its verifier, at `addressOf(args)`.
     function addModel(
-        IModelVerifier verifier,
+        ModelArgs calldata args,
         bytes calldata proof,
         uint256[] calldata instances
-    ) external;
+    ) external returns (bytes32 modelId, address verifier);
 
     /// @notice Retires a model for good.
     /// @param modelId The model, active so far.
@@ -110,6 +117,23 @@ interface IModelRouter is IModelRouterErrors, IModelRouterEvents {
         uint256[][] calldata instances
     ) external view;
 
+    /// @notice As `verify`, with the instances packed.
+    function verifyPacked(
+        bytes32 modelId,
+        bytes calldata proof,
+        bytes calldata packed
+    ) external view;
+
+    /// @notice As `verifyBatch`, with the instances packed.
+    /// @param modelId The model.
+    /// @param proofs The proofs, at least one.
+    /// @param packed The instances of each, packed.
+    function verifyBatchPacked(
+        bytes32 modelId,
+        bytes[] calldata proofs,
+        bytes[] calldata packed
+    ) external view;
+
     /// @notice Verifies several claims, of any models, all or nothing.
     function verifyMany(
         Claim[] calldata claims
@@ -123,6 +147,30 @@ interface IModelRouter is IModelRouterErrors, IModelRouterEvents {
         Claim[] calldata claims,
         uint256 gasEach
     ) external view returns (Outcome[] memory outcomes);
+
+    /// @notice Tries a model's verifier: each entry must accept a golden proof and refuse two mutants of it, alone and
+    /// in each place of a batch. Meant to be called off chain, by anybody and at any time.
+    /// @param modelId The model.
+    /// @param proof A valid proof.
+    /// @param instances The instances that it shows.
+    function gate(
+        bytes32 modelId,
+        bytes calldata proof,
+        uint256[] calldata instances
+    ) external view;
+
+    /// @notice The identity of a model that is made from these arguments, which are checked.
+    function modelIdOf(
+        ModelArgs calldata args
+    ) external view returns (bytes32);
+
+    /// @notice Where the verifier of a model that is made from these arguments is or would be. They are checked.
+    function addressOf(
+        ModelArgs calldata args
+    ) external view returns (address);
+
+    /// @notice The contract that every verifier is a clone of.
+    function IMPLEMENTATION() external view returns (address);
 
     /// @notice The verifier of an active model.
     function verifierOf(

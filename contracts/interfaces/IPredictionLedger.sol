@@ -45,9 +45,14 @@ interface IPredictionLedgerErrors {
     /// @notice Contexts with this prefix are a feed's positions, and given by `recordFeed` alone.
     error ContextReserved(bytes32 context);
 
-    /// @notice The model's verifier does not say what its instances stand for, or says it of another number of them. It
-    /// could when it got its route: it is not an immutable adapter of ours.
-    error SchemaUnavailable(bytes32 modelId);
+    /// @notice A proof of this model is about several predictions, which are recorded by the functions for batches.
+    error NotOnePrediction(uint256 predictions);
+
+    /// @notice So many proofs can't be about so many predictions: all but the last are full, and the last is not empty.
+    /// @param count The number of predictions that was given.
+    /// @param proofs The number of proofs.
+    /// @param predictions How many predictions a proof of this model is about.
+    error PredictionCountMismatch(uint256 count, uint256 proofs, uint256 predictions);
 }
 
 /// @title Events of the ledger
@@ -68,18 +73,39 @@ interface IPredictionLedgerEvents {
         uint256[] outputs
     );
 
-    /// @notice Predictions were recorded together, under one root. The next `count` events `PredictionRecorded` of the
-    /// ledger in this transaction are of its leaves, in their order: enough to work out every path.
+    /// @notice Predictions of one model were recorded together, under one root, by `recordBatch` or `recordFeed`.
+    /// @param root The root of their tree, in the form of `PredictionTree`.
+    /// @param modelId The model.
+    /// @param submitter The account that recorded them.
+    /// @param context The submitter's context of all of them; of a feed that of the first, and each next is one more.
+    /// @param ids Their ids, in the order of the tree's leaves: enough to work out every path.
+    /// @param outputs The outputs of one after the other, packed in the widths of the verifier's `schema()` (see
+    /// `IModelVerifier`); or, if one of them does not fit its width, all in words of 32 bytes, as the length tells.
+    event BatchRecorded(
+        bytes32 indexed root,
+        bytes32 indexed modelId,
+        address indexed submitter,
+        bytes32 context,
+        bytes32[] ids,
+        bytes outputs
+    );
+
+    /// @notice Predictions were recorded together, under one root, by `recordMany`. The next `count` events
+    /// `PredictionRecorded` of the ledger in this transaction are of its leaves, in their order.
     /// @param root The root of their tree, in the form of `PredictionTree`.
     /// @param submitter The account that recorded them.
     /// @param count Their number.
-    event BatchRecorded(bytes32 indexed root, address indexed submitter, uint256 count);
+    event ManyRecorded(bytes32 indexed root, address indexed submitter, uint256 count);
 }
 
 /// @title The record of verified predictions
 /// @notice An id is keccak256(abi.encode(modelId, keccak256(instances), chain id, submitter, context)). It has no
 /// byte of the proof in it, of which there can be many for one prediction, and it has the submitter in it, so that
 /// nobody can use up another's.
+///
+/// A proof can be about several predictions. Then `count` says how many of those that the proofs are about are meant:
+/// all of every proof but the last, whose rest is padding, which is never recorded. The functions that take packed
+/// instances (see `IModelVerifier`) do what their twins do, down to the ids.
 ///
 /// A record is the root of a tree over ids, in the form of OpenZeppelin's `MerkleProof`: one slot for a batch, however
 /// large. That something was verified is all that a batch's record says. Whoever acts on predictions and must not act
@@ -104,11 +130,26 @@ interface IPredictionLedger is IPredictionLedgerErrors, IPredictionLedgerEvents 
         uint256[] calldata instances
     ) external returns (bytes32 id, bytes memory schema);
 
-    /// @notice Verifies several predictions of one model together, for less gas each if the model's verifier can, and
-    /// records them under one root; all or nothing. It says nothing of whether one of them was recorded before, in
-    /// another batch or by itself: a contract that acts on them wants `recordEach` or `recordFeed`.
+    /// @notice As `record`, with the instances packed.
     /// @param modelId The model.
-    /// @param contexts The caller's context for each; zeros will do.
+    /// @param context The caller's context; zero will do.
+    /// @param proof The proof.
+    /// @param packed The instances that it shows, packed.
+    /// @return id The prediction's id.
+    /// @return schema What the instances stand for, in the form of `SchemaLib`.
+    function recordPacked(
+        bytes32 modelId,
+        bytes32 context,
+        bytes calldata proof,
+        bytes calldata packed
+    ) external returns (bytes32 id, bytes memory schema);
+
+    /// @notice Verifies several predictions of one model together, for less gas each, and records them under one root;
+    /// all or nothing. It says nothing of whether one of them was recorded before, in another batch or by itself: a
+    /// contract that acts on them wants `recordEach` or `recordFeed`.
+    /// @param modelId The model.
+    /// @param context The caller's context of all of them; zero will do.
+    /// @param count The number of predictions.
     /// @param proofs The proofs, at least one.
     /// @param instances The scalars that each shows.
     /// @return ids The predictions' ids, in order.
@@ -116,14 +157,24 @@ interface IPredictionLedger is IPredictionLedgerErrors, IPredictionLedgerEvents 
     /// @return root The root over the ids, new to the ledger.
     function recordBatch(
         bytes32 modelId,
-        bytes32[] calldata contexts,
+        bytes32 context,
+        uint256 count,
         bytes[] calldata proofs,
         uint256[][] calldata instances
     ) external returns (bytes32[] memory ids, bytes memory schema, bytes32 root);
 
+    /// @notice As `recordBatch`, with the instances packed.
+    function recordBatchPacked(
+        bytes32 modelId,
+        bytes32 context,
+        uint256 count,
+        bytes[] calldata proofs,
+        bytes[] calldata packed
+    ) external returns (bytes32[] memory ids, bytes memory schema, bytes32 root);
+
     /// @notice As `recordBatch`, but records each prediction as `record` does, once for ever.
     /// @param modelId The model.
-    /// @param contexts The caller's context for each; zeros will do.
+    /// @param contexts The caller's context for each prediction; zeros will do.
     /// @param proofs The proofs, at least one.
     /// @param instances The scalars that each shows.
     /// @return ids The predictions' ids, in order.
@@ -135,9 +186,18 @@ interface IPredictionLedger is IPredictionLedgerErrors, IPredictionLedgerEvents 
         uint256[][] calldata instances
     ) external returns (bytes32[] memory ids, bytes memory schema);
 
+    /// @notice As `recordEach`, with the instances packed.
+    function recordEachPacked(
+        bytes32 modelId,
+        bytes32[] calldata contexts,
+        bytes[] calldata proofs,
+        bytes[] calldata packed
+    ) external returns (bytes32[] memory ids, bytes memory schema);
+
     /// @notice As `recordBatch`, but at the next positions of the caller's feed of that model.
     /// @param modelId The model.
     /// @param first The position of the first prediction: what `nextPosition` returns for the caller.
+    /// @param count The number of predictions.
     /// @param proofs The proofs, at least one.
     /// @param instances The scalars that each shows.
     /// @return ids The predictions' ids, in order; the context of each is `FeedContext.at` its position.
@@ -146,8 +206,18 @@ interface IPredictionLedger is IPredictionLedgerErrors, IPredictionLedgerEvents 
     function recordFeed(
         bytes32 modelId,
         uint64 first,
+        uint256 count,
         bytes[] calldata proofs,
         uint256[][] calldata instances
+    ) external returns (bytes32[] memory ids, bytes memory schema, bytes32 root);
+
+    /// @notice As `recordFeed`, with the instances packed.
+    function recordFeedPacked(
+        bytes32 modelId,
+        uint64 first,
+        uint256 count,
+        bytes[] calldata proofs,
+        bytes[] calldata packed
     ) external returns (bytes32[] memory ids, bytes memory schema, bytes32 root);
 
     /// @notice Records several predictions, of any models, under one root; all or nothing. As with `recordBatch` one of
@@ -168,6 +238,11 @@ interface IPredictionLedger is IPredictionLedgerErrors, IPredictionLedgerEvents 
     ) external returns (Outcome[] memory outcomes);
 
     /// @notice The id that a prediction has or would have.
+    /// @param modelId The model.
+    /// @param instances The instances of this prediction alone.
+    /// @param submitter Who records it.
+    /// @param context The submitter's context.
+    /// @return The id.
     function idOf(
         bytes32 modelId,
         uint256[] calldata instances,

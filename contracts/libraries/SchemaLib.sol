@@ -6,27 +6,44 @@ import {Tensor, TensorKind} from "../interfaces/IModelVerifier.sol";
 /// @title What a proof's instances stand for
 /// @notice Two encodings, both big endian and without padding, in the order of the instances.
 ///
-/// A *descriptor* has every tensor with its shape; it is what a `ModelVerifier` is constructed with:
+/// A *descriptor* has every tensor of a proof with its shape, and the number N of predictions that a proof is about; it
+/// is what a model is added with:
 ///
-///     uint8 kind ‖ int8 scale ‖ uint8 rank ‖ rank × uint32 dimension
+///     uint8 version (2) ‖ uint32 N ‖ { uint8 kind ‖ int8 scale ‖ uint8 width ‖ uint8 rank ‖ rank × uint32 dimension }
 ///
-/// A *schema* is derived from it for reading instances cheaply: adjacent tensors of one kind and scale are one run.
+/// A *schema* is derived from it for reading the instances of one prediction cheaply:
 ///
-///     uint8 kind ‖ int8 scale ‖ uint32 count
+///     uint32 N ‖ { uint8 kind ‖ int8 scale ‖ uint8 width ‖ uint32 count }
 ///
-/// The kinds are `TensorKind`'s numbers. Outputs come last. The scale of a hash or commitment is zero.
+/// The kinds are `TensorKind`'s numbers. Outputs come last. The scale of a hash or commitment is zero, its width 32.
+///
+/// Where a proof is about several predictions, each tensor is N equal parts one after the other, and the i-th part is
+/// the i-th prediction's; but the hash of the parameters is whole in every prediction. So each tensor is a run. Where
+/// it is about one, adjacent tensors of one kind, scale and width are one run.
 library SchemaLib {
-    /// @notice The descriptor ends within a tensor, or is empty though there are instances.
+    /// @notice The descriptor begins with another version than 2.
+    error UnknownDescriptorVersion();
+
+    /// @notice A proof is about 1 to 65,535 predictions.
+    error PredictionsOutOfRange(uint256 predictions);
+
+    /// @notice The descriptor ends within its head or within a tensor.
     error DescriptorTruncated(uint256 offset);
 
     /// @notice A byte that names no kind of tensor.
     error UnknownTensorKind(uint256 offset, uint8 kind);
 
+    /// @notice A packed instance has 1, 2, 4, 8, 16 or 32 bytes; a hash or commitment has 32.
+    error WidthRefused(uint256 offset, uint8 width);
+
     /// @notice A hash or commitment has no scale.
     error ScaleOfProcessedTensor(uint256 offset);
 
-    /// @notice A dimension of zero, or more than 2^32 - 1 elements in a run.
+    /// @notice A dimension of zero, or more than 2^32 - 1 elements.
     error ElementCountOutOfRange(uint256 offset);
+
+    /// @notice The elements of a tensor can't be shared out among the predictions equally.
+    error TensorIndivisible(uint256 offset, uint256 predictions);
 
     /// @notice An input or a parameter follows an output.
     error TensorAfterOutput(uint256 offset);
@@ -37,41 +54,64 @@ library SchemaLib {
     /// @notice There is no such element.
     error NoSuchElement(TensorKind kind, uint256 index);
 
-    /// @notice Bytes of one run in a schema.
-    uint256 internal constant RUN_SIZE = 6;
+    /// @notice Bytes before the first run of a schema.
+    uint256 internal constant HEAD_SIZE = 4;
 
-    /// @notice The most runs in a schema: they fill four words.
+    /// @notice Bytes of one run in a schema.
+    uint256 internal constant RUN_SIZE = 7;
+
+    /// @notice The most runs in a schema.
     uint256 internal constant MAX_RUNS = 21;
+
+    /// @dev The descriptor's version and its number of predictions.
+    uint256 private constant _DESCRIPTOR_HEAD = 5;
+
+    /// @dev Of one tensor in a descriptor, without its dimensions.
+    uint256 private constant _TENSOR_HEAD = 4;
+
+    /// @dev A tensor as the descriptor has it, and where the next one begins.
+    struct Entry {
+        uint8 kind;
+        int8 scale;
+        uint8 width;
+        uint256 count;
+        uint256 end;
+    }
 
     /// @notice The schema of a descriptor, which is checked throughout.
     /// @param descriptor The descriptor.
     /// @return schema The schema.
-    /// @return total The number of instances.
+    /// @return total The number of a proof's instances.
     function fromDescriptor(
         bytes memory descriptor
     ) internal pure returns (bytes memory schema, uint256 total) {
-        uint256 offset = 0;
-        uint8 runKind = type(uint8).max;
-        int8 runScale = 0;
-        uint256 runCount = 0;
-        while (offset < descriptor.length) {
-            uint256 start = offset;
-            uint8 kind;
-            int8 scale;
-            uint256 count;
-            (kind, scale, count, offset) = _tensorAt(descriptor, start);
-            bool sameRun = kind == runKind && scale == runScale;
-            if (!sameRun) {
-                if (runCount != 0) schema = _append(schema, runKind, runScale, runCount);
-                if (runCount != 0 && _isOutput(runKind) && !_isOutput(kind)) revert TensorAfterOutput(start);
-                (runKind, runScale, runCount) = (kind, scale, 0);
+        if (descriptor.length < _DESCRIPTOR_HEAD) revert DescriptorTruncated(0);
+        if (uint8(descriptor[0]) != 2) revert UnknownDescriptorVersion();
+        uint256 predictions = _uint32At(descriptor, 1);
+        if (predictions == 0 || predictions > type(uint16).max) revert PredictionsOutOfRange(predictions);
+        // forge-lint: disable-next-line(unsafe-typecast)
+        schema = abi.encodePacked(uint32(predictions));
+
+        Entry memory run;
+        for (uint256 offset = _DESCRIPTOR_HEAD; offset < descriptor.length;) {
+            Entry memory entry = _entryAt(descriptor, offset);
+            total += entry.count;
+            if (total > type(uint32).max) revert ElementCountOutOfRange(offset);
+            if (run.count != 0 && isOutput(run.kind) && !isOutput(entry.kind)) revert TensorAfterOutput(offset);
+            if (predictions != 1 && entry.kind != uint8(TensorKind.ProcessedParam)) {
+                if (entry.count % predictions != 0) revert TensorIndivisible(offset, predictions);
+                entry.count /= predictions;
             }
-            runCount += count;
-            if (runCount > type(uint32).max) revert ElementCountOutOfRange(start);
-            total += count;
+            if (predictions == 1 && run.count != 0 && _alike(run, entry)) {
+                entry.count += run.count;
+            } else if (run.count != 0) {
+                schema = _append(schema, run);
+            }
+            run = entry;
+            offset = entry.end;
         }
-        if (runCount != 0) schema = _append(schema, runKind, runScale, runCount);
-        if (schema.length > MAX_RUNS * RUN_SIZE) revert TooManyRuns(MAX_RUNS);
+        if (run.count != 0) schema = _append(schema, run);
+        if (schema.length > HEAD_SIZE + MAX_RUNS * RUN_SIZE) revert TooManyRuns(MAX_RUNS);
     }
 
     /// @notice The tensors of a descriptor that `fromDescriptor` accepted.
@@ -81,15 +121,20 @@ library SchemaLib {
         bytes memory descriptor
     ) internal pure returns (Tensor[] memory list) {
         uint256 count = 0;
-        for (uint256 offset = 0; offset < descriptor.length; ++count) {
-            offset += 3 + 4 * uint256(uint8(descriptor[offset + 2]));
+        for (uint256 offset = _DESCRIPTOR_HEAD; offset < descriptor.length; ++count) {
+            offset += _TENSOR_HEAD + 4 * uint256(uint8(descriptor[offset + 3]));
         }
         list = new Tensor[](count);
-        uint256 cursor = 0;
+        uint256 cursor = _DESCRIPTOR_HEAD;
         for (uint256 i = 0; i < count; ++i) {
-            uint32[] memory shape = new uint32[](uint8(descriptor[cursor + 2]));
-            list[i] = Tensor(TensorKind(uint8(descriptor[cursor])), int8(uint8(descriptor[cursor + 1])), shape);
-            cursor += 3;
+            uint32[] memory shape = new uint32[](uint8(descriptor[cursor + 3]));
+            list[i] = Tensor(
+                TensorKind(uint8(descriptor[cursor])),
+                int8(uint8(descriptor[cursor + 1])),
+                uint8(descriptor[cursor + 2]),
+                shape
+            );
+            cursor += _TENSOR_HEAD;
             for (uint256 d = 0; d < shape.length; ++d) {
                 shape[d] = _uint32At(descriptor, cursor);
                 cursor += 4;
@@ -97,39 +142,28 @@ library SchemaLib {
         }
     }
 
-    /// @notice Whether somebody's schema is one: whole runs of known kinds, outputs last, and so many instances in all.
+    /// @notice How many predictions a proof is about.
     /// @param schema The schema.
-    /// @param count The number of instances.
-    /// @return Whether it is.
-    function describes(
-        bytes memory schema,
-        uint256 count
-    ) internal pure returns (bool) {
-        if (schema.length % RUN_SIZE != 0) return false;
-        uint256 total = 0;
-        bool outputs = false;
-        for (uint256 offset = 0; offset < schema.length; offset += RUN_SIZE) {
-            (uint8 kind,, uint256 length) = _runAt(schema, offset);
-            if (kind > uint8(type(TensorKind).max) || (outputs && !_isOutput(kind))) return false;
-            outputs = _isOutput(kind);
-            total += length;
-        }
-        return total == count;
+    /// @return count The number, at least one.
+    function predictionsOf(
+        bytes memory schema
+    ) internal pure returns (uint256 count) {
+        return _uint32At(schema, 0);
     }
 
-    /// @notice How many of the instances are outputs, public or processed; they are the last ones.
+    /// @notice How many instances of one prediction are outputs, public or processed; they are the last ones.
     /// @param schema The schema.
     /// @return count The number.
     function outputCount(
         bytes memory schema
     ) internal pure returns (uint256 count) {
-        for (uint256 offset = 0; offset < schema.length; offset += RUN_SIZE) {
+        for (uint256 offset = HEAD_SIZE; offset < schema.length; offset += RUN_SIZE) {
             (uint8 kind,, uint256 length) = _runAt(schema, offset);
-            if (_isOutput(kind)) count += length;
+            if (isOutput(kind)) count += length;
         }
     }
 
-    /// @notice How many instances are of one kind.
+    /// @notice How many instances of one prediction are of one kind.
     /// @param schema The schema.
     /// @param kind The kind.
     /// @return count The number.
@@ -137,7 +171,7 @@ library SchemaLib {
         bytes memory schema,
         TensorKind kind
     ) internal pure returns (uint256 count) {
-        for (uint256 offset = 0; offset < schema.length; offset += RUN_SIZE) {
+        for (uint256 offset = HEAD_SIZE; offset < schema.length; offset += RUN_SIZE) {
             (uint8 runKind,, uint256 length) = _runAt(schema, offset);
             if (runKind == uint8(kind)) count += length;
         }
@@ -147,7 +181,7 @@ library SchemaLib {
     /// @param schema The schema.
     /// @param kind The kind.
     /// @param index The number among the elements of that kind, from zero.
-    /// @return position Its place among the instances.
+    /// @return position Its place among the instances of one prediction.
     /// @return scale Its scale.
     function locate(
         bytes memory schema,
@@ -155,7 +189,7 @@ library SchemaLib {
         uint256 index
     ) internal pure returns (uint256 position, int8 scale) {
         uint256 left = index;
-        for (uint256 offset = 0; offset < schema.length; offset += RUN_SIZE) {
+        for (uint256 offset = HEAD_SIZE; offset < schema.length; offset += RUN_SIZE) {
             (uint8 runKind, int8 runScale, uint256 length) = _runAt(schema, offset);
             if (runKind == uint8(kind)) {
                 if (left < length) return (position + left, runScale);
@@ -166,41 +200,52 @@ library SchemaLib {
         revert NoSuchElement(kind, index);
     }
 
-    function _isOutput(
+    /// @notice Whether a kind is an output's, public or processed.
+    /// @param kind The number of a `TensorKind`.
+    /// @return Whether it is.
+    function isOutput(
         uint8 kind
-    ) private pure returns (bool) {
+    ) internal pure returns (bool) {
         return kind >= uint8(TensorKind.Output);
+    }
+
+    function _alike(
+        Entry memory one,
+        Entry memory other
+    ) private pure returns (bool) {
+        return one.kind == other.kind && one.scale == other.scale && one.width == other.width;
     }
 
     function _append(
         bytes memory schema,
-        uint8 kind,
-        int8 scale,
-        uint256 count
+        Entry memory run
     ) private pure returns (bytes memory) {
-        // A run never counts beyond 2^32 - 1.
+        // No run counts more than all of them, which fits.
         // forge-lint: disable-next-line(unsafe-typecast)
-        return abi.encodePacked(schema, kind, scale, uint32(count));
+        return abi.encodePacked(schema, run.kind, run.scale, run.width, uint32(run.count));
     }
 
-    function _tensorAt(
+    function _entryAt(
         bytes memory descriptor,
         uint256 start
-    ) private pure returns (uint8 kind, int8 scale, uint256 count, uint256 end) {
-        if (descriptor.length < start + 3) revert DescriptorTruncated(start);
-        kind = uint8(descriptor[start]);
+    ) private pure returns (Entry memory entry) {
+        if (descriptor.length < start + _TENSOR_HEAD) revert DescriptorTruncated(start);
+        uint8 kind = uint8(descriptor[start]);
         if (kind > uint8(type(TensorKind).max)) revert UnknownTensorKind(start, kind);
-        scale = int8(uint8(descriptor[start + 1]));
+        int8 scale = int8(uint8(descriptor[start + 1]));
+        uint8 width = uint8(descriptor[start + 2]);
         bool processed = kind != uint8(TensorKind.Input) && kind != uint8(TensorKind.Output);
         if (processed && scale != 0) revert ScaleOfProcessedTensor(start);
-        uint256 rank = uint8(descriptor[start + 2]);
-        end = start + 3 + 4 * rank;
+        bool known = width == 32 || (!processed && width != 0 && width <= 16 && width & (width - 1) == 0);
+        if (!known) revert WidthRefused(start, width);
+        uint256 end = start + _TENSOR_HEAD + 4 * uint256(uint8(descriptor[start + 3]));
         if (descriptor.length < end) revert DescriptorTruncated(start);
-        count = 1;
-        for (uint256 cursor = start + 3; cursor < end; cursor += 4) {
+        uint256 count = 1;
+        for (uint256 cursor = start + _TENSOR_HEAD; cursor < end; cursor += 4) {
             count *= _uint32At(descriptor, cursor);
             if (count == 0 || count > type(uint32).max) revert ElementCountOutOfRange(start);
         }
+        return Entry(kind, scale, width, count, end);
     }
 
     function _uint32At(
@@ -223,7 +268,7 @@ library SchemaLib {
             let word := mload(add(add(schema, 0x20), offset))
             kind := shr(248, word)
             scale := signextend(0, shr(240, word))
-            length := and(shr(208, word), 0xffffffff)
+            length := and(shr(200, word), 0xffffffff)
         }
     }
 }

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.24;
 
 import {IModelVerifier, MOCK_SELECTOR, Tensor} from "../interfaces/IModelVerifier.sol";
+import {Instances} from "../libraries/Instances.sol";
 import {SchemaLib} from "../libraries/SchemaLib.sol";
 
 /// @title A verifier for the tests of a dApp, which checks no proof
@@ -12,6 +13,7 @@ contract MockModelVerifier is IModelVerifier {
     bytes32 public immutable override modelId;
 
     uint256 private immutable _INSTANCE_COUNT;
+    bytes private _schema;
     bytes private _descriptor;
 
     /// @param model The model to pose as.
@@ -21,7 +23,7 @@ contract MockModelVerifier is IModelVerifier {
         bytes memory tensorDescriptor
     ) {
         modelId = model;
-        (, _INSTANCE_COUNT) = SchemaLib.fromDescriptor(tensorDescriptor);
+        (_schema, _INSTANCE_COUNT) = SchemaLib.fromDescriptor(tensorDescriptor);
         _descriptor = tensorDescriptor;
     }
 
@@ -29,20 +31,42 @@ contract MockModelVerifier is IModelVerifier {
     function verify(
         bytes calldata proof,
         uint256[] calldata instances
-    ) external view override {
+    ) external view override returns (bytes memory) {
         _verify(proof, instances);
+        return _schema;
     }
 
     /// @inheritdoc IModelVerifier
     function verifyMany(
         bytes[] calldata proofs,
         uint256[][] calldata instances
-    ) external view override {
-        if (proofs.length != instances.length) revert BatchLengthMismatch(proofs.length, instances.length);
-        if (proofs.length == 0) revert EmptyBatch();
+    ) external view override returns (bytes memory) {
+        _requireBatch(proofs.length, instances.length);
         for (uint256 i = 0; i < proofs.length; ++i) {
             _verify(proofs[i], instances[i]);
         }
+        return _schema;
+    }
+
+    /// @inheritdoc IModelVerifier
+    function verifyPacked(
+        bytes calldata proof,
+        bytes calldata packed
+    ) external view override returns (bytes memory) {
+        _verify(proof, Instances.toWords(_schema, packed));
+        return _schema;
+    }
+
+    /// @inheritdoc IModelVerifier
+    function verifyManyPacked(
+        bytes[] calldata proofs,
+        bytes[] calldata packed
+    ) external view override returns (bytes memory) {
+        _requireBatch(proofs.length, packed.length);
+        for (uint256 i = 0; i < proofs.length; ++i) {
+            _verify(proofs[i], Instances.toWords(_schema, packed[i]));
+        }
+        return _schema;
     }
 
     /// @inheritdoc IModelVerifier
@@ -51,8 +75,8 @@ contract MockModelVerifier is IModelVerifier {
     }
 
     /// @inheritdoc IModelVerifier
-    function schema() external view override returns (bytes memory runs) {
-        (runs,) = SchemaLib.fromDescriptor(_descriptor);
+    function schema() external view override returns (bytes memory) {
+        return _schema;
     }
 
     /// @inheritdoc IModelVerifier
@@ -62,16 +86,24 @@ contract MockModelVerifier is IModelVerifier {
 
     /// @notice What this mock takes for a proof of these instances.
     function mockProof(
-        uint256[] calldata instances
+        uint256[] memory instances
     ) public view returns (bytes memory) {
         return abi.encode(modelId, keccak256(abi.encode(instances)));
     }
 
     function _verify(
         bytes calldata proof,
-        uint256[] calldata instances
+        uint256[] memory instances
     ) private view {
         if (instances.length != _INSTANCE_COUNT) revert InstanceCountMismatch(instances.length, _INSTANCE_COUNT);
         if (keccak256(proof) != keccak256(mockProof(instances))) revert InvalidProof(modelId);
+    }
+
+    function _requireBatch(
+        uint256 proofs,
+        uint256 instances
+    ) private pure {
+        if (proofs != instances) revert BatchLengthMismatch(proofs, instances);
+        if (proofs == 0) revert EmptyBatch();
     }
 }

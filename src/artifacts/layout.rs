@@ -5,12 +5,12 @@
 //! hash for each input tensor and each output tensor, and one for all parameters together.
 //! Committed (`polycommit`), fixed and private tensors have no instances.
 
-use super::run_args::Visibility;
+use super::{extents::Extents, run_args::Visibility};
 use crate::{
     field::{Error as FieldError, Felt, Scale},
     model::{
         packing::{Packing, Width},
-        schema::{Tensor, TensorKind},
+        schema::{self, Descriptor, Tensor, TensorKind},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,9 @@ pub struct InstanceGroup {
     pub input_type: Option<InputType>,
     /// The index of the group's first instance in a proof.
     pub offset: usize,
+    /// The bytes of a packed instance; whole words where nothing was seen of it.
+    #[serde(skip)]
+    pub width: Width,
 }
 
 impl InstanceGroup {
@@ -72,18 +75,34 @@ pub(super) fn elements(shape: &[usize]) -> usize {
 }
 
 /// All instances of a proof.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct InstanceLayout {
     /// The groups, in order and without gaps.
     pub groups: Vec<InstanceGroup>,
     /// The number of instances.
     pub len: usize,
+    /// How many predictions a proof is of.
+    pub predictions: u32,
+}
+
+impl Default for InstanceLayout {
+    fn default() -> Self {
+        Self { groups: Vec::new(), len: 0, predictions: 1 }
+    }
 }
 
 impl InstanceLayout {
     pub(super) fn push_hash(&mut self, kind: TensorKind, tensor: usize) {
-        let (scale, input_type) = (None, None);
-        self.push(InstanceGroup { kind, tensor, shape: vec![1], scale, input_type, offset: 0 });
+        let (scale, input_type, width) = (None, None, Width::WORD);
+        self.push(InstanceGroup {
+            kind,
+            tensor,
+            shape: vec![1],
+            scale,
+            input_type,
+            offset: 0,
+            width,
+        });
     }
 
     pub(super) fn push_tensors<'a>(
@@ -96,8 +115,8 @@ impl InstanceLayout {
         // The scales come first: `zip` takes from its first iterator before it asks the second.
         for (tensor, (scale, shape)) in scales.iter().zip(shapes).enumerate() {
             let input_type = types.and_then(|types| types.get(tensor)).copied();
-            let (shape, scale) = (shape.clone(), Some(*scale));
-            self.push(InstanceGroup { kind, tensor, shape, scale, input_type, offset: 0 });
+            let (shape, scale, width) = (shape.clone(), Some(*scale), Width::WORD);
+            self.push(InstanceGroup { kind, tensor, shape, scale, input_type, offset: 0, width });
         }
     }
 
@@ -107,29 +126,61 @@ impl InstanceLayout {
         self.groups.push(InstanceGroup { offset, ..group });
     }
 
-    /// The tensors by which the contracts describe the instances; empty ones are left out.
-    pub fn tensors(&self) -> Vec<Tensor> {
+    /// The same with the widths that hold what was seen, and four times as much.
+    #[must_use]
+    pub fn with_extents(mut self, extents: &Extents) -> Self {
+        for group in &mut self.groups {
+            group.width = extents.width(group.kind, group.tensor);
+        }
+        self
+    }
+
+    /// The same of a proof of so many predictions.
+    #[must_use]
+    pub fn of_predictions(self, predictions: u32) -> Self {
+        Self { predictions, ..self }
+    }
+
+    /// What the contracts say of the instances; empty tensors are left out.
+    ///
+    /// # Errors
+    /// Whatever the contracts refuse to describe.
+    pub fn descriptor(&self) -> Result<Descriptor, schema::Error> {
+        Descriptor::new(self.predictions, self.tensors())
+    }
+
+    fn tensors(&self) -> Vec<Tensor> {
         let tensor = |group: &InstanceGroup| Tensor {
             kind: group.kind,
             scale: group.scale.unwrap_or_default(),
-            // An axis that fits no u32 is refused with the descriptor's length.
+            width: group.width,
+            // An axis that fits no u32 is refused for its number of elements.
             shape: group.shape.iter().map(|n| u32::try_from(*n).unwrap_or(u32::MAX)).collect(),
         };
-        self.groups.iter().filter(|group| !group.is_empty()).map(tensor).collect()
+        let groups: Vec<_> = self.groups.iter().filter(|group| !group.is_empty()).collect();
+        let mut tensors = Vec::new();
+        let mut rest = &groups[..];
+        while let Some(group) = rest.first() {
+            // The hashes of one tensor of each observation, one after the other.
+            let each = match group.kind {
+                TensorKind::ProcessedInput | TensorKind::ProcessedOutput => self.predictions,
+                _ => 1,
+            };
+            let alike = rest.iter().take_while(|it| it.kind == group.kind).take(each as usize);
+            let count = alike.count();
+            let mut tensor = tensor(group);
+            if each > 1 {
+                tensor.shape = vec![count as u32];
+            }
+            tensors.push(tensor);
+            rest = &rest[count..];
+        }
+        tensors
     }
 
-    /// Widths for packed instances: of the numbers of each group the smallest that holds four times the largest
-    /// in `seen`, which has instances of some proofs. Hashes, and what was never seen, are whole words.
-    pub fn packing(&self, seen: &[&[Felt]]) -> Packing {
-        let width = |group: &InstanceGroup| {
-            if group.scale.is_none() || seen.is_empty() {
-                return Width::WORD;
-            }
-            let felts = seen.iter().flat_map(|instances| group.slice(instances));
-            let largest = felts.map(|felt| felt.to_i128().map_or(u128::MAX, i128::unsigned_abs));
-            Width::of(largest.fold(1, u128::max).saturating_mul(4))
-        };
-        Packing::of(self.groups.iter().map(|group| (width(group), group.len())))
+    /// The widths of packed instances.
+    pub fn packing(&self) -> Packing {
+        Packing::of(self.groups.iter().map(|group| (group.width, group.len())))
     }
 
     /// The groups of one kind.
@@ -352,5 +403,26 @@ mod tests {
         felts[3] = hash;
         let error = layout.decode(&felts).expect_err("no number");
         assert!(matches!(error, DecodeError::Value { index: 3, .. }), "{error}");
+    }
+
+    #[test]
+    fn hashes_of_several_observations_are_one_tensor() {
+        let mut value = sample();
+        let hashed = json!({"Hashed": {"hash_is_public": true, "outlets": []}});
+        value["run_args"]["input_visibility"] = hashed;
+        value["model_instance_shapes"] = json!([[2, 4]]);
+        value["model_input_scales"] = json!([6, 6, 6, 6]);
+        value["input_types"] = json!(["F32", "F32", "F32", "F32"]);
+        let layout = parse(&value).expect("valid").instance_layout();
+        let layout = InstanceLayout { predictions: 2, ..layout };
+        let descriptor = layout.descriptor().expect("fits");
+        let shapes: Vec<_> = descriptor.tensors().iter().map(|it| it.shape.clone()).collect();
+        assert_eq!(shapes, [vec![2], vec![2], vec![2, 4]]);
+        // The first of each tensor's two hashes belongs to the first prediction.
+        let felts: Vec<_> = (0..12).map(Felt::from_i128).collect();
+        let parts = descriptor.parts(&felts).expect("fits");
+        assert_eq!(parts[0], [0, 2, 4, 5, 6, 7].map(Felt::from_i128));
+        let odd = InstanceLayout { predictions: 3, ..layout };
+        assert!(odd.descriptor().is_err());
     }
 }

@@ -3,6 +3,7 @@
 //! Every reader checks what can be checked from the file alone, and its errors name the file, the
 //! field and what to do. Checks that need a second file (`check(&settings)`) are separate.
 
+pub mod extents;
 pub mod input;
 pub mod layout;
 mod npy;
@@ -18,6 +19,7 @@ pub mod vk;
 pub mod witness;
 
 pub use self::{
+    extents::Extents,
     input::InputData,
     layout::{DecodedInstances, InstanceGroup, InstanceLayout},
     onnx::OnnxFile,

@@ -12,8 +12,12 @@ pub const PROXY_CODE: &[u8] = &hex!(
     "01600081602082378035828234f58015156039578182fd5b8082525050506014600cf3"
 );
 
-/// The salt that everything of ours is deployed with: keccak256("zkvouch.v2").
-pub const SALT: B256 = b256!("23b6e2159acb3d825c914cf19b227cdce6d9cc3763bd9960641408b0f5e9d812");
+/// The salt that everything of ours is deployed with: keccak256("zkvouch.v3").
+pub const SALT: B256 = b256!("b8e61edcab90dcd55aa5eada7fbd98ffd1a5efeccb77724b19cf3a291bfddbab");
+
+/// The salt of the contracts before models were clones: keccak256("zkvouch.v2").
+pub const FORMER_SALT: B256 =
+    b256!("23b6e2159acb3d825c914cf19b227cdce6d9cc3763bd9960641408b0f5e9d812");
 
 /// The address at which `init_code` lands: `keccak256(0xff ‖ proxy ‖ salt ‖ keccak256(init_code))`,
 /// its last 20 bytes (EIP-1014).
@@ -39,7 +43,8 @@ mod tests {
         let salt = B256::from_slice(salt);
         assert_eq!(Some(address(salt, init_code)), deployed.contract_address);
         assert_eq!(calldata(salt, init_code), deployed.transaction.input);
-        assert_eq!(keccak256("zkvouch.v2"), SALT);
+        assert_eq!(keccak256("zkvouch.v3"), SALT);
+        assert_eq!(keccak256("zkvouch.v2"), FORMER_SALT);
         assert_eq!(
             keccak256(PROXY_CODE),
             b256!("2fa86add0aed31f33a762c9d88e807c475bd51d0f52bd0955754b2608f7e4989")

@@ -4,11 +4,10 @@
 use super::{
     ChainClass, Error, Mode, Result, create2,
     deployments::{self, Compiler, Deployments, Entry, ModelRecord, Role},
-    golden::{Golden, check_golden},
+    golden::{Entries, Golden, check_golden},
     tx::{self, About, Call, Receipt, Sender, Simulation},
 };
 use crate::{
-    calldata::Function,
     evm::{Hardfork, Rules},
     model::proof::Proof,
 };
@@ -74,6 +73,14 @@ pub struct Deployed {
 impl Deployed {
     fn after<T>(&self, result: Result<T>) -> Result<T> {
         self.outcome.after(result)
+    }
+
+    /// Waits until the node has the code that a mined transaction left.
+    pub(crate) async fn await_code(&self, sender: &Sender) -> Result<()> {
+        let (Some(address), Some(expected)) = (self.address, self.runtime_code_hash) else {
+            return Ok(());
+        };
+        self.after(await_code(sender, address, expected).await)
     }
 }
 
@@ -216,11 +223,11 @@ impl<'a> Deployer<'a> {
             Err(error) => return Err(error.into()),
         };
         let address = address.or(outcome.receipt().and_then(|receipt| receipt.contract_address));
-        if let (Outcome::Mined(_), Some(address)) = (&outcome, address) {
-            let there = await_code(sender, contract, address, expected).await;
-            outcome.after(there)?;
+        let deployed = deployed(address, expected, outcome);
+        if deployed.outcome.receipt().is_some() {
+            deployed.await_code(sender).await?;
         }
-        Ok(deployed(address, expected, outcome))
+        Ok(deployed)
     }
 
     /// Deploys a verifier and puts it into the deployments file.
@@ -236,7 +243,7 @@ impl<'a> Deployer<'a> {
         let known = Deployments::read(&request.deployments, chain_id)?;
         let code = request.contract.runtime_code.as_ref();
         let golden = Golden {
-            function: request.function,
+            entries: &request.entries,
             proof: &request.golden,
             code: code.map(|code| &code[..]).unwrap_or_default(),
         };
@@ -255,37 +262,12 @@ impl<'a> Deployer<'a> {
             deployed.after(check_golden(sender, address, None, &golden).await)?;
         }
         let kind = Kind {
-            role: match request.function {
-                Function::One => Role::Verifier,
-                Function::Many => Role::BatchVerifier,
-            },
-            method: request.method,
             model: Some(request.model.clone()),
             compiler: request.compiler.clone(),
-            constructor_arguments: None,
+            ..Kind::of(Role::Verifier, request.method)
         };
         self.record(&request.deployments, &deployed, kind).await?;
         Ok(deployed)
-    }
-
-    /// Checks that a deployed verifier has the request's function, too. A dry run tries the code.
-    ///
-    /// # Errors
-    /// If it fails the golden proof.
-    pub async fn check(&self, request: &VerifierRequest, deployed: &Deployed) -> Result<()> {
-        let code = request.contract.runtime_code.as_ref();
-        let golden = Golden {
-            function: request.function,
-            proof: &request.golden,
-            code: code.map(|code| &code[..]).unwrap_or_default(),
-        };
-        match (deployed.address, deployed.outcome.is_dry()) {
-            (Some(address), false) => {
-                deployed.after(check_golden(self.sender, address, None, &golden).await)
-            }
-            _ if code.is_some() => check_golden(self.sender, TRIAL, code, &golden).await,
-            _ => Ok(()),
-        }
     }
 
     /// Puts a contract that is deployed into the deployments file; a dry run writes nothing.
@@ -311,6 +293,7 @@ impl<'a> Deployer<'a> {
                 Method::Create => None,
             },
             model: kind.model,
+            router: kind.router,
             compiler: kind.compiler,
             constructor_arguments: kind.constructor_arguments,
             transaction: deployed.outcome.receipt().map(|receipt| deployments::Transaction {
@@ -352,8 +335,22 @@ pub(crate) struct Kind {
     pub(crate) role: Role,
     pub(crate) method: Method,
     pub(crate) model: Option<ModelRecord>,
+    pub(crate) router: Option<Address>,
     pub(crate) compiler: Option<Compiler>,
     pub(crate) constructor_arguments: Option<Bytes>,
+}
+
+impl Kind {
+    pub(crate) fn of(role: Role, method: Method) -> Self {
+        Self {
+            role,
+            method,
+            model: None,
+            router: None,
+            compiler: None,
+            constructor_arguments: None,
+        }
+    }
 }
 
 /// Where a verifier is tried before it is deployed.
@@ -415,15 +412,14 @@ async fn there(
 }
 
 /// Nodes behind one address may lag behind each other.
-async fn await_code(
-    sender: &Sender,
-    contract: &Contract,
-    address: Address,
-    expected: Option<B256>,
-) -> Result<()> {
+async fn await_code(sender: &Sender, address: Address, expected: B256) -> Result<()> {
     for pause in [100, 500, 1000, 2000, 4000] {
-        if there(sender, contract, address, expected).await?.is_some() {
-            return Ok(());
+        let code = sender.rpc().code(address).await?;
+        if !code.is_empty() {
+            return match keccak256(&code) {
+                found if found == expected => Ok(()),
+                found => Err(Error::OtherCode { address, expected, found }),
+            };
         }
         tokio::time::sleep(Duration::from_millis(pause)).await;
     }
@@ -443,8 +439,8 @@ async fn check_proxy(sender: &Sender) -> Result<()> {
 pub struct VerifierRequest {
     /// The compiled verifier; its runtime code must be known.
     pub contract: Contract,
-    /// Whether it takes one proof or many.
-    pub function: Function,
+    /// What it has beside the function for one proof.
+    pub entries: Entries,
     /// How it was compiled.
     pub compiler: Option<Compiler>,
     /// The model that it stands for.

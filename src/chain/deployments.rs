@@ -20,8 +20,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The version of the file's schema.
-pub const SCHEMA_VERSION: u32 = 1;
+/// The version of the file's schema. A file of version 1, of the releases before models were clones, is read, too: it
+/// has no routers in its entries.
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// The deployments file could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -130,11 +131,14 @@ impl ModelRecord {
 pub enum Role {
     /// A verifier generated from a verifying key.
     Verifier,
-    /// A verifier of many proofs at once, of the same verifying key.
+    /// A verifier of many proofs at once, of the same verifying key; earlier releases had one by itself.
     BatchVerifier,
-    /// The adapter that gives a verifier its model's name and shape.
+    /// What gives a verifier its model's name and shape: a clone of the implementation, made by the router; in earlier
+    /// releases a contract of its own.
     ModelVerifier,
-    /// The emergency stop in front of a model's verifier.
+    /// What every model's contract is a clone of.
+    Implementation,
+    /// An earlier release's emergency stop in front of a model's verifier.
     EmergencyStop,
     /// The table of models.
     Router,
@@ -177,6 +181,9 @@ pub struct Entry {
     /// The model, if it serves only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelRecord>,
+    /// The router that made it, if it is a clone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub router: Option<Address>,
     /// How it was compiled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compiler: Option<Compiler>,
@@ -186,6 +193,13 @@ pub struct Entry {
     /// The transaction that deployed it, unless somebody else's did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transaction: Option<Transaction>,
+}
+
+impl Entry {
+    /// Whether a router made it as a clone of the implementation.
+    pub fn is_clone(&self) -> bool {
+        self.router.is_some()
+    }
 }
 
 /// How a contract was compiled.
@@ -222,7 +236,7 @@ pub struct Transaction {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Deployments {
-    /// Always [`SCHEMA_VERSION`]; a file with another version is refused.
+    /// Always [`SCHEMA_VERSION`]; a newer file is refused, and an older one becomes one of this version.
     pub schema_version: u32,
     /// The chain's id, which is also the file's name.
     pub chain_id: u64,
@@ -267,12 +281,13 @@ impl Deployments {
             return Err(Error::Newer { path: path.to_owned(), found });
         }
         let reader = &mut serde_json::Deserializer::from_str(text);
-        let read: Self = serde_path_to_error::deserialize(reader)
+        let mut read: Self = serde_path_to_error::deserialize(reader)
             .map_err(|error| bad(error.path().to_string(), error.inner().to_string()))?;
-        if read.schema_version != SCHEMA_VERSION {
+        if !(1..=SCHEMA_VERSION).contains(&read.schema_version) {
             let message = format!("expected {SCHEMA_VERSION}, found {}", read.schema_version);
             return Err(bad("schema_version".into(), message));
         }
+        read.schema_version = SCHEMA_VERSION;
         if read.chain_id != chain_id {
             let message = format!("expected {chain_id}, found {}", read.chain_id);
             return Err(bad("chain_id".into(), message));
@@ -377,6 +392,7 @@ mod tests {
                 settings: serde_json::json!({"optimizer": {"enabled": true, "runs": 1}}),
                 source_sha256: B256::ZERO,
             }),
+            router: None,
             constructor_arguments: Some(vec![byte; 32].into()),
             transaction: Some(Transaction {
                 hash: B256::repeat_byte(byte),
@@ -461,8 +477,8 @@ mod tests {
             (&good.replace("\"chain_id\": 5", "\"chain_id\": 6"), "chain_id: expected 5, found 6"),
             (&good.replace("23.0.5", "23.0.6"), "contracts[0].model.id: the hashes beside it"),
             (&good.replace("unsafe-dev", "safe"), "contracts[0].model.srs"),
-            (&good.replace("\"schema_version\": 1", "\"schema_version\": 0"), "schema_version"),
-            (&good.replace("\"schema_version\": 1", "\"schema_version\": 9"), "update zkvouch"),
+            (&good.replace("\"schema_version\": 2", "\"schema_version\": 0"), "schema_version"),
+            (&good.replace("\"schema_version\": 2", "\"schema_version\": 9"), "update zkvouch"),
         ];
         for (text, expected) in cases {
             files::write_atomic(&path, text.as_bytes()).expect("written");

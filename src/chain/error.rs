@@ -225,6 +225,19 @@ pub enum Error {
         /// The second, counted from one, too.
         second: usize,
     },
+    /// So many proofs are not of so many predictions.
+    #[error(
+        "{proofs} proofs of {each} predictions each are not of {count}: only the last may be of fewer; give those \
+         that are of fewer one by one"
+    )]
+    PredictionCount {
+        /// How many predictions there should be.
+        count: usize,
+        /// How many proofs there are.
+        proofs: usize,
+        /// How many predictions a proof is of.
+        each: usize,
+    },
     /// The ledger asks another router.
     #[error(
         "the ledger at {ledger} asks the router {found}, not {expected}; correct the deployments file"
@@ -267,11 +280,9 @@ pub enum Error {
         router: Address,
     },
     /// Nothing can stop it.
-    #[error(
-        "no emergency stop stands in front of the model {model}; its owner can retire it instead"
-    )]
+    #[error("the model {model} has no guardian; its owner can retire it instead")]
     NoStop {
-        /// The model, whose route leads to its adapter without a stop between.
+        /// The model, which nobody can stop.
         model: ModelId,
     },
     /// The account may not do this.
@@ -291,7 +302,7 @@ pub enum Error {
     },
     /// The transaction succeeded without the event that it should have.
     #[error(
-        "the transaction {hash} of the ledger {ledger} has no PredictionRecorded event; report this"
+        "the transaction {hash} of the ledger {ledger} has no event of the prediction; report this"
     )]
     NoEvent {
         /// The ledger that the call went to.
@@ -370,7 +381,7 @@ impl Error {
             | Self::NotOwner { .. }
             | Self::NoEvent { .. }
             | Self::Tensor(..) => ErrorKind::Chain,
-            Self::SamePrediction { .. } => ErrorKind::BadInput,
+            Self::SamePrediction { .. } | Self::PredictionCount { .. } => ErrorKind::BadInput,
         }
     }
 }

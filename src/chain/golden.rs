@@ -6,8 +6,8 @@ use super::{
     tx::Sender,
 };
 use crate::{
-    calldata::{self, Function},
-    model::proof::Proof,
+    calldata,
+    model::{packing::Packing, proof::Proof},
 };
 use alloy::{
     eips::BlockId,
@@ -19,10 +19,19 @@ use alloy::{
     },
 };
 
+/// The functions of a bare verifier beside `verifyProof`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entries {
+    /// It takes several proofs in one call.
+    pub many: bool,
+    /// It takes instances in these widths.
+    pub packing: Option<Packing>,
+}
+
 /// A verifier that is to show that it is one.
 pub(super) struct Golden<'a> {
-    /// Whether it takes one proof or many.
-    pub(super) function: Function,
+    /// What it has beside the function for one proof.
+    pub(super) entries: &'a Entries,
     /// A valid proof of its model.
     pub(super) proof: &'a Proof,
     /// Its runtime code, as far as it is known.
@@ -50,46 +59,62 @@ pub(super) async fn check_golden(
             Err(error) => Err(error),
         }
     };
-    let (valid, mutants) = golden_calls(golden);
-    match run(valid).await {
-        Ok(true) => {}
-        Ok(false) => {
-            check_rules(sender.rpc(), golden.code).await?;
-            return Err(Error::GoldenRejected { address });
+    for (valid, mutants) in golden_calls(golden) {
+        match run(valid).await {
+            Ok(true) => {}
+            Ok(false) => {
+                check_rules(sender.rpc(), golden.code).await?;
+                return Err(Error::GoldenRejected { address });
+            }
+            // Few nodes lack state overrides; the check after deployment remains.
+            Err(error @ rpc::Error::Refused { .. }) if code.is_some() => {
+                tracing::warn!(%error, "the verifier can't be tried before it is deployed");
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
         }
-        // Few nodes lack state overrides; the check after deployment remains.
-        Err(error @ rpc::Error::Refused { .. }) if code.is_some() => {
-            tracing::warn!(%error, "the verifier can't be tried before it is deployed");
-            return Ok(());
-        }
-        Err(error) => return Err(error.into()),
-    }
-    for mutant in mutants {
-        if run(mutant).await? {
-            return Err(Error::MutantAccepted { address });
+        for mutant in mutants {
+            if run(mutant).await? {
+                return Err(Error::MutantAccepted { address });
+            }
         }
     }
     Ok(())
 }
 
-/// A call that must be accepted, and those that must not: of a batch verifier, the golden proof
-/// three times, and a mutant in each place.
-fn golden_calls(golden: &Golden<'_>) -> (Bytes, Vec<Bytes>) {
-    let (function, golden) = (golden.function, golden.proof);
+/// Of each function a call that must be accepted, and those that must not: of one for batches the golden proof three
+/// times, and a mutant in each place. Mutants whose instances don't fit their widths have no packed form.
+fn golden_calls(golden: &Golden<'_>) -> Vec<(Bytes, Vec<Bytes>)> {
+    let Golden { entries, proof: golden, .. } = golden;
     let mutants = golden.mutants();
-    match function {
-        Function::One => {
-            let encode = |it: &Proof| calldata::encode_verify_proof(&it.bytes, &it.instances);
-            (encode(golden), mutants.iter().map(encode).collect())
-        }
-        Function::Many => {
-            let encode = |batch: [&Proof; 3]| {
-                calldata::encode_verify_many(batch.map(|it| (&it.bytes[..], &it.instances[..])))
-            };
-            let places = |it| [[it, golden, golden], [golden, it, golden], [golden, golden, it]];
-            (encode([golden; 3]), mutants.iter().flat_map(places).map(encode).collect())
-        }
+    let one = |it: &Proof| calldata::encode_verify_proof(&it.bytes, &it.instances);
+    let mut calls = vec![(one(golden), mutants.iter().map(one).collect())];
+    if entries.many {
+        let many = |batch: [&Proof; 3]| {
+            calldata::encode_verify_many(batch.map(|it| (&it.bytes[..], &it.instances[..])))
+        };
+        let places = mutants.iter().flat_map(|it| in_each_place(it, *golden));
+        calls.push((many([golden; 3]), places.map(many).collect()));
     }
+    let packing = entries.packing.as_ref();
+    let pack = |it: &Proof| Some((it.bytes.clone(), packing?.pack(&it.instances)?));
+    let Some(golden) = pack(golden) else { return calls };
+    type Packed = (Bytes, Vec<u8>);
+    let mutants: Vec<Packed> = mutants.iter().filter_map(pack).collect();
+    let one = |(proof, packed): &Packed| calldata::encode_verify_packed(proof, packed);
+    calls.push((one(&golden), mutants.iter().map(one).collect()));
+    if entries.many {
+        let many = |batch: [&Packed; 3]| {
+            calldata::encode_verify_many_packed(batch.map(|(proof, it)| (&proof[..], &it[..])))
+        };
+        let places = mutants.iter().flat_map(|it| in_each_place(it, &golden));
+        calls.push((many([&golden; 3]), places.map(many).collect()));
+    }
+    calls
+}
+
+fn in_each_place<'a, T>(it: &'a T, golden: &'a T) -> [[&'a T; 3]; 3] {
+    [[it, golden, golden], [golden, it, golden], [golden, golden, it]]
 }
 
 /// What a verifier may use that old rules lack: its name, the byte that stands for it in code (none

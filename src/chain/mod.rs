@@ -22,6 +22,7 @@
 pub mod account;
 pub mod check;
 pub mod contracts;
+pub mod costs;
 pub mod create2;
 pub mod deploy;
 pub mod deployments;
@@ -34,6 +35,7 @@ pub mod submit;
 pub mod tx;
 
 pub use error::{Error, Result};
+pub use golden::Entries;
 pub use policy::ChainClass;
 
 /// Whether transactions are sent.

@@ -73,13 +73,14 @@ pub(super) fn summary(report: &BuildReport) -> String {
         format!("\na prediction {}, where a proof is of {}", gas.join(", "), each.size)
     });
     format!(
-        "model        {} ({})\ncircuit      2^{} rows, {} instances\nsrs          {}\n{}{each}\nartefacts    {}",
+        "model        {} ({})\ncircuit      2^{} rows, {} instances\nsrs          {}\n{}{}{each}\nartefacts    {}",
         report.name,
         report.model_id,
         report.logrows,
         report.num_instances,
         report.srs,
         show::gas(&report.verifier, report.comparison.as_ref(), report.batch.as_ref()),
+        report.hashing.as_ref().map_or(String::new(), |it| show::hashing(it, &report.verifier)),
         artifacts.folder.display()
     )
 }

@@ -37,7 +37,7 @@ pub(super) struct Deploy {
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Deployment options")]
 pub(super) struct DeployOptions {
-    /// The bare verifiers only, without router, ledger and adapter.
+    /// The bare verifier only, without router, ledger and route.
     #[arg(long)]
     direct: bool,
     /// Who owns the router, a timelock perhaps; the sender if absent.
@@ -46,14 +46,13 @@ pub(super) struct DeployOptions {
     /// Put a timelock with this delay, in seconds, between the owner and the router.
     #[arg(long, value_name = "SECONDS", conflicts_with = "direct")]
     timelock_delay: Option<u64>,
-    /// Put an emergency stop in front of the model, which this account can pull.
+    /// Give the model a guardian, who can stop it for good.
     #[arg(long, value_name = "ADDRESS", conflicts_with = "direct")]
     guardian: Option<Address>,
-    /// Don't give the router the verifier for batches, which makes several predictions in one
-    /// transaction cheaper.
+    /// Have the proofs of a batch verified one by one, which costs more than all at once.
     #[arg(long)]
     no_batch: bool,
-    /// Create the verifiers by plain transactions instead of the CREATE2 proxy.
+    /// Create the verifier by a plain transaction instead of the CREATE2 proxy.
     #[arg(long, requires = "direct")]
     create: bool,
 }
@@ -95,12 +94,8 @@ impl DeployOptions {
         class: ChainClass,
     ) -> Result<Everything> {
         let method = if self.create { Method::Create } else { Method::default() };
-        let batch = if self.no_batch { None } else { built.batch_verifier_request(method, class) };
-        let verifier = deployer.verifier(&built.verifier_request(method, class)).await?;
-        // One contract has both functions.
-        if let Some(request) = &batch {
-            deployer.check(request, &verifier).await?;
-        }
+        let request = built.verifier_request(method, !self.no_batch, class);
+        let verifier = deployer.verifier(&request).await?;
         let core = if self.direct {
             None
         } else {
@@ -113,9 +108,9 @@ impl DeployOptions {
             };
             let core = deploy_core(deployer, &request).await?;
             let address = verifier.address.ok_or_else(|| eyre!("the verifier has no address"))?;
-            let batch = batch.and(verifier.address.zip(verifier.runtime_code_hash));
+            let batches = !self.no_batch;
             let request =
-                built.add_model_request(core.core, address, batch, self.guardian, class)?;
+                built.add_model_request(core.core, address, batches, self.guardian, class)?;
             Some((core, add_model(deployer, &request).await?))
         };
         Ok(Everything { verifier, core })
@@ -132,10 +127,9 @@ pub(super) struct Everything {
 impl Everything {
     fn contracts(&self) -> Vec<&Deployed> {
         let mut contracts = vec![&self.verifier];
-        if let Some((core, model)) = &self.core {
+        if let Some((core, _)) = &self.core {
             contracts.extend(&core.timelock);
-            contracts.extend([&core.router, &core.ledger, &model.adapter]);
-            contracts.extend(&model.stop);
+            contracts.extend([&core.implementation, &core.router, &core.ledger]);
         }
         contracts
     }

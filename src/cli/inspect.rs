@@ -4,8 +4,11 @@ use super::{
     Context,
     axes::{self, variables},
     exit::{Code, Coded},
+    show,
 };
 use crate::{
+    artifacts::run_args::Visibility,
+    evm::Hardfork,
     prepare::Original,
     project::{
         Project,
@@ -133,6 +136,7 @@ pub(super) fn text(inspection: &Inspection) -> String {
         lines.push(String::new());
         lines.push(table(&inspection.outlooks));
         lines.extend(plain(inspection));
+        lines.extend(hashing(&inspection.outlooks));
     }
     if let Some(batches) = &inspection.batches {
         lines.push(String::new());
@@ -148,7 +152,8 @@ pub(super) fn text(inspection: &Inspection) -> String {
 
 /// What preparing the model has saved.
 fn plain(inspection: &Inspection) -> Option<String> {
-    if inspection.prepared.changes.is_empty() {
+    // A model of several observations is never given to ezkl as it is.
+    if inspection.prepared.changes.is_empty() || inspection.batch_size > 1 {
         return None;
     }
     Some(match &inspection.plain {
@@ -198,10 +203,33 @@ fn batch_table(outlooks: &[BatchOutlook], recommended: Option<usize>) -> String 
     lines.join("\n")
 }
 
+/// What hashed inputs would save, or that they would not.
+fn hashing(outlooks: &[Outlook]) -> Option<String> {
+    let of = |visibility| outlooks.iter().find(|it| it.input_visibility == visibility);
+    let (public, hashed) = (of(Visibility::Public)?, of(Visibility::hashed())?);
+    let bytes = |outlook: &Outlook| outlook.cost.calldata_bytes;
+    let of_bytes = match bytes(public).checked_sub(bytes(hashed)).filter(|saved| *saved > 0) {
+        Some(saved) => format!("saves {saved} of {} bytes of calldata", bytes(public)),
+        None => "saves no calldata".to_owned(),
+    };
+    let seconds = |outlook: &Outlook| outlook.cost.prove_seconds;
+    Some(format!(
+        "  hashing the inputs {of_bytes}: about {} in place of {}, and {:.1} s to prove in place of {:.1} s",
+        show::estimates(&hashed.forks),
+        show::estimates(&public.forks),
+        seconds(hashed),
+        seconds(public)
+    ))
+}
+
 /// Estimates, one column a visibility.
 fn table(outlooks: &[Outlook]) -> String {
     type Cell = fn(&Outlook) -> String;
-    let rows: [(&str, Cell); 11] = [
+    fn gas(outlook: &Outlook, hardfork: Hardfork) -> String {
+        let of = outlook.forks.iter().find(|fork| fork.hardfork == hardfork);
+        of.map_or(String::new(), |fork| fork.gas.to_string())
+    }
+    let rows: [(&str, Cell); 12] = [
         ("inputs", |it| it.input_visibility.to_string()),
         ("public values", |it| it.instances.to_string()),
         ("rows", |it| it.rows.to_string()),
@@ -210,7 +238,8 @@ fn table(outlooks: &[Outlook]) -> String {
         ("proving key", |it| format!("{} MB", it.cost.pk_bytes.div_ceil(1_000_000))),
         ("memory", |it| format!("{} MB", it.cost.peak_bytes.div_ceil(1_000_000))),
         ("proving time", |it| format!("{:.1} s", it.cost.prove_seconds)),
-        ("gas", |it| it.cost.lean_gas.to_string()),
+        ("gas, osaka", |it| gas(it, Hardfork::Osaka)),
+        ("gas, amsterdam", |it| gas(it, Hardfork::Amsterdam)),
         ("verifier code", |it| format!("{} bytes", it.cost.code_bytes)),
         ("calldata", |it| format!("{} bytes", it.cost.calldata_bytes)),
     ];

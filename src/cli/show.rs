@@ -3,7 +3,8 @@
 use crate::{
     artifacts::layout::{DecodedInstances, Values},
     model::{batch::Predictions, schema::TensorKind},
-    project::{BatchReport, Comparison},
+    project::{BatchReport, Comparison, Hashing},
+    tune::ForkEstimate,
     verifier::{ForkGas, GasReport},
 };
 use serde_json::{Value, json};
@@ -60,10 +61,16 @@ pub(super) fn add_predictions(data: &mut Value, all: &DecodedInstances, predicti
 }
 
 fn several(all: &DecodedInstances, predictions: Predictions) -> Option<Vec<DecodedInstances>> {
+    (!predictions.is_one()).then(|| meant(all, predictions))
+}
+
+/// The predictions of a proof, without what only fills the circuit up.
+pub(super) fn meant(all: &DecodedInstances, predictions: Predictions) -> Vec<DecodedInstances> {
     let Predictions { size, count } = predictions;
-    let mut each = all.predictions(size as usize).filter(|_| size > 1)?;
+    // A proof whose values don't fall into so many parts is refused when it is checked.
+    let mut each = all.predictions(size as usize).unwrap_or_default();
     each.truncate(count as usize);
-    Some(each)
+    each
 }
 
 /// What another hardfork charges, state apart from execution.
@@ -80,6 +87,38 @@ fn fork_line(fork: &ForkGas) -> String {
         line.push_str(", too long to deploy");
     }
     line
+}
+
+/// What packed instances save of the calldata, and what that comes to.
+fn packed_line(report: &GasReport) -> Option<String> {
+    let length = report.packed_calldata_len?;
+    let gas: Vec<_> = report
+        .forks
+        .iter()
+        .filter_map(|fork| Some(format!("{} gas ({})", fork.packed_gas?, fork.hardfork)))
+        .collect();
+    let plain = report.calldata_len;
+    let gas = gas.join(", ");
+    Some(format!("\npacked       {length} bytes of calldata in place of {plain}: {gas}"))
+}
+
+/// Gas under each fork, as estimated.
+pub(super) fn estimates(forks: &[ForkEstimate]) -> String {
+    let gas: Vec<_> =
+        forks.iter().map(|fork| format!("{} gas ({})", fork.gas, fork.hardfork)).collect();
+    gas.join(", ")
+}
+
+/// What hashing the inputs would save, in a line of its own.
+pub(super) fn hashing(hashing: &Hashing, report: &GasReport) -> String {
+    let Hashing { values, hashes, calldata_bytes, forks } = hashing;
+    let words = if *hashes == 1 { "word" } else { "words" };
+    format!(
+        "\nhashed       {values} input values as {hashes} {words}: {calldata_bytes} bytes of calldata in place of {}; \
+         about {}, and more for the columns that hashing takes",
+        report.calldata_len,
+        estimates(forks)
+    )
 }
 
 /// The first few numbers, and how many there are.
@@ -110,6 +149,7 @@ pub(super) fn gas(
     for fork in report.forks.iter().filter(|fork| fork.hardfork != report.hardfork) {
         text.push_str(&format!("\n{}", fork_line(fork)));
     }
+    text.extend(packed_line(report));
     if let Some(Comparison { optimized_for, other, .. }) = comparison {
         let from = match other.break_even_calls {
             Some(calls) => format!("\"calls\" pays from {calls} calls on"),

@@ -91,9 +91,12 @@ impl SubmitOptions {
         let (mut predictions, mut root) = (Vec::new(), None);
         for proof in proofs {
             let decoded = proof.decode(built.layout())?;
-            let shown = show::decoded(&decoded);
-            predictions.push((shown, String::new(), json!({ "decoded": decoded })));
+            for one in show::meant(&decoded, proof.predictions) {
+                let shown = show::decoded(&one);
+                predictions.push((shown, String::new(), json!({ "decoded": one })));
+            }
         }
+        let alone = proofs.len() == 1 && built.batch().is_one();
         let (place, done, contract, outcome) = if self.direct {
             let several = proofs.len() != 1;
             if several && built.batch_verifier().is_none() {
@@ -119,7 +122,7 @@ impl SubmitOptions {
             for ((_, id, data), submitted) in predictions.iter_mut().zip(submitted.predictions) {
                 *id = format!("\nprediction   {}", submitted.id);
                 data["prediction_id"] = json!(submitted.id);
-                if proofs.len() > 1 {
+                if !alone {
                     data["path"] = json!(submitted.path);
                 }
                 data["event"] = json!(submitted.recorded.map(event_data));
@@ -134,13 +137,15 @@ impl SubmitOptions {
             "outcome": outcome_data(&outcome),
         });
         data[place] = json!(contract);
-        if let [(shown, id, Value::Object(fields))] = &mut predictions[..] {
+        if let [(shown, id, Value::Object(fields))] = &mut predictions[..]
+            && alone
+        {
             for (name, value) in std::mem::take(fields) {
                 data[name] = value;
             }
             return Ok((format!("{shown}\n{contract_text}{id}\n{done}"), data));
         }
-        let gas = gas_of(&outcome).map(|gas| gas / proofs.len().max(1) as u64);
+        let gas = gas_of(&outcome).map(|gas| gas / predictions.len().max(1) as u64);
         let each = gas.map_or(String::new(), |gas| format!("\neach         {gas} gas"));
         let texts: Vec<_> =
             predictions.iter().map(|(shown, id, _)| format!("{shown}{id}")).collect();

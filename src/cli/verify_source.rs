@@ -62,7 +62,8 @@ impl VerifySource {
         let deployments = Deployments::read(&folder, chain_id)?;
         let file = Deployments::path(&folder, chain_id);
         let entries = if self.addresses.is_empty() {
-            deployments.contracts.iter().collect()
+            // Clones have no source of their own.
+            deployments.contracts.iter().filter(|entry| !entry.is_clone()).collect()
         } else {
             let entry = |address: &Address| {
                 deployments.at(*address).ok_or_else(|| {

@@ -1,17 +1,34 @@
 //! What a proof's instances stand for, as the contracts encode it.
+//!
+//! A proof may be of N predictions. The [`Descriptor`] is about the whole proof and is part of a model's
+//! identity; the [`Schema`] is about one prediction of it, which is what a contract reads.
 
+use super::packing::{Packing, Width};
 use crate::field::{Felt, Scale};
 use serde::Serialize;
 use std::fmt;
 
-/// A tensor that the contracts can't describe.
+/// Instances that the contracts can't describe.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("tensor {index} of the instances has {what}, which the contracts can't describe")]
-pub struct Error {
-    /// Its number among the instances' tensors.
-    pub index: usize,
-    /// What is wrong with it.
-    pub what: String,
+#[non_exhaustive]
+pub enum Error {
+    /// One tensor.
+    #[error("tensor {index} of the instances has {what}, which the contracts can't describe")]
+    Tensor {
+        /// Its number among the instances' tensors.
+        index: usize,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A number of predictions that no proof has.
+    #[error("{0} predictions in one proof; use 1 to 65535")]
+    Predictions(u32),
+    /// Too many kinds of tensors.
+    #[error(
+        "the instances are {0} runs of one kind, scale and width, and the contracts' schema holds 21; make fewer \
+         inputs or outputs public, or give them one scale"
+    )]
+    Runs(usize),
 }
 
 /// What a run of instances stands for. The numbers are those of the contracts' `TensorKind`.
@@ -53,6 +70,11 @@ impl TensorKind {
     pub fn is_output(self) -> bool {
         matches!(self, Self::Output | Self::ProcessedOutput)
     }
+
+    /// Whether all predictions of a proof have it whole; the others have each a part of it.
+    pub fn is_shared(self) -> bool {
+        self == Self::ProcessedParam
+    }
 }
 
 /// One tensor among a proof's instances, in their order.
@@ -62,59 +84,41 @@ pub struct Tensor {
     pub kind: TensorKind,
     /// Its scale; zero for hashes and commitments.
     pub scale: Scale,
-    /// Its dimensions; none for a single element.
+    /// The bytes of each of its instances where they are packed; whole words for hashes and commitments.
+    pub width: Width,
+    /// Its dimensions in the whole proof; none for a single element.
     pub shape: Vec<u32>,
-}
-
-/// The descriptor that a `ModelVerifier` is made with:
-/// `{ uint8 kind ‖ int8 scale ‖ uint8 rank ‖ rank × uint32 dimension }` for each tensor, big endian.
-///
-/// # Errors
-/// A scale outside −128…127, a rank above 255, or a dimension of zero.
-pub fn descriptor(tensors: &[Tensor]) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
-    for (index, tensor) in tensors.iter().enumerate() {
-        let bad = |what: String| Error { index, what };
-        let scale = if tensor.kind.is_number() { tensor.scale.0 } else { 0 };
-        let scale = i8::try_from(scale).map_err(|_| bad(format!("scale {scale}")))?;
-        let rank = tensor.shape.len();
-        let rank = u8::try_from(rank).map_err(|_| bad(format!("{rank} dimensions")))?;
-        if tensor.shape.contains(&0) {
-            return Err(bad("a dimension of zero".into()));
-        }
-        bytes.extend([tensor.kind as u8, scale.to_be_bytes()[0], rank]);
-        bytes.extend(tensor.shape.iter().flat_map(|dimension| dimension.to_be_bytes()));
-    }
-    Ok(bytes)
-}
-
-/// Reads a [`descriptor`]. Nothing for bytes that are none: cut off, of an unknown kind, with a scale
-/// where there are no numbers, with a dimension of zero, or of more elements than 32 bits count.
-pub fn read_descriptor(bytes: &[u8]) -> Option<Vec<Tensor>> {
-    let mut rest = bytes;
-    let mut tensors = Vec::new();
-    while let [kind, scale, rank, after @ ..] = rest {
-        let kind = TensorKind::from_byte(*kind)?;
-        let scale = Scale(i8::from_be_bytes([*scale]).into());
-        let (dimensions, after) = after.split_at_checked(4 * usize::from(*rank))?;
-        let shape: Vec<u32> = dimensions
-            .chunks_exact(4)
-            .map(|it| u32::from_be_bytes([it[0], it[1], it[2], it[3]]))
-            .collect();
-        let tensor = Tensor { kind, scale, shape };
-        if tensor.len()? == 0 || !(kind.is_number() || scale.0 == 0) {
-            return None;
-        }
-        tensors.push(tensor);
-        rest = after;
-    }
-    rest.is_empty().then_some(tensors)
 }
 
 impl Tensor {
     /// The number of elements; nothing if 32 bits don't count them.
     fn len(&self) -> Option<u32> {
         self.shape.iter().try_fold(1, |product: u32, dimension| product.checked_mul(*dimension))
+    }
+
+    /// What the contracts refuse in it; how many instances of it one prediction has.
+    fn check(&self, predictions: u32) -> Result<u32, String> {
+        let (scale, rank) = (self.scale.0, self.shape.len());
+        if i8::try_from(scale).is_err() {
+            return Err(format!("scale {scale}"));
+        }
+        if !self.kind.is_number() && (scale != 0 || self.width != Width::WORD) {
+            return Err(format!("a hash of scale {scale} in {} bytes", self.width));
+        }
+        if rank > 255 {
+            return Err(format!("{rank} dimensions"));
+        }
+        if self.shape.contains(&0) {
+            return Err("a dimension of zero".into());
+        }
+        let len = self.len().ok_or("more than 2^32 - 1 elements")?;
+        if self.kind.is_shared() {
+            return Ok(len);
+        }
+        if !len.is_multiple_of(predictions) {
+            return Err(format!("{len} elements for {predictions} predictions"));
+        }
+        Ok(len / predictions)
     }
 }
 
@@ -129,19 +133,168 @@ impl fmt::Display for Tensor {
         };
         write!(f, "{name} {:?}", self.shape)?;
         match self.kind.is_number() {
-            true => write!(f, " / 2^{}", self.scale.0),
+            true => write!(f, " / 2^{}, {} bytes each", self.scale.0, self.width),
             false => Ok(()),
         }
     }
 }
 
+/// The version of the descriptor's encoding.
+const VERSION: u8 = 2;
+/// The most predictions of one proof.
+const MAX_PREDICTIONS: u32 = 65_535;
 /// The most runs that the contracts' schema holds.
 const MAX_RUNS: usize = 21;
 
-/// The compact form: runs of instances of one kind and scale.
+/// What all instances of a proof stand for, in their order. It is one that the contracts take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Descriptor {
+    predictions: u32,
+    tensors: Vec<Tensor>,
+    schema: Schema,
+}
+
+impl Descriptor {
+    /// The descriptor of a proof of so many predictions.
+    ///
+    /// # Errors
+    /// Whatever the contracts refuse: a scale outside −128…127, a rank above 255, a dimension of zero, a hash that
+    /// is no word, elements that predictions can't share, outputs that don't come last, more than 21 runs.
+    pub fn new(predictions: u32, tensors: Vec<Tensor>) -> Result<Self, Error> {
+        if !(1..=MAX_PREDICTIONS).contains(&predictions) {
+            return Err(Error::Predictions(predictions));
+        }
+        let mut runs: Vec<Run> = Vec::new();
+        for (index, tensor) in tensors.iter().enumerate() {
+            let bad = |what: String| Error::Tensor { index, what };
+            let count = tensor.check(predictions).map_err(bad)?;
+            let run = Run { kind: tensor.kind, scale: tensor.scale, width: tensor.width, count };
+            match runs.last_mut() {
+                Some(last) if last.kind.is_output() && !run.kind.is_output() => {
+                    return Err(bad("a place behind the outputs, which come last".into()));
+                }
+                // Of several predictions each tensor is a block of its own in the proof.
+                Some(last) if predictions == 1 && last.is_like(&run) => {
+                    let sum = last.count.checked_add(count);
+                    last.count = sum.ok_or_else(|| bad("too many elements before it".into()))?;
+                }
+                _ => runs.push(run),
+            }
+        }
+        if runs.len() > MAX_RUNS {
+            return Err(Error::Runs(runs.len()));
+        }
+        Ok(Self { predictions, tensors, schema: Schema { predictions, runs } })
+    }
+
+    /// How many predictions a proof is of.
+    pub fn predictions(&self) -> u32 {
+        self.predictions
+    }
+
+    /// The tensors of the whole proof.
+    pub fn tensors(&self) -> &[Tensor] {
+        &self.tensors
+    }
+
+    /// What a reader of one prediction needs.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// The number of instances of a proof.
+    pub fn count(&self) -> u64 {
+        self.tensors.iter().filter_map(Tensor::len).map(u64::from).sum()
+    }
+
+    /// The widths of a proof's packed instances.
+    pub fn packing(&self) -> Packing {
+        let len = |tensor: &Tensor| tensor.len().map_or(0, |len| len as usize);
+        Packing::of(self.tensors.iter().map(|tensor| (tensor.width, len(tensor))))
+    }
+
+    /// `uint8 version (2) ‖ uint32 predictions ‖ { uint8 kind ‖ int8 scale ‖ uint8 width ‖ uint8 rank ‖ rank ×
+    /// uint32 dimension }` for each tensor, big endian.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![VERSION];
+        bytes.extend(self.predictions.to_be_bytes());
+        for Tensor { kind, scale, width, shape } in &self.tensors {
+            bytes.extend([*kind as u8, scale.0 as i8 as u8, u8::from(*width), shape.len() as u8]);
+            bytes.extend(shape.iter().flat_map(|dimension| dimension.to_be_bytes()));
+        }
+        bytes
+    }
+
+    /// Reads what [`encode`](Self::encode) writes. Nothing for other bytes: of another version, cut off, of an
+    /// unknown kind or width, or a descriptor that [`new`](Self::new) refuses.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        let (&[version, ref predictions @ ..], mut rest) = bytes.split_first_chunk::<5>()?;
+        if version != VERSION {
+            return None;
+        }
+        let mut tensors = Vec::new();
+        while !rest.is_empty() {
+            let (&[kind, scale, width, rank], after) = rest.split_first_chunk()?;
+            let (dimensions, after) = after.split_at_checked(4 * usize::from(rank))?;
+            tensors.push(Tensor {
+                kind: TensorKind::from_byte(kind)?,
+                scale: Scale((scale as i8).into()),
+                width: Width::try_from(width).ok()?,
+                shape: words(dimensions),
+            });
+            rest = after;
+        }
+        Self::new(u32::from_be_bytes(*predictions), tensors).ok()
+    }
+
+    /// The instances of each prediction of a proof, in order. Nothing if their number does not fit.
+    pub fn parts(&self, instances: &[Felt]) -> Option<Vec<Vec<Felt>>> {
+        if u64::try_from(instances.len()).ok()? != self.count() {
+            return None;
+        }
+        let mut parts = vec![Vec::new(); self.predictions as usize];
+        let mut rest = instances;
+        for tensor in &self.tensors {
+            let (block, after) = rest.split_at(tensor.len()? as usize);
+            let each = block.len() / parts.len();
+            for (index, part) in parts.iter_mut().enumerate() {
+                part.extend(match tensor.kind.is_shared() {
+                    true => block,
+                    false => &block[index * each..][..each],
+                });
+            }
+            rest = after;
+        }
+        Some(parts)
+    }
+}
+
+fn words(bytes: &[u8]) -> Vec<u32> {
+    let word = |it: &[u8]| u32::from_be_bytes([it[0], it[1], it[2], it[3]]);
+    bytes.chunks_exact(4).map(word).collect()
+}
+
+/// Instances of one kind, scale and width, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Run {
+    kind: TensorKind,
+    scale: Scale,
+    width: Width,
+    /// How many one prediction has.
+    count: u32,
+}
+
+impl Run {
+    fn is_like(&self, other: &Self) -> bool {
+        (self.kind, self.scale, self.width) == (other.kind, other.scale, other.width)
+    }
+}
+
+/// What the instances of one prediction stand for: the contracts' compact form of a [`Descriptor`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Schema {
-    runs: Vec<(TensorKind, Scale, u32)>,
+    predictions: u32,
+    runs: Vec<Run>,
 }
 
 /// The numbers of one run.
@@ -156,46 +309,70 @@ pub struct DecodedTensor {
 }
 
 impl Schema {
-    /// The contracts' compact form of these tensors: neighbours of one kind and scale are one run. Nothing
-    /// where the contracts refuse them: outputs that don't come last, or too much of something.
-    pub fn of(tensors: &[Tensor]) -> Option<Self> {
-        let mut runs: Vec<(TensorKind, Scale, u32)> = Vec::new();
-        for tensor in tensors {
-            let count = tensor.len()?;
-            match runs.last_mut() {
-                Some((kind, scale, sum)) if (*kind, *scale) == (tensor.kind, tensor.scale) => {
-                    *sum = sum.checked_add(count)?;
-                }
-                Some((kind, ..)) if kind.is_output() && !tensor.kind.is_output() => return None,
-                _ => runs.push((tensor.kind, tensor.scale, count)),
-            }
-        }
-        (runs.len() <= MAX_RUNS).then_some(Self { runs })
+    /// How many predictions a proof is of.
+    pub fn predictions(&self) -> u32 {
+        self.predictions
     }
 
-    /// The number of instances.
+    /// The number of instances of one prediction.
     pub fn count(&self) -> u64 {
-        self.runs.iter().map(|(.., count)| u64::from(*count)).sum()
+        self.runs.iter().map(|run| u64::from(run.count)).sum()
     }
 
-    /// Reads `{ uint8 kind ‖ int8 scale ‖ uint32 count }`, repeated. Nothing for other bytes.
+    /// `uint32 predictions ‖ { uint8 kind ‖ int8 scale ‖ uint8 width ‖ uint32 count }` for each run, big endian.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = self.predictions.to_be_bytes().to_vec();
+        for Run { kind, scale, width, count } in &self.runs {
+            bytes.extend([*kind as u8, scale.0 as i8 as u8, u8::from(*width)]);
+            bytes.extend(count.to_be_bytes());
+        }
+        bytes
+    }
+
+    /// Reads what [`encode`](Self::encode) writes. Nothing for other bytes.
     pub fn read(bytes: &[u8]) -> Option<Self> {
+        let (predictions, runs) = bytes.split_first_chunk()?;
+        if !runs.len().is_multiple_of(7) {
+            return None;
+        }
+        let runs = runs.chunks_exact(7).map(|run| {
+            let width = Width::try_from(run[2]).ok()?;
+            let count = u32::from_be_bytes([run[3], run[4], run[5], run[6]]);
+            Some(Run {
+                kind: TensorKind::from_byte(run[0])?,
+                scale: Scale((run[1] as i8).into()),
+                width,
+                count,
+            })
+        });
+        Some(Self {
+            predictions: u32::from_be_bytes(*predictions),
+            runs: runs.collect::<Option<_>>()?,
+        })
+    }
+
+    /// Reads the form of the contracts before there were widths: `{ uint8 kind ‖ int8 scale ‖ uint32 count }`, of
+    /// one prediction a proof. Nothing for other bytes.
+    pub fn read_v1(bytes: &[u8]) -> Option<Self> {
         if !bytes.len().is_multiple_of(6) {
             return None;
         }
         let runs = bytes.chunks_exact(6).map(|run| {
-            let scale = Scale(i8::from_be_bytes([run[1]]).into());
-            let count = u32::from_be_bytes([run[2], run[3], run[4], run[5]]);
-            Some((TensorKind::from_byte(run[0])?, scale, count))
+            Some(Run {
+                kind: TensorKind::from_byte(run[0])?,
+                scale: Scale((run[1] as i8).into()),
+                width: Width::WORD,
+                count: u32::from_be_bytes([run[2], run[3], run[4], run[5]]),
+            })
         });
-        Some(Self { runs: runs.collect::<Option<_>>()? })
+        Some(Self { predictions: 1, runs: runs.collect::<Option<_>>()? })
     }
 
-    /// Cuts instances into runs and decodes them. Nothing if their number does not fit.
+    /// Cuts one prediction's instances into runs and decodes them. Nothing if their number does not fit.
     pub fn decode(&self, instances: &[Felt]) -> Option<Vec<DecodedTensor>> {
         let mut rest = instances;
         let mut decoded = Vec::new();
-        for (kind, scale, count) in &self.runs {
+        for Run { kind, scale, count, .. } in &self.runs {
             let count = usize::try_from(*count).ok()?;
             let felts = rest.get(..count)?.to_vec();
             rest = &rest[count..];
@@ -207,103 +384,29 @@ impl Schema {
         rest.is_empty().then_some(decoded)
     }
 
+    /// The widths of one prediction's packed instances.
+    pub fn packing(&self) -> Packing {
+        Packing::of(self.runs.iter().map(|run| (run.width, run.count as usize)))
+    }
+
     /// The part that is about outputs.
     #[must_use]
     pub fn outputs(&self) -> Self {
-        let outputs = self.runs.iter().filter(|(kind, ..)| kind.is_output());
-        Self { runs: outputs.copied().collect() }
+        let outputs = self.runs.iter().filter(|run| run.kind.is_output());
+        Self { predictions: self.predictions, runs: outputs.copied().collect() }
     }
+}
+
+/// The descriptor of models before there were widths, of one prediction a proof, which was part of their identity:
+/// `{ uint8 kind ‖ int8 scale ‖ uint8 rank ‖ rank × uint32 dimension }` for each tensor.
+pub fn descriptor_v1(tensors: &[Tensor]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for Tensor { kind, scale, shape, .. } in tensors {
+        bytes.extend([*kind as u8, scale.0 as i8 as u8, shape.len() as u8]);
+        bytes.extend(shape.iter().flat_map(|dimension| dimension.to_be_bytes()));
+    }
+    bytes
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tensor(kind: TensorKind, scale: i32, shape: &[u32]) -> Tensor {
-        Tensor { kind, scale: Scale(scale), shape: shape.to_vec() }
-    }
-
-    #[test]
-    fn the_descriptor_is_the_one_in_the_contracts_readme() {
-        let tensors =
-            [tensor(TensorKind::Input, 7, &[1, 3]), tensor(TensorKind::Output, 7, &[1, 4])];
-        let expected = "02070200000001000000030307020000000100000004";
-        assert_eq!(alloy::hex::encode(descriptor(&tensors).expect("fits")), expected);
-        let bad = |tensor| descriptor(&[tensor]).expect_err("refused").to_string();
-        assert!(bad(tensor(TensorKind::Input, 128, &[1])).contains("scale 128"));
-        assert!(bad(tensor(TensorKind::Input, 1, &[1, 0])).contains("dimension of zero"));
-        let hash = tensor(TensorKind::ProcessedInput, 7, &[]);
-        assert_eq!(descriptor(&[hash]).expect("fits"), [0, 0, 0]);
-    }
-
-    #[test]
-    fn a_descriptor_that_is_read_gives_the_contracts_schema() {
-        let tensors = [
-            tensor(TensorKind::ProcessedInput, 0, &[]),
-            tensor(TensorKind::Input, 7, &[2, 3]),
-            tensor(TensorKind::Input, 7, &[4]),
-            tensor(TensorKind::Output, -3, &[1]),
-        ];
-        let bytes = descriptor(&tensors).expect("fits");
-        assert_eq!(read_descriptor(&bytes).as_deref(), Some(&tensors[..]));
-        assert_eq!(read_descriptor(&[]), Some(vec![]));
-        for cut in [1, 2, 5, bytes.len() - 1] {
-            assert_eq!(read_descriptor(&bytes[..cut]), None, "{cut}");
-        }
-        let schema = Schema::of(&tensors).expect("fits");
-        let compact = alloy::hex::decode("0000000000010207 0000000a03fd00000001".replace(' ', ""));
-        assert_eq!(Some(&schema), Schema::read(&compact.expect("hex")).as_ref());
-        assert_eq!(schema.count(), 12);
-        // An unknown kind, a hash with a scale, a dimension of zero, 2^33 elements.
-        for bad in ["050000", "000100", "02000100000000", "0200020002000000010000"] {
-            assert_eq!(read_descriptor(&alloy::hex::decode(bad).expect("hex")), None, "{bad}");
-        }
-        let turned = [tensors[3].clone(), tensors[1].clone()];
-        assert_eq!(Schema::of(&turned), None);
-        let many: Vec<_> = (0..22).map(|scale| tensor(TensorKind::Input, scale, &[1])).collect();
-        assert_eq!(Schema::of(&many), None);
-        assert!(Schema::of(&many[1..]).is_some());
-        assert_eq!(tensors[1].to_string(), "input [2, 3] / 2^7");
-    }
-
-    #[test]
-    fn instances_are_decoded_by_the_schema() {
-        let bytes = alloy::hex::decode("020700000002030700000001").expect("hex");
-        let schema = Schema::read(&bytes).expect("a schema");
-        let felts = [128, -64, 320].map(Felt::from_i128);
-        let decoded = schema.decode(&felts).expect("fits");
-        assert_eq!(decoded[0].values, Some(vec![1.0, -0.5]));
-        assert_eq!(decoded[1].values, Some(vec![2.5]));
-        assert_eq!(schema.decode(&felts[..2]), None);
-        assert_eq!(schema.outputs().decode(&felts[2..]).map(|runs| runs.len()), Some(1));
-        assert_eq!(Schema::read(&bytes[1..]), None);
-        assert_eq!(Schema::read(&[9, 0, 0, 0, 0, 1]), None);
-    }
-
-    /// The contracts' decoder is tested with the same file.
-    #[test]
-    fn numbers_are_those_that_the_contracts_decode() {
-        let text = include_str!("../../tests/fixtures/decoder-vectors.json");
-        let file: serde_json::Value = serde_json::from_str(text).expect("JSON");
-        let text = |column: &str, row: usize| file[column][row].as_str().expect("text").to_owned();
-        let rows = file["scalar"].as_array().expect("a column").len();
-        assert!(rows > 500);
-        for row in 0..rows {
-            let scale = file["scale"][row].as_i64().expect("a number") as i32;
-            let felt = Felt::from_be_hex(&text("scalar", row));
-            if text("error", row) == "NotFixedPoint" {
-                assert!(felt.is_err() || felt.is_ok_and(|felt| felt.to_i128().is_err()), "{row}");
-                continue;
-            }
-            let felt = felt.expect("a scalar");
-            let integer: i128 = text("integer", row).parse().expect("an integer");
-            assert_eq!(felt.to_i128(), Ok(integer), "{row}");
-            if let Ok(value) = text("value", row).parse::<f64>() {
-                let real = felt.to_f64(Scale(scale)).expect("a number");
-                // The contracts round down to 18 decimals.
-                let difference = (real - value / 1e18).abs();
-                assert!(difference <= 1.1e-18 + real.abs() * 1e-12, "{row}: {real} {value}");
-            }
-        }
-    }
-}
+mod tests;

@@ -8,7 +8,7 @@ use crate::{
     files,
     prepare::{self, Original},
     srs, toolchain,
-    tune::{self, CostModel, machine},
+    tune::{self, Cheap, CostModel, machine},
     verifier::{ForkGas, GasReport},
 };
 use serde::Serialize;
@@ -23,7 +23,7 @@ const WORD: u64 = 32;
 /// A prediction may take so much more gas than with the cheapest number, if it takes less to prove.
 const NEARLY: f64 = 1.05;
 
-/// Proofs of so many predictions, before anything is fitted or built.
+/// Proofs of so many predictions, before anything is fitted or built, by the circuit of the least gas.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct BatchOutlook {
@@ -71,14 +71,18 @@ pub struct Each {
 pub struct EachMeasured {
     /// The predictions of a proof.
     pub size: usize,
-    /// Gas by the rules that it is charged under; empty where nothing was measured.
+    /// Gas by the rules that it is charged under, of packed instances where these are cheaper; empty where nothing was
+    /// measured.
     pub verify_gas: BTreeMap<Hardfork, u64>,
 }
 
 impl EachMeasured {
     /// Of a verifier of proofs of `size` predictions; nothing where that is one.
     pub fn of(size: usize, gas: &GasReport) -> Option<Self> {
-        let each = |fork: &ForkGas| Some((fork.hardfork, fork.verify_gas?.div_ceil(size as u64)));
+        let each = |fork: &ForkGas| {
+            let gas = fork.verify_gas?.min(fork.packed_gas.unwrap_or(u64::MAX));
+            Some((fork.hardfork, gas.div_ceil(size as u64)))
+        };
         (size > 1).then(|| Self { size, verify_gas: gas.forks.iter().filter_map(each).collect() })
     }
 }
@@ -129,7 +133,14 @@ async fn outlook(
     let (costs, _) = CostModel::of_this_machine(engine.version());
     let cache = toolchain::cache_dir()?;
     let is_at_hand = |k| srs::is_at_hand(request.srs, k, &cache);
-    let work = tune::outlook(engine, &file, request.run_args, request.chain, &costs, is_at_hand);
+    let work = tune::outlook(
+        engine,
+        &file,
+        (request.run_args, Cheap::Gas),
+        request.chain,
+        &costs,
+        is_at_hand,
+    );
     let outlook = match tokio::time::timeout(PATIENCE, work).await {
         Ok(Ok(Some(outlook))) => outlook,
         Ok(Ok(None)) => {

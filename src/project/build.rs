@@ -7,7 +7,7 @@ use super::{
     config::{CalibrationConfig, Target},
     graph::Graph,
     names, plan,
-    report::{BatchReport, BuildReport, Comparison, PartReport},
+    report::{BatchReport, BuildReport, Comparison, Hashing, PartReport},
     step::Step,
     steps::{
         MadeVerifier, MakeVerifier, calibrate, deployable, expected, make_verifier, make_witness,
@@ -20,6 +20,7 @@ use crate::{
         judge::{self, JudgeRequest, Judgement},
     },
     artifacts::{
+        extents::Extents,
         observations,
         proof::ProofFile,
         run_args::{MAX_LOGROWS, RunArgs},
@@ -69,6 +70,7 @@ impl Project {
             judgement,
             caveats: built.caveats().to_vec(),
             each: EachMeasured::of(built.batch().size(), &verifier),
+            hashing: Hashing::of(built.layout(), &verifier),
             verifier,
             comparison,
             batch,
@@ -414,7 +416,9 @@ impl Build<'_> {
                     settings,
                     max_error: self.max_error.or(self.project.config().calibration.max_error),
                 };
-                Ok(judge::run(&request, &self.engines).await?)
+                let (judgement, extents) = judge::run(&request, &self.engines).await?;
+                extents.write(&self.artifacts.widths)?;
+                Ok(judgement)
             })
             .await
     }
@@ -480,8 +484,12 @@ impl Build<'_> {
             .step(self.project.verifier_step(), || async {
                 let proof = ProofFile::read(&artifacts.proof)?;
                 proof.check(settings)?;
+                let size = self.original.batch().size() as u32;
+                let layout = settings.instance_layout().of_predictions(size);
+                let layout = layout.with_extents(&Extents::read(&artifacts.widths)?);
                 let request = MakeVerifier {
                     settings,
+                    layout: Some(&layout),
                     settings_path: &artifacts.settings,
                     vk: &artifacts.vk,
                     srs: &artifacts.srs,

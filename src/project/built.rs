@@ -8,7 +8,7 @@ use super::{
     steps::{self, ProvingFiles, make_witness, prove_witness},
 };
 use crate::{
-    artifacts::{layout::InstanceLayout, proof::ProofFile, settings::Settings},
+    artifacts::{extents::Extents, layout::InstanceLayout, proof::ProofFile, settings::Settings},
     engine::Engine,
     files,
     model::{
@@ -16,7 +16,7 @@ use crate::{
         identity::{ModelId, ModelIdentity},
         proof::Proof,
         provenance::Provenance,
-        schema::{Tensor, descriptor},
+        schema::{Descriptor, descriptor_v1},
     },
     prepare::{Constants, Original},
     srs::{SrsFile, ceremony},
@@ -37,6 +37,7 @@ pub struct Built {
     made_from: MadeFrom,
     settings: Settings,
     layout: InstanceLayout,
+    descriptor: Descriptor,
     verifier: VerifierArtifact,
     batch_verifier: Option<VerifierArtifact>,
     golden: Proof,
@@ -111,8 +112,14 @@ impl Built {
         }
         let file = ProofFile::read(&artifacts.proof)?;
         file.check(&settings)?;
-
-        let layout = settings.instance_layout();
+        let extents = Extents::read(&artifacts.widths)?;
+        let batch = project.config().batch();
+        let layout = settings.instance_layout().of_predictions(batch.size() as u32);
+        let layout = layout.with_extents(&extents);
+        let descriptor = layout.descriptor()?;
+        if verifier.metadata().packing.as_ref().is_some_and(|it| *it != descriptor.packing()) {
+            return Err(Error::OutOfDate { change: graph::Change::Altered(metadata_file) });
+        }
         let srs = SrsFile::open(&artifacts.srs)?;
         for artifact in std::iter::once(&verifier).chain(&batch_verifier) {
             if !is_made_with(artifact.runtime_code(), srs.neg_tau_g2_words()) {
@@ -126,7 +133,7 @@ impl Built {
             srs_sha256: made_from.srs_sha256,
             vk_sha256: made_from.vk_sha256,
             engine_version: made_from.engine_version.clone(),
-            descriptor_keccak256: keccak256(descriptor(&layout.tensors())?),
+            descriptor_keccak256: keccak256(descriptor.encode()),
         };
         Ok(Self {
             name: project.name(),
@@ -135,12 +142,13 @@ impl Built {
             caveats: caveat::of(&settings, &manifest),
             settings,
             layout,
+            descriptor,
             provenance: ceremony::provenance(ceremony::by_neg_s_g2(srs.neg_tau_g2_words())),
             verifier,
             batch_verifier,
             golden: file.proof,
             model: project.model(),
-            batch: project.config().batch(),
+            batch,
             constants: project.config().model.constants.clone(),
             deployments: project.deployments(),
             artifacts,
@@ -184,9 +192,19 @@ impl Built {
         self.batch
     }
 
-    /// The tensors that the contracts describe a proof's instances by; empty ones are left out.
-    pub fn tensors(&self) -> Vec<Tensor> {
-        self.layout.tensors()
+    /// What the contracts say of a proof's instances.
+    pub fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    /// The ids that contracts of earlier releases know the same model by, the newest first: before there were
+    /// widths, and before the descriptor was part of the id.
+    pub fn former_ids(&self) -> [ModelId; 2] {
+        let former = ModelIdentity {
+            descriptor_keccak256: keccak256(descriptor_v1(self.descriptor.tensors())),
+            ..self.identity.clone()
+        };
+        [former.model_id(), former.model_id_v1()]
     }
 
     /// The verifier of one proof.

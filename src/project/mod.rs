@@ -34,7 +34,7 @@ pub use clean::Cleaned;
 pub use error::{Error, Result};
 pub use event::{Event, Observer};
 pub use inputs::Input;
-pub use report::{BatchReport, BuildReport, Comparison, OtherForm, PartReport};
+pub use report::{BatchReport, BuildReport, Comparison, Hashing, OtherForm, PartReport};
 pub use step::Step;
 
 use crate::{
@@ -64,6 +64,8 @@ pub(crate) mod names {
     pub(crate) const VERIFIER: &str = "verifier";
     /// The model as ezkl takes it.
     pub(crate) const PREPARED: &str = "prepared.onnx";
+    /// How large the circuit's public numbers get.
+    pub(crate) const WIDTHS: &str = "widths.json";
     /// The sample as ezkl was given it.
     pub(crate) const INPUT: &str = "sample.input.json";
 }
@@ -89,6 +91,8 @@ pub struct Artifacts {
     pub settings: PathBuf,
     /// The compiled circuit, in ezkl's own format.
     pub compiled: PathBuf,
+    /// How large the circuit's public numbers get, from which the widths of packed instances follow.
+    pub widths: PathBuf,
     /// The SRS, truncated to the circuit's size.
     pub srs: PathBuf,
     /// The verifying key, from which a verifier is generated.
@@ -111,6 +115,7 @@ impl Artifacts {
             prepared: file(names::PREPARED),
             settings: file(names::SETTINGS),
             compiled: file(names::COMPILED),
+            widths: file(names::WIDTHS),
             srs: file(names::SRS),
             vk: file(names::VK),
             pk: file(names::PK),

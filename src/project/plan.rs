@@ -125,7 +125,7 @@ impl Project {
                 Input::Given("--max-error", json!(max_error)),
                 self.engine_version(),
             ],
-            outputs: Vec::new(),
+            outputs: vec![names::WIDTHS.into()],
         }
     }
 
@@ -194,6 +194,7 @@ impl Project {
                 Input::File("settings", artifacts.settings),
                 Input::File("SRS", artifacts.srs),
                 Input::File("sample proof", artifacts.proof),
+                Input::File("widths", artifacts.widths),
                 Input::File(MODEL, self.model()),
                 Input::Option("the verifier options", json!(self.config.verifier)),
                 Input::Option("zkvouch's version", env!("CARGO_PKG_VERSION").into()),

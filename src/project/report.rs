@@ -3,10 +3,14 @@
 use super::{Artifacts, Caveat, batches::EachMeasured, step::Step};
 use crate::{
     accuracy::judge::Judgement,
+    artifacts::layout::InstanceLayout,
+    evm::Hardfork,
     model::{
         identity::{ModelId, ModelIdentity},
         provenance::Provenance,
+        schema::TensorKind,
     },
+    tune::{self, ForkEstimate},
     verifier::{
         GasReport,
         batch::{Batch, BatchGas},
@@ -44,12 +48,46 @@ pub struct BuildReport {
     /// What one prediction takes, where a proof is of several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub each: Option<EachMeasured>,
+    /// What hashed inputs would come to; none where inputs are not public, or no more than their hashes.
+    pub hashing: Option<Hashing>,
     /// Where the files lie, those not remade included.
     pub artifacts: Artifacts,
     /// Steps that ran, in the order of their end.
     pub ran: Vec<&'static str>,
     /// Steps that were up to date.
     pub skipped: Vec<&'static str>,
+}
+
+/// What a verification would take if inputs that are public were hashed: one word for each tensor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Hashing {
+    /// Public input values of a proof.
+    pub values: usize,
+    /// Words that they would be hashed to.
+    pub hashes: usize,
+    /// Bytes of a call's calldata then.
+    pub calldata_bytes: usize,
+    /// The gas then, without that of the columns which hashing adds to a circuit; `zkvouch inspect` has those in its
+    /// estimates.
+    pub forks: Vec<ForkEstimate>,
+}
+
+impl Hashing {
+    /// For a verifier with this report.
+    pub fn of(layout: &InstanceLayout, gas: &GasReport) -> Option<Self> {
+        let inputs: Vec<_> = layout.of_kind(TensorKind::Input).collect();
+        let values = inputs.iter().map(|group| group.len()).sum::<usize>();
+        // Each observation's tensor has its own hash.
+        let hashes = inputs.len() * layout.predictions as usize;
+        let words = values.checked_sub(hashes).filter(|words| *words > 0)?;
+        let osaka = gas.forks.iter().find(|fork| fork.hardfork == Hardfork::Osaka)?.verify_gas?;
+        Some(Self {
+            values,
+            hashes,
+            calldata_bytes: gas.calldata_len.saturating_sub(32 * words),
+            forks: tune::hashed(osaka, gas.calldata_len, words),
+        })
+    }
 }
 
 /// What a build up to some step made.

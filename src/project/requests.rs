@@ -3,16 +3,16 @@
 use super::{Built, Error, Result};
 use crate::{
     artifacts::proof::ProofFile,
-    calldata::Function,
     chain::{
-        ChainClass,
-        contracts::{AddModel, Core, LedgerRequest, default_gas_cap},
+        ChainClass, Entries,
+        contracts::{
+            AddModel, Capabilities, Claims, Core, LedgerRequest, ModelArgs, default_gas_cap,
+        },
         deploy::{Contract, Method, VerifierRequest},
         deployments::{Compiler, Deployments, Entry, ModelRecord},
         submit::SubmitRequest,
     },
-    model::proof::Proof,
-    verifier::VerifierArtifact,
+    model::{packing::Packing, proof::Proof},
 };
 use alloy::primitives::{Address, B256, Bytes};
 use serde_json::json;
@@ -23,27 +23,14 @@ impl Built {
         ModelRecord::new(self.name(), self.identity().clone(), self.provenance().clone())
     }
 
-    /// What it takes to deploy the verifier.
-    pub fn verifier_request(&self, method: Method, class: ChainClass) -> VerifierRequest {
-        self.request_of(self.verifier(), Function::One, method, class)
-    }
-
-    /// What it takes to check the verifier's function for batches, if it has one.
-    pub fn batch_verifier_request(
+    /// What it takes to deploy the verifier. With `batches` it is to show that it takes those, too, if it does.
+    pub fn verifier_request(
         &self,
         method: Method,
-        class: ChainClass,
-    ) -> Option<VerifierRequest> {
-        Some(self.request_of(self.batch_verifier()?, Function::Many, method, class))
-    }
-
-    fn request_of(
-        &self,
-        verifier: &VerifierArtifact,
-        function: Function,
-        method: Method,
+        batches: bool,
         class: ChainClass,
     ) -> VerifierRequest {
+        let verifier = self.verifier();
         let metadata = verifier.metadata();
         VerifierRequest {
             contract: Contract {
@@ -53,7 +40,7 @@ impl Built {
                 arguments: None,
                 encoded_arguments: Bytes::new(),
             },
-            function,
+            entries: self.entries(batches),
             compiler: Some(Compiler {
                 language: format!("{:?}", metadata.language),
                 version: metadata.compiler.version.to_string(),
@@ -68,24 +55,28 @@ impl Built {
         }
     }
 
-    /// What it takes to give the deployed verifier, and what verifies its batches if anything does,
-    /// its model's name in the router.
+    /// The functions of the verifier beside that for one proof. ezkl's has none.
+    fn entries(&self, batches: bool) -> Entries {
+        let many = batches && self.batch_verifier().is_some();
+        Entries { many, packing: self.verifier().metadata().packing.clone() }
+    }
+
+    /// What the model's contract is made with, over a deployed verifier.
     ///
     /// # Errors
     /// [`Error::NotMeasured`] where the build measured no gas, from which the cap follows.
-    pub fn add_model_request(
+    pub fn model_args(
         &self,
-        core: Core,
         verifier: Address,
-        batch_verifier: Option<(Address, B256)>,
+        batches: bool,
         guardian: Option<Address>,
-        class: ChainClass,
-    ) -> Result<AddModel> {
+    ) -> Result<ModelArgs> {
+        let entries = self.entries(batches);
         let metadata = self.verifier().metadata();
         let gas = &metadata.gas;
         let mut verify_gas = gas.verify_gas.ok_or(Error::NotMeasured)?;
         let mut refusal_gas = gas.refusal_gas.ok_or(Error::NotMeasured)?;
-        if batch_verifier.is_some()
+        if entries.many
             && let Some(batch) = self.batch_verifier()
         {
             // A batch of one takes a little more, and the cap is for each proof of either.
@@ -93,16 +84,45 @@ impl Built {
             verify_gas = verify_gas.max(gas.verify_gas.unwrap_or_default());
             refusal_gas = refusal_gas.max(gas.refusal_gas.unwrap_or_default());
         }
+        // What the router is told that the verifier has, it tries with the golden proof.
+        let fits = |packing: &Packing| packing.pack(&self.golden().instances).is_some();
+        let (many, packed) = (entries.many, entries.packing.as_ref().is_some_and(fits));
+        let bits = [
+            (Capabilities::MANY, many),
+            (Capabilities::PACKED, packed),
+            (Capabilities::MANY_PACKED, many && packed),
+        ];
+        let capabilities =
+            bits.into_iter().filter(|(_, has)| *has).fold(0, |bits, (bit, _)| bits | bit);
+        Ok(ModelArgs {
+            identity: self.identity().clone(),
+            verifier,
+            verifier_code_hash: metadata.runtime_code_hash,
+            capabilities: Capabilities(capabilities),
+            // A proof is some kilobytes.
+            proof_length: metadata.shape.proof_len as u32,
+            gas_cap: default_gas_cap(verify_gas, refusal_gas),
+            guardian,
+            descriptor: self.descriptor().clone(),
+        })
+    }
+
+    /// What it takes to give the deployed verifier its model's name in the router.
+    ///
+    /// # Errors
+    /// As [`model_args`](Self::model_args).
+    pub fn add_model_request(
+        &self,
+        core: Core,
+        verifier: Address,
+        batches: bool,
+        guardian: Option<Address>,
+        class: ChainClass,
+    ) -> Result<AddModel> {
         Ok(AddModel {
             core,
             model: self.model_record(),
-            verifier,
-            verifier_code_hash: metadata.runtime_code_hash,
-            batch_verifier,
-            proof_length: metadata.shape.proof_len,
-            gas_cap: default_gas_cap(verify_gas, refusal_gas),
-            tensors: self.tensors(),
-            guardian,
+            args: self.model_args(verifier, batches, guardian)?,
             golden: self.golden().clone(),
             deployments: self.deployments().to_owned(),
             class,
@@ -120,9 +140,17 @@ impl Built {
         context: B256,
         class: ChainClass,
     ) -> Result<LedgerRequest> {
-        let (claims, shape) = (self.claims(proofs)?, self.verifier().metadata().shape);
-        let model = self.model_id();
-        Ok(LedgerRequest::for_model(deployments, model, context, class, claims, shape)?)
+        let count = self.count(proofs)?;
+        let proofs = self.claims(proofs)?;
+        let claims = Claims {
+            model: self.model_id(),
+            former_ids: self.former_ids().to_vec(),
+            descriptor: self.descriptor().clone(),
+            count,
+            proofs,
+            shape: self.verifier().metadata().shape,
+        };
+        Ok(LedgerRequest::for_model(deployments, claims, context, class)?)
     }
 
     /// What it takes to submit proofs to a deployed verifier, in one transaction.
@@ -147,6 +175,21 @@ impl Built {
         let batch = self.batch_verifier().map(|it| it.metadata().runtime_code_hash);
         batch == Some(entry.runtime_code_hash)
             && self.verifier().metadata().runtime_code_hash == entry.runtime_code_hash
+    }
+
+    /// How many predictions the proofs are of, of which the last alone may not be full.
+    fn count(&self, proofs: &[ProofFile]) -> Result<usize> {
+        let size = self.descriptor().predictions();
+        if let Some(other) = proofs.iter().find(|proof| proof.predictions.size != size) {
+            let (path, found) = (other.path().to_owned(), other.predictions.size);
+            return Err(Error::OtherPredictions { path, found, size });
+        }
+        let Some((last, others)) = proofs.split_last() else { return Ok(0) };
+        if let Some(short) = others.iter().find(|proof| proof.predictions.count < size) {
+            let (path, count) = (short.path().to_owned(), short.predictions.count);
+            return Err(Error::ShortProof { path, count, size });
+        }
+        Ok(others.len() * size as usize + last.predictions.count as usize)
     }
 
     fn claims(&self, proofs: &[ProofFile]) -> Result<Vec<Proof>> {

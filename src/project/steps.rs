@@ -7,7 +7,9 @@ use super::{
 };
 use crate::{
     artifacts::{
+        extents::Extents,
         input::InputData,
+        layout::InstanceLayout,
         observations,
         proof::ProofFile,
         run_args::{DEFAULT_MAX_LOGROWS, Visibility},
@@ -224,6 +226,9 @@ pub struct MakeVerifier<'a> {
     pub settings: &'a Settings,
     /// The path of settings.json, which ezkl reads itself.
     pub settings_path: &'a Path,
+    /// Which instance is what, with the widths that packed ones are to have; by default those that hold the numbers
+    /// of `proof`.
+    pub layout: Option<&'a InstanceLayout>,
     /// The verifying key's file, which has to fit the settings.
     pub vk: &'a Path,
     /// The SRS's file, whose [τ]₂ the code has to have.
@@ -260,10 +265,13 @@ pub async fn make_verifier(engine: &Engine, request: &MakeVerifier<'_>) -> Resul
     let raw = files::read_to_string(&raw)?;
     let srs = SrsFile::open(request.srs)?;
     let config = request.config;
-    let layout = request.settings.instance_layout();
-    let num_instances = layout.len;
-    let seen: Vec<&[Felt]> = request.proof.iter().map(|it| &it.proof.instances[..]).collect();
-    let packing = layout.packing(&seen);
+    let layout = request.layout.cloned().unwrap_or_else(|| {
+        let layout = request.settings.instance_layout();
+        let seen: Vec<&[Felt]> = request.proof.iter().map(|it| &it.proof.instances[..]).collect();
+        let extents = Extents::of_instances(&layout, &seen);
+        layout.with_extents(&extents)
+    });
+    let (num_instances, packing) = (layout.len, layout.packing());
     let proof_len = request.proof.map(|proof| proof.proof.bytes.len());
     let guarded = VerifierSource::from_ezkl(&raw, proof_len, Some(num_instances))?;
     let compilers = config.matrix.compilers(&config.solc).await?;

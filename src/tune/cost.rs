@@ -75,6 +75,27 @@ pub fn charged(hardfork: Hardfork, osaka: u64, calldata_bytes: u64) -> u64 {
     (osaka - base.min(osaka)).max(rules.floor + rules.floor_byte * calldata_bytes)
 }
 
+/// What a transaction is estimated to take under some rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForkEstimate {
+    /// The rules.
+    pub hardfork: Hardfork,
+    /// In units of gas.
+    pub gas: u64,
+}
+
+/// What a verification that takes `osaka` gas with `calldata_bytes` of calldata would take, under each reported fork,
+/// if of its instances `words` fewer were public and inputs were hashed in their place. The columns that hashing adds
+/// to a circuit are not in it.
+pub fn hashed(osaka: u64, calldata_bytes: usize, words: usize) -> Vec<ForkEstimate> {
+    let [.., hashing, instance] = LEAN_GAS;
+    let saved = instance * words as f64 - hashing;
+    let gas = (osaka as f64 - saved).max(0.0) as u64;
+    let bytes = calldata_bytes.saturating_sub(32 * words) as u64;
+    let under = |hardfork| ForkEstimate { hardfork, gas: charged(hardfork, gas, bytes) };
+    Hardfork::REPORTED.map(under).to_vec()
+}
+
 /// Turns a shape into seconds, bytes and gas.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CostModel {
@@ -199,6 +220,12 @@ impl CostModel {
         }
     }
 
+    /// The gas of a transaction to the lean verifier under each reported fork.
+    pub fn forks(&self, shape: &Shape) -> Vec<ForkEstimate> {
+        let gas = |hardfork| Self { hardfork, ..self.clone() }.cost(shape).lean_gas;
+        Hardfork::REPORTED.map(|hardfork| ForkEstimate { hardfork, gas: gas(hardfork) }).to_vec()
+    }
+
     /// Scales the model to a machine by the CPU and wall-clock seconds of proofs measured on it: the
     /// machine's factor is the geometric mean of measured over predicted, the CPUs follow from the
     /// sums. Single coefficients stay: a handful of proofs does not tell them apart.
@@ -240,6 +267,17 @@ mod tests {
         let amsterdam =
             CostModel { hardfork: Hardfork::Amsterdam, ..CostModel::default() }.cost(&shape);
         assert_eq!(amsterdam.lean_gas, osaka.lean_gas - 6_000);
+        let forks = CostModel::default().forks(&shape).into_iter().map(|fork| fork.gas);
+        assert_eq!(forks.collect::<Vec<_>>(), [osaka.lean_gas, amsterdam.lean_gas]);
+    }
+
+    /// An image that is hashed costs its pairing under any rules, and a few values are not worth a hash.
+    #[test]
+    fn hashing_saves_bytes_or_does_not_pay() {
+        let image = hashed(676_918, 28_500, 783);
+        assert!(image.iter().all(|fork| (450_000..490_000).contains(&fork.gas)), "{image:?}");
+        let few = hashed(472_322, 3_332, 3);
+        assert!(few[0].gas > 472_322, "{few:?}");
     }
 
     #[test]

@@ -2,7 +2,11 @@
 //!
 //! The scales are the defaults and the shape is the best of a few, so a tuned circuit is seldom dearer.
 
-use super::{CostModel, Shape, cost::Cost, deploy::ChainLimits};
+use super::{
+    CostModel, Shape,
+    cost::{Cost, ForkEstimate},
+    deploy::ChainLimits,
+};
 use crate::{
     artifacts::{
         run_args::{MAX_LOGROWS, RunArgs, Visibility},
@@ -34,21 +38,32 @@ pub struct Outlook {
     pub logrows: u32,
     /// What it costs; estimates, but for the bytes of proof and calldata.
     pub cost: Cost,
+    /// What verifying takes under each fork that is reported, whatever the project's own.
+    pub forks: Vec<ForkEstimate>,
     /// Which limit of a chain it exceeds, and by what.
     pub excess: Option<String>,
     /// Whether the SRS of that size is cached, packaged or made here, rather than fetched.
     pub srs_at_hand: bool,
 }
 
-/// The cheapest circuit to prove of those that can be deployed; where none can, the one that lacks least. `None`
-/// where no number of rows fits.
+/// What a circuit is to be cheap in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cheap {
+    /// The time to prove.
+    Proof,
+    /// The gas to verify, by the lean verifier.
+    Gas,
+}
+
+/// The cheapest circuit of those that can be deployed; where none can, the one that lacks least. `None` where no
+/// number of rows fits.
 ///
 /// # Errors
 /// What ezkl says of the model.
 pub async fn outlook(
     engine: &Engine,
     model: &Path,
-    args: &RunArgs,
+    (args, cheap): (&RunArgs, Cheap),
     chain: Option<ChainLimits>,
     costs: &CostModel,
     is_at_hand: impl Fn(u32) -> bool,
@@ -73,8 +88,11 @@ pub async fn outlook(
             let cost = costs.cost(&shape);
             let excess = chain.and_then(|chain| chain.excess(&cost));
             let lack = excess.map_or(1.0, |excess| excess.factor());
-            let key = (lack, cost.prove_cpu_seconds);
-            if best.as_ref().is_some_and(|(lack, seconds, _)| (*lack, *seconds) <= key) {
+            let key = match cheap {
+                Cheap::Proof => (lack, cost.prove_cpu_seconds),
+                Cheap::Gas => (lack, cost.lean_gas as f64),
+            };
+            if best.as_ref().is_some_and(|(lack, price, _)| (*lack, *price) <= key) {
                 continue;
             }
             let outlook = Outlook {
@@ -83,6 +101,7 @@ pub async fn outlook(
                 rows: settings.num_rows,
                 logrows,
                 cost,
+                forks: costs.forks(&shape),
                 excess: excess.map(|excess| excess.to_string()),
                 srs_at_hand: is_at_hand(logrows),
             };

@@ -108,7 +108,7 @@ pub async fn build(
         let of_one = sample
             .as_ref()
             .map(|(proof, instances)| calldata::encode_verify_many([(&proof[..], &instances[..])]));
-        let forks = ForkGas::measure(&init_code, of_one.as_ref())?;
+        let forks = ForkGas::measure(&init_code, of_one.as_ref(), None)?;
         Ok::<_, Error>((deployed, one, packed, gas, forks))
     };
     let (deployed, one, packed_gas, gas, forks) = blocking(measure).await?;
@@ -122,6 +122,7 @@ pub async fn build(
         init_size: contract.init_code.len(),
         // Selector, two offsets, two arrays of one, each with its length and its element's offset.
         calldata_len: 4 + 0x40 + 2 * 0x60 + shape.proof_len + 0x20 * shape.n_instances,
+        packed_calldata_len: None,
         forks,
     };
     tracing::info!(?report, ?gas, options = %contract.options, "batch verifier built");

@@ -199,7 +199,7 @@ mod tests {
         let srs = crate::srs::SrsFile::open(srs.as_ref()).expect("an SRS");
         for code in [
             include_str!("../chain/testdata/lean-verifier-tree.hex"),
-            include_str!("../chain/testdata/lean-batch-verifier-tree.hex"),
+            include_str!("../chain/testdata/lean-verifier-credit.hex"),
         ] {
             let code = alloy::hex::decode(code.trim()).expect("hex");
             assert_eq!(ceremony_words(&code), Ok(srs.neg_tau_g2_words()));

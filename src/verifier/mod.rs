@@ -313,8 +313,12 @@ pub async fn build_among(
     }
     let code = contract.init_code.clone();
     let sample = sample.map(|sample| (sample.proof.to_vec(), sample.instances.to_vec()));
+    let packing = source.packing.clone();
     let measure = move || {
         let deployed = evm.deploy(code.clone())?;
+        let packed = packing.zip(sample.as_ref()).and_then(|(packing, (proof, instances))| {
+            Some(calldata::encode_verify_packed(proof, &packing.pack(instances)?))
+        });
         let gas = match &sample {
             Some((proof, instances)) => {
                 let gas = golden::check(&mut evm, deployed.address, shape, proof, instances)?;
@@ -323,14 +327,15 @@ pub async fn build_among(
             None => None,
         };
         let calldata = gas.as_ref().map(|(_, calldata)| calldata);
-        let forks = ForkGas::measure(&code, calldata)?;
+        let forks = ForkGas::measure(&code, calldata, packed.as_ref())?;
         Ok::<_, Error>((
             deployed,
             gas.map(|(gas, calldata)| (gas, report::calldata_gas(&calldata))),
+            packed.map(|packed| packed.len()),
             forks,
         ))
     };
-    let (deployed, measured, forks) = blocking(measure).await?;
+    let (deployed, measured, packed_calldata_len, forks) = blocking(measure).await?;
     let gas = GasReport {
         hardfork,
         verify_gas: measured.map(|(gas, _)| gas.accepted),
@@ -340,6 +345,7 @@ pub async fn build_among(
         runtime_size: deployed.runtime_code.len(),
         init_size,
         calldata_len: shape.calldata_len(),
+        packed_calldata_len,
         forks,
     };
     tracing::info!(kind = %source.kind, ?gas, options = %contract.options, "verifier built");

@@ -26,6 +26,9 @@ pub struct GasReport {
     pub init_size: usize,
     /// Bytes of a call's calldata.
     pub calldata_len: usize,
+    /// The same with packed instances, where those of the sample fit their widths.
+    #[serde(default)]
+    pub packed_calldata_len: Option<usize>,
     /// The same transactions under each of [`Hardfork::REPORTED`].
     #[serde(default)]
     pub forks: Vec<ForkGas>,
@@ -38,6 +41,9 @@ pub struct ForkGas {
     pub hardfork: Hardfork,
     /// The gas of a transaction that verifies a proof; `None` where there was no sample proof.
     pub verify_gas: Option<u64>,
+    /// The same with packed instances, where those of the sample fit their widths.
+    #[serde(default)]
+    pub packed_gas: Option<u64>,
     /// The gas of the transaction that creates the contract.
     pub deploy_gas: u64,
     /// What of it is for state, in a gas of its own (EIP-8037); 0 before Amsterdam.
@@ -47,24 +53,34 @@ pub struct ForkGas {
 }
 
 impl ForkGas {
-    /// Runs both transactions under the rules of each reported fork: the creation, and the call with
-    /// this calldata.
-    pub(super) fn measure(init_code: &Bytes, calldata: Option<&Bytes>) -> evm::Result<Vec<Self>> {
+    /// Runs the transactions under the rules of each reported fork: the creation, and the calls with
+    /// this calldata, the second with packed instances.
+    pub(super) fn measure(
+        init_code: &Bytes,
+        calldata: Option<&Bytes>,
+        packed: Option<&Bytes>,
+    ) -> evm::Result<Vec<Self>> {
         Hardfork::REPORTED
             .into_iter()
-            .map(|hardfork| Self::under(hardfork, init_code, calldata))
+            .map(|hardfork| Self::under(hardfork, init_code, calldata, packed))
             .collect()
     }
 
-    fn under(hardfork: Hardfork, init_code: &Bytes, calldata: Option<&Bytes>) -> evm::Result<Self> {
+    fn under(
+        hardfork: Hardfork,
+        init_code: &Bytes,
+        calldata: Option<&Bytes>,
+        packed: Option<&Bytes>,
+    ) -> evm::Result<Self> {
         let mut evm = Evm::new(hardfork).without_limits();
         let deployed = evm.deploy(init_code.clone())?;
-        let call = |calldata: &Bytes| {
+        let mut call = |calldata: &Bytes| {
             evm.call(deployed.address, calldata.clone(), evm.gas_limit()).map(|call| call.gas_used)
         };
         Ok(Self {
             hardfork,
-            verify_gas: calldata.map(call).transpose()?,
+            verify_gas: calldata.map(&mut call).transpose()?,
+            packed_gas: packed.map(&mut call).transpose()?,
             deploy_gas: deployed.gas_used,
             deploy_state_gas: deployed.state_gas,
             deployable: hardfork.rules().takes_code(deployed.runtime_code.len(), init_code.len()),

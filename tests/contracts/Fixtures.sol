@@ -5,8 +5,18 @@ import {stdJson} from "forge-std/StdJson.sol";
 import {Test} from "forge-std/Test.sol";
 import {ModelRouter} from "zkvouch/ModelRouter.sol";
 import {ModelVerifier} from "zkvouch/ModelVerifier.sol";
-import {ModelParts} from "zkvouch/interfaces/IModelVerifier.sol";
-import {IBatchProofVerifier, IProofVerifier} from "zkvouch/interfaces/IProofVerifier.sol";
+import {ModelArgs, ModelParts} from "zkvouch/interfaces/IModelVerifier.sol";
+import {
+    IBatchProofVerifier,
+    IPackedBatchProofVerifier,
+    IPackedProofVerifier,
+    IProofVerifier
+} from "zkvouch/interfaces/IProofVerifier.sol";
+import {Instances} from "zkvouch/libraries/Instances.sol";
+import {SchemaLib} from "zkvouch/libraries/SchemaLib.sol";
+
+/// @dev All entries of the lean verifier.
+interface ILeanVerifier is IProofVerifier, IBatchProofVerifier, IPackedProofVerifier, IPackedBatchProofVerifier {}
 
 /// @notice A proof as the command wrote it.
 struct Proof {
@@ -16,14 +26,14 @@ struct Proof {
     string[] outputs;
 }
 
-/// @notice A model of tests/fixtures, with its bare verifier deployed, and the lean one's of many proofs if it is that.
+/// @notice A model of tests/fixtures, with its bare verifier deployed, and what that can do besides `verifyProof`.
 struct Model {
     string name;
     ModelParts parts;
     bytes descriptor;
     uint256 proofLength;
-    IProofVerifier bare;
-    IBatchProofVerifier batch;
+    ILeanVerifier bare;
+    uint8 capabilities;
     // Of one observation, by two different proofs.
     Proof first;
     Proof again;
@@ -48,16 +58,16 @@ abstract contract Fixtures is Test {
         string memory name
     ) internal returns (Model memory model) {
         model = _load(name);
-        model.bare = IProofVerifier(deployBare(name));
+        model.bare = ILeanVerifier(deployBare(name));
     }
 
-    /// @dev With the lean verifiers.
+    /// @dev With the lean verifier.
     function loadLean(
         string memory name
     ) internal returns (Model memory model) {
         model = _load(name);
-        model.bare = IProofVerifier(deployBare(string.concat(name, "-lean")));
-        model.batch = IBatchProofVerifier(deployBare(string.concat(name, "-lean-batch")));
+        model.bare = ILeanVerifier(deployBare(string.concat(name, "-lean")));
+        model.capabilities = 7;
     }
 
     function _load(
@@ -105,33 +115,70 @@ abstract contract Fixtures is Test {
         require(bare != address(0), "the bare verifier did not deploy");
     }
 
-    function deployAdapter(
+    /// @dev What the model is added with.
+    function argsOf(
         Model memory model
-    ) internal returns (ModelVerifier) {
-        return deployAdapter(model, GAS_CAP, model.descriptor);
-    }
-
-    function deployAdapter(
-        Model memory model,
-        uint256 gasCap,
-        bytes memory descriptor
-    ) internal returns (ModelVerifier) {
-        return new ModelVerifier(
+    ) internal view returns (ModelArgs memory) {
+        return ModelArgs(
             model.parts,
-            model.bare,
+            address(model.bare),
             address(model.bare).codehash,
-            model.batch,
-            batchHash(model),
-            model.proofLength,
-            gasCap,
-            descriptor
+            model.capabilities,
+            uint32(model.proofLength),
+            uint64(GAS_CAP),
+            address(0),
+            model.descriptor
         );
     }
 
-    function batchHash(
+    function deployRouter() internal returns (ModelRouter) {
+        return new ModelRouter(owner, address(new ModelVerifier()));
+    }
+
+    /// @dev A router with this model, and the model's verifier.
+    function deployRouter(
         Model memory model
-    ) internal view returns (bytes32) {
-        return address(model.batch) == address(0) ? bytes32(0) : address(model.batch).codehash;
+    ) internal returns (ModelRouter router, ModelVerifier adapter) {
+        router = deployRouter();
+        adapter = addTo(router, model);
+    }
+
+    function addTo(
+        ModelRouter router,
+        Model memory model
+    ) internal returns (ModelVerifier) {
+        return addTo(router, argsOf(model), model.first);
+    }
+
+    function addTo(
+        ModelRouter router,
+        ModelArgs memory args,
+        Proof memory golden
+    ) internal returns (ModelVerifier) {
+        vm.prank(owner);
+        (, address verifier) = router.addModel(args, golden.proof, golden.instances);
+        return ModelVerifier(verifier);
+    }
+
+    /// @dev A proof's instances in the widths of its model.
+    function packedOf(
+        Model memory model,
+        uint256[] memory instances
+    ) internal pure returns (bytes memory packed) {
+        (bytes memory schema,) = SchemaLib.fromDescriptor(model.descriptor);
+        bool fits;
+        (fits, packed) = Instances.tryPack(schema, instances);
+        require(fits, "an instance does not fit its width");
+    }
+
+    function packedOf(
+        Model memory model,
+        uint256[][] memory instances
+    ) internal pure returns (bytes[] memory packed) {
+        packed = new bytes[](instances.length);
+        for (uint256 i = 0; i < instances.length; ++i) {
+            packed[i] = packedOf(model, instances[i]);
+        }
     }
 
     /// @dev A batch of these proofs.
@@ -152,23 +199,6 @@ abstract contract Fixtures is Test {
         proofs = new bytes[](1);
         instances = new uint256[][](1);
         (proofs[0], instances[0]) = (proof, instance);
-    }
-
-    function deployRouter(
-        Model memory model,
-        ModelVerifier adapter
-    ) internal returns (ModelRouter router) {
-        router = new ModelRouter(owner);
-        addTo(router, model, adapter);
-    }
-
-    function addTo(
-        ModelRouter router,
-        Model memory model,
-        ModelVerifier adapter
-    ) internal {
-        vm.prank(owner);
-        router.addModel(adapter, model.first.proof, model.first.instances);
     }
 
     function copyOf(

@@ -14,7 +14,7 @@ use super::{
     stats::{ErrorBound, REFUSED_SHARE, Statistic, percent_error},
 };
 use crate::{
-    artifacts::{self, settings::Settings},
+    artifacts::{self, extents::Extents, settings::Settings},
     engine::{self, EnginePool},
     error::ErrorKind,
     files,
@@ -234,7 +234,7 @@ impl Error {
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Compares a circuit with its model.
+/// Compares a circuit with its model. Returns with the judgement how large the circuit's numbers got.
 ///
 /// A float output may be off by [`REFUSED_SHARE`] of the range of the model's answers (of their size, where
 /// they are all the same), an integer output (a class, a label) not at all. An answer beyond that passes as
@@ -244,7 +244,7 @@ type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// # Errors
 /// [`Error::Wrong`] for the first disagreement; whatever keeps the two from being compared.
-pub async fn run(request: &JudgeRequest<'_>, pool: &EnginePool) -> Result<Judgement> {
+pub async fn run(request: &JudgeRequest<'_>, pool: &EnginePool) -> Result<(Judgement, Extents)> {
     let settings = request.settings;
     let model =
         request.original.float_model(&settings.run_args.variables).await.map_err(Box::new)?;
@@ -265,10 +265,11 @@ pub async fn run(request: &JudgeRequest<'_>, pool: &EnginePool) -> Result<Judgem
     let again = answers.split_off(asked.len().min(answers.len()));
     let scores = ties::Scores::load(request.original, &model, settings).await;
     let court = Court { request, model: &model, scores, ranges: ranges(&model, &asked) };
-    let repeated = order[answers.len()..].iter().map(|number| &asked[*number]);
+    let repeated: Vec<_> = order[answers.len()..].iter().map(|number| &asked[*number]).collect();
+    let extents = extents(settings, &asked, &answers);
     let judged = court.judge(&asked, answers).and_then(|judgement| {
         court.judge(repeated, again)?;
-        Ok(judgement)
+        Ok((judgement, extents))
     });
     let together = |one: &Asked| batch.join(&[&one.input]);
     match judged {
@@ -299,6 +300,17 @@ fn order(asked: usize, size: usize) -> Vec<usize> {
     }
     let places = asked.div_ceil(size).max(2) * size;
     (0..places).map(|place| (place + place / asked) % asked).collect()
+}
+
+/// The largest numbers of all that the circuit was asked and answered.
+fn extents(settings: &Settings, asked: &[Asked], answers: &[Result<Forward, String>]) -> Extents {
+    let mut extents = Extents::default();
+    for (one, answer) in asked.iter().zip(answers) {
+        let Ok(answer) = answer else { continue };
+        extents.saw_inputs(settings, &one.input);
+        extents.saw_outputs(settings, &answer.outputs);
+    }
+    extents
 }
 
 /// The smallest and the largest value of each of the model's outputs.

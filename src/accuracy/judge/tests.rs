@@ -49,7 +49,7 @@ async fn judge_files(
         settings: &settings,
         max_error,
     };
-    run(&request, pool).await
+    Ok(run(&request, pool).await?.0)
 }
 
 #[tokio::test]

@@ -1,195 +1,120 @@
-//! An adapter and the verifiers behind it.
+//! A model's contract and the verifier behind it.
 
 use super::{claims::Topic, run::Run};
 use crate::{
     chain::{
         Error, Result,
-        contracts::{Name, artifact, bindings::ModelVerifier},
-        create2,
+        contracts::{
+            ModelArgs, Name, artifact,
+            bindings::{ModelRouter, ModelVerifier},
+            read_clone,
+        },
     },
     field::Felt,
-    model::{
-        identity::{ModelId, ModelIdentity},
-        proof::Proof,
-        schema::{Schema, read_descriptor},
-    },
+    model::{proof::Proof, schema::Tensor},
     srs::ceremony,
     verifier::ceremony_words,
 };
 use alloy::{
-    primitives::{Address, B256, Bytes, FixedBytes, U256, keccak256},
-    sol_types::{SolCall, SolValue},
+    primitives::{Address, B256, Bytes, FixedBytes, keccak256},
+    sol_types::SolCall,
 };
 
-/// bytes4(keccak256("zkvouch.proof.v1")): what a contract that checks proofs calls itself.
+/// bytes4(keccak256("zkvouch.proof.v2")): what a contract that checks proofs calls itself.
 fn proof_selector() -> FixedBytes<4> {
-    FixedBytes::from_slice(&keccak256("zkvouch.proof.v1")[..4])
-}
-
-/// What an adapter of this release was made with, as far as it shows it.
-struct Shown {
-    verifier: (Address, B256),
-    batch: (Address, B256),
-    proof_length: U256,
-    instance_count: U256,
+    FixedBytes::from_slice(&keccak256("zkvouch.proof.v2")[..4])
 }
 
 impl Run<'_> {
-    /// What the adapter shows, worked out anew.
-    pub(super) async fn adapter(&mut self, adapter: Address) -> Result<()> {
-        let (chain, check) = (&self.chain, &mut self.check);
-        check.adapter = Some(adapter);
-        check.holds(Topic::Adapter, adapter.to_string());
-        let parts = chain.ask(adapter, &ModelVerifier::modelPartsCall {}).await?;
-        let descriptor = chain.ask(adapter, &ModelVerifier::descriptorCall {}).await?;
-        let schema = chain.ask(adapter, &ModelVerifier::schemaCall {}).await?;
-        // The code is ours, but another constructor may have left it with what ours never leaves.
-        let (Some(parts), Some(descriptor), Some(schema)) = (parts, descriptor, schema) else {
-            check.fails(
+    /// What the route is, by its code alone.
+    pub(super) async fn model(&mut self, route: Address) -> Result<()> {
+        let code = self.chain.code(route).await?;
+        let Some((implementation, packed)) = read_clone(&code) else {
+            let detail = format!("the code at {route} is no clone, so its word is no evidence");
+            self.check.fails(Topic::Adapter, detail);
+            return Ok(());
+        };
+        self.check.implementation = Some(implementation);
+        if !artifact(Name::ModelVerifier).is_code(&self.chain.code(implementation).await?) {
+            self.check.fails(
+                Topic::Adapter,
+                format!("{route} is a clone of {implementation}, which is not this release's ModelVerifier"),
+            );
+            return Ok(());
+        }
+        self.check.holds(Topic::Adapter, format!("a clone of {implementation}"));
+        let Some(args) = ModelArgs::read(packed) else {
+            self.check.fails(
                 Topic::AdapterAddress,
-                "it does not say what it was made with: no constructor of ours made it",
+                "the arguments in its code are none that a router of ours makes a model with",
             );
             return Ok(());
         };
-        let shown = Shown {
-            verifier: (
-                chain.ask_ours(adapter, &ModelVerifier::VERIFIERCall {}).await?,
-                chain.ask_ours(adapter, &ModelVerifier::VERIFIER_CODE_HASHCall {}).await?,
-            ),
-            batch: (
-                chain.ask_ours(adapter, &ModelVerifier::BATCH_VERIFIERCall {}).await?,
-                chain.ask_ours(adapter, &ModelVerifier::BATCH_VERIFIER_CODE_HASHCall {}).await?,
-            ),
-            proof_length: chain.ask_ours(adapter, &ModelVerifier::PROOF_LENGTHCall {}).await?,
-            instance_count: chain.ask_ours(adapter, &ModelVerifier::INSTANCE_COUNTCall {}).await?,
-        };
-        let gas_cap = chain.ask_ours(adapter, &ModelVerifier::GAS_CAPCall {}).await?;
-
-        let identity = ModelIdentity {
-            onnx_sha256: parts.onnxHash,
-            settings_sha256: parts.settingsHash,
-            srs_sha256: parts.srsHash,
-            vk_sha256: parts.vkHash,
-            engine_version: parts.engine.clone(),
-            descriptor_keccak256: keccak256(&descriptor),
-        };
-        let found = identity.model_id();
-        check.identity = Some(identity);
-        let says = ModelId(chain.ask_ours(adapter, &ModelVerifier::modelIdCall {}).await?);
-        match check.model_id {
-            model if model != found => {
-                check.fails(Topic::ModelId, format!("its parts and its descriptor give {found}"));
-            }
-            model if model != says => {
-                check.fails(Topic::ModelId, format!("the adapter calls itself {says}"))
-            }
-            _ => check.holds(Topic::ModelId, "its parts and its descriptor give it"),
-        }
-
-        let arguments = (
-            parts,
-            shown.verifier.0,
-            shown.verifier.1,
-            shown.batch.0,
-            shown.batch.1,
-            shown.proof_length,
-            gas_cap,
-            descriptor.clone(),
-        );
-        let contract =
-            artifact(Name::ModelVerifier).contract(arguments.abi_encode_params(), Vec::new());
-        match create2::address(create2::SALT, &contract.init_code) {
-            there if there == adapter => {
-                check.holds(
-                    Topic::AdapterAddress,
-                    "the address commits to all that it was made with",
-                );
-            }
-            there => check.unknown(
+        match args.address(self.check.router, implementation) {
+            there if there == route => self.check.holds(
                 Topic::AdapterAddress,
-                format!("its arguments belong to {there}; something else than zkvouch put it here"),
+                "the address commits to all that the router made it with",
+            ),
+            there => self.check.fails(
+                Topic::AdapterAddress,
+                format!("its arguments belong to {there}; something else than the router made it"),
             ),
         }
-
-        self.descriptor(&descriptor, &schema, &shown);
-        self.selector(adapter).await?;
-        self.verifiers(&shown).await?;
-        self.golden(adapter, &shown).await
-    }
-
-    fn descriptor(&mut self, descriptor: &[u8], schema: &[u8], shown: &Shown) {
-        let Some(tensors) = read_descriptor(descriptor) else {
-            return self.check.fails(Topic::Descriptor, "it is none");
-        };
-        let Some(expected) = Schema::of(&tensors) else {
-            return self.check.fails(Topic::Descriptor, "its tensors don't fit into a schema");
-        };
-        if Schema::read(schema).as_ref() != Some(&expected) {
-            return self.check.fails(
-                Topic::Descriptor,
-                "the schema that consumers read by is not the descriptor's",
-            );
-        }
-        let count = expected.count();
-        if shown.instance_count != U256::from(count) {
-            let detail =
-                format!("it has {count} instances, and the adapter takes {}", shown.instance_count);
-            return self.check.fails(Topic::Descriptor, detail);
-        }
-        let tensors: Vec<_> = tensors.iter().map(ToString::to_string).collect();
-        self.check.holds(Topic::Descriptor, format!("{count} instances: {}", tensors.join(", ")));
-    }
-
-    async fn selector(&mut self, adapter: Address) -> Result<()> {
-        let route = self.check.route.unwrap_or(adapter);
-        for contract in [adapter, route] {
-            // Both have the function in the same form.
-            let says = self.chain.ask(contract, &ModelVerifier::selectorCall {}).await?;
-            if says != Some(proof_selector()) {
-                self.check.fails(
-                    Topic::Selector,
-                    format!("{contract} does not say that it checks proofs"),
-                );
-                return Ok(());
+        let found = args.model_id();
+        self.check.identity = Some(args.identity.clone());
+        match self.check.model_id {
+            model if model != found => {
+                let detail = format!("its parts and its descriptor give {found}");
+                self.check.fails(Topic::ModelId, detail);
             }
+            _ => self.check.holds(Topic::ModelId, "its parts and its descriptor give it"),
         }
-        self.check.holds(Topic::Selector, proof_selector().to_string());
+        self.descriptor(&args);
+        if args.guardian.is_none() {
+            self.check.holds(Topic::NotStopped, "nobody can stop it");
+            let detail = "nobody can stop the model; its owner can retire it";
+            self.check.holds(Topic::Guardian, detail);
+        } else {
+            self.guardian(route).await?;
+        }
+        self.selector(route).await?;
+        self.check.verifier = Some(args.verifier);
+        self.check.verifier_code_hash = Some(args.verifier_code_hash);
+        let pinned = self.pinned(args.verifier, args.verifier_code_hash).await?;
+        if let Some(code) = pinned {
+            self.setup(&code);
+        }
+        self.golden(route, &args).await
+    }
+
+    /// That it is the schema's is part of reading the arguments.
+    fn descriptor(&mut self, args: &ModelArgs) {
+        let descriptor = &args.descriptor;
+        self.check.predictions = Some(descriptor.predictions());
+        let tensors: Vec<_> = descriptor.tensors().iter().map(Tensor::to_string).collect();
+        let each = match descriptor.predictions() {
+            1 => String::new(),
+            each => format!(" of {each} predictions"),
+        };
+        let count = descriptor.count();
+        let detail = format!("{count} instances{each}: {}", tensors.join(", "));
+        self.check.holds(Topic::Descriptor, detail);
+    }
+
+    async fn selector(&mut self, route: Address) -> Result<()> {
+        let says = self.chain.ask(route, &ModelVerifier::selectorCall {}).await?;
+        if says == Some(proof_selector()) {
+            self.check.holds(Topic::Selector, proof_selector().to_string());
+        } else {
+            let detail = format!("{route} does not say that it checks proofs");
+            self.check.fails(Topic::Selector, detail);
+        }
         Ok(())
     }
 
-    async fn verifiers(&mut self, shown: &Shown) -> Result<()> {
-        let (verifier, hash) = shown.verifier;
-        self.check.verifier = Some(verifier);
-        self.check.verifier_code_hash = Some(hash);
-        let code = self.pinned(Topic::Verifier, verifier, hash).await?;
-        let batch = match shown.batch {
-            (address, hash) if address.is_zero() && hash.is_zero() => {
-                self.check
-                    .holds(Topic::BatchVerifier, "there is none; proofs are verified one by one");
-                None
-            }
-            (address, hash) => {
-                self.check.batch_verifier = Some(address);
-                Some(self.pinned(Topic::BatchVerifier, address, hash).await?)
-            }
-        };
-        let Some(code) = code else { return Ok(()) };
-        let batch = match batch {
-            None => None,
-            Some(Some(code)) => Some(code),
-            Some(None) => return Ok(()),
-        };
-        self.setup(&code, batch.as_ref());
-        Ok(())
-    }
-
-    /// The code at an address, if it is what the adapter pins.
-    async fn pinned(
-        &mut self,
-        topic: Topic,
-        address: Address,
-        hash: B256,
-    ) -> Result<Option<Bytes>> {
+    /// The verifier's code, if it is what the model's contract pins.
+    async fn pinned(&mut self, address: Address, hash: B256) -> Result<Option<Bytes>> {
+        let topic = Topic::Verifier;
         let code = self.chain.code(address).await?;
         if code.is_empty() {
             self.check.fails(topic, format!("no contract is at {address}"));
@@ -199,7 +124,7 @@ impl Run<'_> {
         if found != hash {
             self.check.fails(
                 topic,
-                format!("the code at {address} has the hash {found}, and the adapter pins {hash}"),
+                format!("the code at {address} has the hash {found}, and the model's contract pins {hash}"),
             );
             return Ok(None);
         }
@@ -207,24 +132,11 @@ impl Run<'_> {
         Ok(Some(code))
     }
 
-    fn setup(&mut self, verifier: &[u8], batch: Option<&Bytes>) {
+    fn setup(&mut self, verifier: &[u8]) {
         let words = match ceremony_words(verifier) {
             Ok(words) => words,
             Err(error) => return self.check.unknown(Topic::Setup, error.to_string()),
         };
-        match batch.map(|code| ceremony_words(code)) {
-            None => {}
-            Some(Ok(other)) if other == words => {}
-            Some(Ok(_)) => {
-                return self.check.fails(
-                    Topic::Setup,
-                    "verifier and batch verifier are made with different ones",
-                );
-            }
-            Some(Err(error)) => {
-                return self.check.unknown(Topic::Setup, format!("the batch verifier: {error}"));
-            }
-        }
         let Some(ceremony) = ceremony::by_neg_s_g2(words) else {
             let detail = "the code holds the [tau]_2 of no ceremony that zkvouch knows; whoever made it may forge proofs";
             return self.check.unknown(Topic::Setup, detail);
@@ -242,8 +154,9 @@ impl Run<'_> {
         }
     }
 
-    /// The adapter, by itself, decides the proof that the route was added with.
-    async fn golden(&mut self, adapter: Address, shown: &Shown) -> Result<()> {
+    /// The model's contract, by itself, decides the proof that the route was added with, and the router once more by its
+    /// gate.
+    async fn golden(&mut self, route: Address, args: &ModelArgs) -> Result<()> {
         let (router, model) = (self.check.router, self.check.model_id);
         let added = match self.chain.added(router, model.0).await {
             Ok(added) => added,
@@ -272,9 +185,9 @@ impl Run<'_> {
             return Ok(());
         };
         let golden = Proof { bytes: added.proof, instances };
-        let lengths = (U256::from(golden.bytes.len()), U256::from(golden.instances.len()));
-        if lengths != (shown.proof_length, shown.instance_count) {
-            self.check.fails(Topic::GoldenProof, "it has other lengths than the adapter takes");
+        let lengths = (golden.bytes.len() as u64, golden.instances.len() as u64);
+        if lengths != (args.proof_length.into(), args.descriptor.count()) {
+            self.check.fails(Topic::GoldenProof, "it has other lengths than the model takes");
             return Ok(());
         }
         let accepts = async |proof: &Proof| {
@@ -282,7 +195,7 @@ impl Run<'_> {
                 proof: proof.bytes.clone(),
                 instances: proof.instances.iter().map(|felt| felt.to_u256()).collect(),
             };
-            Ok::<_, Error>(self.chain.call(adapter, call.abi_encode().into()).await?.is_some())
+            Ok::<_, Error>(self.chain.call(route, call.abi_encode().into()).await?.is_some())
         };
         if !accepts(&golden).await? {
             self.check.fails(Topic::GoldenProof, "it is refused");
@@ -295,7 +208,19 @@ impl Run<'_> {
                 return Ok(());
             }
         }
-        let detail = format!("accepted, and {} changed ones are refused", mutants.len());
+        let call = ModelRouter::gateCall {
+            modelId: model.0,
+            proof: golden.bytes.clone(),
+            instances: golden.instances.iter().map(|felt| felt.to_u256()).collect(),
+        };
+        if self.chain.call(router, call.abi_encode().into()).await?.is_none() {
+            self.check.fails(Topic::GoldenProof, "the router's gate refuses the model");
+            return Ok(());
+        }
+        let detail = format!(
+            "accepted, and {} changed ones are refused; the router's gate lets the model pass",
+            mutants.len()
+        );
         self.check.holds(Topic::GoldenProof, detail);
         Ok(())
     }

@@ -14,23 +14,22 @@ pub enum Topic {
     Route,
     /// Nobody has stopped the model.
     NotStopped,
-    /// The model's adapter is this release's `ModelVerifier`.
+    /// The model's contract is a clone of this release's `ModelVerifier`.
     Adapter,
-    /// Its constructor made it, from the arguments that it shows: its address commits to them.
+    /// The router made it, from the arguments that stand in its code: its address commits to them.
     AdapterAddress,
     /// The id is the hash of the parts and the descriptor.
     ModelId,
     /// The compact schema is the descriptor's, and its counts add up to the number of instances.
     Descriptor,
-    /// Adapter and stop say that they check proofs.
+    /// The model's contract says that it checks proofs.
     Selector,
-    /// The verifier's code has the hash that the adapter pins.
+    /// The verifier's code has the hash that the model's contract pins.
     Verifier,
-    /// So has the batch verifier's.
-    BatchVerifier,
     /// Nobody is known to know the secret of the trusted setup that the code is made with.
     Setup,
-    /// The proof that the route was added with is accepted, and mutants of it are refused.
+    /// The proof that the route was added with is accepted, and mutants of it are refused, by each of the verifier's
+    /// functions.
     GoldenProof,
     /// The verifier was generated from the verifying key in the id, and that from the ONNX file.
     Circuit,
@@ -46,7 +45,7 @@ pub enum Topic {
 
 impl Topic {
     /// All, in the order of the result.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 16] = [
         Self::Router,
         Self::Route,
         Self::NotStopped,
@@ -56,7 +55,6 @@ impl Topic {
         Self::Descriptor,
         Self::Selector,
         Self::Verifier,
-        Self::BatchVerifier,
         Self::Setup,
         Self::GoldenProof,
         Self::Circuit,
@@ -78,7 +76,6 @@ impl Topic {
             Self::Descriptor => "descriptor",
             Self::Selector => "selector",
             Self::Verifier => "verifier",
-            Self::BatchVerifier => "batch verifier",
             Self::Setup => "trusted setup",
             Self::GoldenProof => "golden proof",
             Self::Circuit => "circuit",
@@ -128,14 +125,14 @@ pub struct ModelCheck {
     pub router: Address,
     /// What the router points to.
     pub route: Option<Address>,
-    /// The adapter that the route leads to, behind the stop if there is one.
-    pub adapter: Option<Address>,
-    /// The bare verifier that the adapter names.
+    /// What the route is a clone of.
+    pub implementation: Option<Address>,
+    /// The bare verifier that the model's contract calls.
     pub verifier: Option<Address>,
     /// keccak256 of its code.
     pub verifier_code_hash: Option<B256>,
-    /// The bare batch verifier.
-    pub batch_verifier: Option<Address>,
+    /// How many predictions a proof is of.
+    pub predictions: Option<u32>,
     /// What the id is made of.
     pub identity: Option<ModelIdentity>,
     /// The name of the ceremony, or of the unsafe setup, that the verifier's code shows.
@@ -160,10 +157,10 @@ impl ModelCheck {
             block,
             router,
             route: None,
-            adapter: None,
+            implementation: None,
             verifier: None,
             verifier_code_hash: None,
-            batch_verifier: None,
+            predictions: None,
             identity: None,
             ceremony: None,
             owner: None,

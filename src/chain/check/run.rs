@@ -9,15 +9,15 @@ use crate::{
         ChainClass, Result,
         contracts::{
             Name, artifact,
-            bindings::{EmergencyStop, ModelRouter, PredictionLedger, TimelockController},
-            ledger_contract, router_contract,
+            bindings::{ModelRouter, ModelVerifier, PredictionLedger, TimelockController},
+            former, ledger_contract, router_contract,
         },
         create2,
         node::rpc::Rpc,
     },
     model::identity::ModelId,
 };
-use alloy::primitives::Address;
+use alloy::primitives::{Address, keccak256};
 
 /// Checks every claim about a model that the chain can show.
 ///
@@ -33,10 +33,8 @@ pub async fn check_model(
     let check = ModelCheck::new(model, rpc.chain_id(), chain.block, router);
     let mut run = Run { chain, check, class };
     run.circuit();
-    if let Some(route) = run.router().await?
-        && let Some(adapter) = run.behind_stop(route).await?
-    {
-        run.adapter(adapter).await?;
+    if let Some(route) = run.router().await? {
+        run.model(route).await?;
     }
     Ok(run.check.finish())
 }
@@ -66,6 +64,16 @@ impl Run<'_> {
             self.check.fails(
                 Topic::Router,
                 format!("no contract is at {router}; it is an account, or is on another chain"),
+            );
+            return Ok(None);
+        }
+        if keccak256(&code) == former::ROUTER_CODE_HASH {
+            self.check.unknown(
+                Topic::Router,
+                format!(
+                    "{router} is the ModelRouter of zkvouch 0.2 before models were clones; it goes on working, and that \
+                     release checks its models"
+                ),
             );
             return Ok(None);
         }
@@ -195,43 +203,21 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The adapter, which the route is, or is a stop in front of.
-    async fn behind_stop(&mut self, route: Address) -> Result<Option<Address>> {
-        let code = self.chain.code(route).await?;
-        if artifact(Name::ModelVerifier).is_code(&code) {
-            self.check.holds(Topic::NotStopped, "no emergency stop stands in front");
-            self.check.holds(Topic::Guardian, "nobody can stop the model; its owner can retire it");
-            return Ok(Some(route));
-        }
-        if !artifact(Name::EmergencyStop).is_code(&code) {
-            self.check.fails(
-                Topic::Adapter,
-                format!("the code at {route} is neither this release's ModelVerifier nor its EmergencyStop"),
-            );
-            return Ok(None);
-        }
-        let adapter = self.chain.ask_ours(route, &EmergencyStop::VERIFIERCall {}).await?;
-        let guardian = self.chain.ask_ours(route, &EmergencyStop::ownerCall {}).await?;
-        let pending = self.chain.ask_ours(route, &EmergencyStop::pendingOwnerCall {}).await?;
+    /// Who can stop the model, and whether somebody did.
+    pub(super) async fn guardian(&mut self, route: Address) -> Result<()> {
+        let guardian = self.chain.ask_ours(route, &ModelVerifier::guardianCall {}).await?;
+        let pending = self.chain.ask_ours(route, &ModelVerifier::pendingGuardianCall {}).await?;
         self.check.guardian = Some(guardian);
-        match self.chain.ask_ours(route, &EmergencyStop::pausedCall {}).await? {
-            true => self.check.fails(
-                Topic::NotStopped,
-                format!("the emergency stop {route} was pulled, for good"),
-            ),
-            false => self.check.holds(Topic::NotStopped, format!("by the emergency stop {route}")),
+        match self.chain.ask_ours(route, &ModelVerifier::stoppedCall {}).await? {
+            true => {
+                self.check.fails(Topic::NotStopped, "its guardian stopped it, for good");
+            }
+            false => self.check.holds(Topic::NotStopped, "by its guardian"),
         }
         match self.power(guardian, "the model can't be stopped").await? {
             (Verdict::Holds, _) if !pending.is_zero() => self.pending(Topic::Guardian, pending),
             (verdict, detail) => self.check.say(Topic::Guardian, verdict, detail),
         }
-        if !artifact(Name::ModelVerifier).is_code(&self.chain.code(adapter).await?) {
-            self.check.fails(
-                Topic::Adapter,
-                format!("the code at {adapter} is not this release's ModelVerifier"),
-            );
-            return Ok(None);
-        }
-        Ok(Some(adapter))
+        Ok(())
     }
 }

@@ -1,7 +1,10 @@
 //! The contracts' ABIs and code, from contracts/artifacts/.
 
 use crate::chain::{deploy::Contract, submit, tx::revert::RevertDecoder};
-use alloy::{json_abi::JsonAbi, primitives::Bytes};
+use alloy::{
+    json_abi::JsonAbi,
+    primitives::{B256, Bytes},
+};
 use serde::Deserialize;
 use std::{collections::BTreeMap, ops::Range, sync::LazyLock};
 
@@ -25,16 +28,32 @@ pub mod bindings {
             uint48 blockNumber;
         }
 
+        #[derive(Debug, PartialEq)]
+        struct ModelArgs {
+            ModelParts parts;
+            address verifier;
+            bytes32 verifierCodeHash;
+            uint8 capabilities;
+            uint32 proofLength;
+            uint64 gasCap;
+            address guardian;
+            bytes descriptor;
+        }
+
         interface ModelRouter {
             event ModelAdded(bytes32 indexed modelId, address indexed verifier);
             event ModelRetiredForGood(bytes32 indexed modelId, address indexed verifier);
 
-            function addModel(address verifier, bytes proof, uint256[] instances) external;
+            function addModel(ModelArgs args, bytes proof, uint256[] instances)
+                external
+                returns (bytes32 modelId, address verifier);
+            function gate(bytes32 modelId, bytes proof, uint256[] instances) external view;
             function retireModel(bytes32 modelId) external;
             function statusOf(bytes32 modelId) external view returns (uint8);
             function verifierOf(bytes32 modelId) external view returns (address);
             function modelCount() external view returns (uint256);
             function modelAt(uint256 index) external view returns (bytes32);
+            function IMPLEMENTATION() external view returns (address);
             function owner() external view returns (address);
             function pendingOwner() external view returns (address);
             function transferOwnership(address newOwner) external;
@@ -52,16 +71,34 @@ pub mod bindings {
                 uint256[] outputs
             );
             #[derive(Debug, PartialEq)]
-            event BatchRecorded(bytes32 indexed root, address indexed submitter, uint256 count);
+            event BatchRecorded(
+                bytes32 indexed root,
+                bytes32 indexed modelId,
+                address indexed submitter,
+                bytes32 context,
+                bytes32[] ids,
+                bytes outputs
+            );
 
             function record(bytes32 modelId, bytes32 context, bytes proof, uint256[] instances)
                 external
                 returns (bytes32 id, bytes schema);
+            function recordPacked(bytes32 modelId, bytes32 context, bytes proof, bytes packed)
+                external
+                returns (bytes32 id, bytes schema);
             function recordBatch(
                 bytes32 modelId,
-                bytes32[] contexts,
+                bytes32 context,
+                uint256 count,
                 bytes[] proofs,
                 uint256[][] instances
+            ) external returns (bytes32[] ids, bytes schema, bytes32 root);
+            function recordBatchPacked(
+                bytes32 modelId,
+                bytes32 context,
+                uint256 count,
+                bytes[] proofs,
+                bytes[] packed
             ) external returns (bytes32[] ids, bytes schema, bytes32 root);
             function idOf(bytes32 modelId, uint256[] instances, address submitter, bytes32 context)
                 external
@@ -76,40 +113,13 @@ pub mod bindings {
             function router() external view returns (address);
         }
 
-        /// What the first version of the ledger, whose function of that name kept a slot for each, does otherwise.
-        interface PredictionLedgerV1 {
-            function recordBatch(
-                bytes32 modelId,
-                bytes32[] contexts,
-                bytes[] proofs,
-                uint256[][] instances
-            ) external returns (bytes32[] ids, bytes schema);
-        }
-
         interface ModelVerifier {
-            function verify(bytes proof, uint256[] instances) external view;
-            function modelId() external view returns (bytes32);
-            function modelParts() external view returns (ModelParts);
-            function schema() external view returns (bytes);
-            function descriptor() external view returns (bytes);
+            function verify(bytes proof, uint256[] instances) external view returns (bytes schema);
             function selector() external view returns (bytes4);
-            function VERIFIER() external view returns (address);
-            function VERIFIER_CODE_HASH() external view returns (bytes32);
-            function BATCH_VERIFIER() external view returns (address);
-            function BATCH_VERIFIER_CODE_HASH() external view returns (bytes32);
-            function PROOF_LENGTH() external view returns (uint256);
-            function INSTANCE_COUNT() external view returns (uint256);
-            function GAS_CAP() external view returns (uint256);
-        }
-
-        interface EmergencyStop {
+            function guardian() external view returns (address);
+            function pendingGuardian() external view returns (address);
+            function stopped() external view returns (bool);
             function stop() external;
-            function paused() external view returns (bool);
-            function VERIFIER() external view returns (address);
-            function modelId() external view returns (bytes32);
-            function selector() external view returns (bytes4);
-            function owner() external view returns (address);
-            function pendingOwner() external view returns (address);
         }
 
         interface TimelockController {
@@ -125,10 +135,8 @@ pub enum Name {
     ModelRouter,
     /// The record of predictions.
     PredictionLedger,
-    /// The adapter that gives one model's verifier its id and schema.
+    /// The implementation of every model's contract, which gives its verifier id and schema.
     ModelVerifier,
-    /// The stop in front of one verifier.
-    EmergencyStop,
     /// OpenZeppelin's timelock, to own a router.
     TimelockController,
 }
@@ -159,6 +167,17 @@ impl Artifact {
         code == *self.runtime_code
     }
 
+    /// Its runtime code with this word in place of each immutable.
+    pub(super) fn code_with(&self, word: B256) -> Bytes {
+        let mut code = self.runtime_code.to_vec();
+        for place in &self.immutables {
+            if let Some(place) = code.get_mut(place.clone()).filter(|it| it.len() == 32) {
+                place.copy_from_slice(&word[..]);
+            }
+        }
+        code.into()
+    }
+
     /// The contract with its constructor's arguments: ABI-encoded, and as text.
     pub fn contract(&self, arguments: Vec<u8>, text: Vec<String>) -> Contract {
         Contract {
@@ -180,12 +199,11 @@ macro_rules! artifact_text {
 
 /// A contract's artefact, parsed once from the binary's own copy.
 pub fn artifact(name: Name) -> &'static Artifact {
-    static ARTIFACTS: LazyLock<[Artifact; 5]> = LazyLock::new(|| {
+    static ARTIFACTS: LazyLock<[Artifact; 4]> = LazyLock::new(|| {
         [
             artifact_text!("ModelRouter"),
             artifact_text!("PredictionLedger"),
             artifact_text!("ModelVerifier"),
-            artifact_text!("EmergencyStop"),
             artifact_text!("TimelockController"),
         ]
         .map(parse)
@@ -237,17 +255,18 @@ pub fn standard_input() -> &'static str {
 
 /// Knows every error of these contracts and of a bare verifier, and what it means to a user.
 pub fn decoder() -> RevertDecoder {
-    let names = [
-        Name::ModelRouter,
-        Name::PredictionLedger,
-        Name::ModelVerifier,
-        Name::EmergencyStop,
-        Name::TimelockController,
-    ];
+    let names =
+        [Name::ModelRouter, Name::PredictionLedger, Name::ModelVerifier, Name::TimelockController];
     let known = names
         .into_iter()
-        .fold(submit::decoder(), |decoder, name| decoder.with_abi(&artifact(name).abi));
+        .fold(submit::decoder(), |decoder, name| decoder.with_abi(&artifact(name).abi))
+        .with_abi(&former_errors());
     MEANINGS.iter().fold(known, |decoder, (error, text)| decoder.explain(error, text))
+}
+
+/// Errors that only the contracts have that were deployed before models were clones.
+fn former_errors() -> JsonAbi {
+    JsonAbi::parse(["error EnforcedPause()"]).unwrap_or_default()
 }
 
 const MEANINGS: [(&str, &str); 23] = [
@@ -303,6 +322,8 @@ mod tests {
         has_calls!(
             Name::ModelRouter,
             ModelRouter::addModelCall,
+            ModelRouter::gateCall,
+            ModelRouter::IMPLEMENTATIONCall,
             ModelRouter::retireModelCall,
             ModelRouter::statusOfCall,
             ModelRouter::verifierOfCall,
@@ -316,7 +337,9 @@ mod tests {
         has_calls!(
             Name::PredictionLedger,
             PredictionLedger::recordCall,
+            PredictionLedger::recordPackedCall,
             PredictionLedger::recordBatchCall,
+            PredictionLedger::recordBatchPackedCall,
             PredictionLedger::idOfCall,
             PredictionLedger::isVerified_0Call,
             PredictionLedger::isVerified_1Call,
@@ -326,28 +349,11 @@ mod tests {
         has_calls!(
             Name::ModelVerifier,
             ModelVerifier::verifyCall,
-            ModelVerifier::modelIdCall,
-            ModelVerifier::modelPartsCall,
-            ModelVerifier::schemaCall,
-            ModelVerifier::descriptorCall,
             ModelVerifier::selectorCall,
-            ModelVerifier::VERIFIERCall,
-            ModelVerifier::VERIFIER_CODE_HASHCall,
-            ModelVerifier::BATCH_VERIFIERCall,
-            ModelVerifier::BATCH_VERIFIER_CODE_HASHCall,
-            ModelVerifier::PROOF_LENGTHCall,
-            ModelVerifier::INSTANCE_COUNTCall,
-            ModelVerifier::GAS_CAPCall,
-        );
-        has_calls!(
-            Name::EmergencyStop,
-            EmergencyStop::stopCall,
-            EmergencyStop::pausedCall,
-            EmergencyStop::VERIFIERCall,
-            EmergencyStop::modelIdCall,
-            EmergencyStop::selectorCall,
-            EmergencyStop::ownerCall,
-            EmergencyStop::pendingOwnerCall,
+            ModelVerifier::guardianCall,
+            ModelVerifier::pendingGuardianCall,
+            ModelVerifier::stoppedCall,
+            ModelVerifier::stopCall,
         );
         has_calls!(Name::TimelockController, TimelockController::getMinDelayCall);
         let topic = |name: Name, event: &str| {
@@ -371,14 +377,10 @@ mod tests {
     #[test]
     fn every_explained_error_exists() {
         for (name, _) in MEANINGS {
-            let known = [
-                Name::ModelRouter,
-                Name::PredictionLedger,
-                Name::ModelVerifier,
-                Name::EmergencyStop,
-            ]
-            .into_iter()
-            .any(|contract| artifact(contract).abi.error(name).is_some());
+            let known = [Name::ModelRouter, Name::PredictionLedger, Name::ModelVerifier]
+                .into_iter()
+                .any(|contract| artifact(contract).abi.error(name).is_some())
+                || former_errors().error(name).is_some();
             assert!(known, "{name}");
         }
     }
@@ -389,7 +391,6 @@ mod tests {
             (Name::ModelRouter, artifact_text!("ModelRouter")),
             (Name::PredictionLedger, artifact_text!("PredictionLedger")),
             (Name::ModelVerifier, artifact_text!("ModelVerifier")),
-            (Name::EmergencyStop, artifact_text!("EmergencyStop")),
             (Name::TimelockController, artifact_text!("TimelockController")),
         ] {
             let file: serde_json::Value = serde_json::from_str(text).expect("JSON");

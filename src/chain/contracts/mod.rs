@@ -4,14 +4,19 @@
 //! proxy with [`SALT`]: an address depends on the constructor's arguments
 //! alone, whoever deploys.
 
+mod args;
 mod artifact;
+mod events;
+pub(crate) mod former;
 mod ledger;
 mod models;
 pub mod tree;
 
+pub use args::{Capabilities, ModelArgs, read_clone};
 pub use artifact::{Artifact, COMPILER, Name, artifact, bindings, decoder, standard_input};
+pub use events::Recorded;
 pub use ledger::{
-    LedgerRequest, Prediction, Recorded, Submitted, is_already_recorded, prediction_id,
+    Claims, LedgerRequest, Prediction, Submitted, is_already_recorded, prediction_id,
     submit_to_ledger,
 };
 pub use models::{
@@ -39,6 +44,8 @@ use std::path::{Path, PathBuf};
 pub struct Core {
     /// The account, or its timelock, that adds and retires models.
     pub owner: Address,
+    /// The address of the `ModelVerifier` that every model is a clone of; one for all owners.
+    pub implementation: Address,
     /// The address of the `ModelRouter`, worked out from its owner.
     pub router: Address,
     /// The address of the `PredictionLedger`, worked out from its router.
@@ -48,9 +55,10 @@ pub struct Core {
 impl Core {
     /// Works the addresses out.
     pub fn of(owner: Address) -> Self {
+        let implementation = create2::address(SALT, &implementation_contract().init_code);
         let router = create2::address(SALT, &router_contract(owner).init_code);
         let ledger = create2::address(SALT, &ledger_contract(router).init_code);
-        Self { owner, router, ledger }
+        Self { owner, implementation, router, ledger }
     }
 }
 
@@ -74,13 +82,15 @@ pub struct DeployedCore {
     pub core: Core,
     /// The timelock's deployment, if one is wanted.
     pub timelock: Option<Deployed>,
+    /// What the deployment of the models' implementation came to.
+    pub implementation: Deployed,
     /// What the router's deployment came to.
     pub router: Deployed,
     /// What the ledger's deployment came to.
     pub ledger: Deployed,
 }
 
-/// Deploys timelock, router and ledger unless they are there.
+/// Deploys timelock, implementation, router and ledger unless they are there.
 pub async fn deploy_core(
     deployer: &mut Deployer<'_>,
     request: &CoreRequest,
@@ -93,14 +103,16 @@ pub async fn deploy_core(
         None => (request.owner, None),
         Some(delay) => {
             let contract = timelock_contract(request.owner, delay);
-            let deployed = put(deployer, folder, &contract, Role::Timelock, None).await?;
+            let deployed = put(deployer, folder, &contract, Role::Timelock).await?;
             (create2::address(SALT, &contract.init_code), Some(deployed))
         }
     };
     let core = Core::of(owner);
-    let router = put(deployer, folder, &router_contract(core.owner), Role::Router, None).await?;
-    let ledger = put(deployer, folder, &ledger_contract(core.router), Role::Ledger, None).await?;
-    Ok(DeployedCore { core, timelock, router, ledger })
+    let implementation = implementation_contract();
+    let implementation = put(deployer, folder, &implementation, Role::Implementation).await?;
+    let router = put(deployer, folder, &router_contract(core.owner), Role::Router).await?;
+    let ledger = put(deployer, folder, &ledger_contract(core.router), Role::Ledger).await?;
+    Ok(DeployedCore { core, timelock, implementation, router, ledger })
 }
 
 /// Deploys one of our contracts and puts it into the deployments file.
@@ -109,17 +121,11 @@ async fn put(
     folder: &Path,
     contract: &Contract,
     role: Role,
-    model: Option<super::deployments::ModelRecord>,
 ) -> Result<Deployed> {
     let method = Method::default();
     let deployed = deployer.contract(contract, method).await?;
-    let kind = Kind {
-        role,
-        method,
-        model,
-        compiler: None,
-        constructor_arguments: Some(contract.encoded_arguments.clone()),
-    };
+    let arguments = Some(contract.encoded_arguments.clone()).filter(|it| !it.is_empty());
+    let kind = Kind { constructor_arguments: arguments, ..Kind::of(role, method) };
     deployer.record(folder, &deployed, kind).await?;
     Ok(deployed)
 }
@@ -136,8 +142,20 @@ fn timelock_contract(account: Address, delay: u64) -> Contract {
     artifact(Name::TimelockController).contract(arguments.abi_encode_params(), text.to_vec())
 }
 
+pub(crate) fn implementation_contract() -> Contract {
+    let artifact = artifact(Name::ModelVerifier);
+    let contract = artifact.contract(Vec::new(), Vec::new());
+    // The only immutable is its own address, by which it knows that it is no clone.
+    let address = create2::address(SALT, &contract.init_code);
+    Contract { runtime_code: Some(artifact.code_with(address.into_word())), ..contract }
+}
+
 pub(crate) fn router_contract(owner: Address) -> Contract {
-    artifact(Name::ModelRouter).contract((owner,).abi_encode_params(), vec![owner.to_string()])
+    let implementation = create2::address(SALT, &implementation_contract().init_code);
+    artifact(Name::ModelRouter).contract(
+        (owner, implementation).abi_encode_params(),
+        vec![owner.to_string(), implementation.to_string()],
+    )
 }
 
 pub(crate) fn ledger_contract(router: Address) -> Contract {
@@ -164,6 +182,7 @@ mod tests {
         let address =
             |name: &str| file[name].as_str().expect("hex").parse::<Address>().expect("20");
         let core = Core::of(address("owner"));
+        assert_eq!(core.implementation, address("ModelVerifier"));
         assert_eq!(core.router, address("ModelRouter"));
         assert_eq!(core.ledger, address("PredictionLedger"));
         assert_eq!(create2::PROXY, address("proxy"));

@@ -1,28 +1,26 @@
-//! Models: their adapters, their routes, their end.
+//! Models: their contracts, their routes, their end.
 
 use super::{
-    Core, Name, artifact, ask,
-    bindings::{EmergencyStop, ModelParts, ModelRouter, ModelVerifier},
-    put,
+    Core,
+    args::{Capabilities, ModelArgs, read_clone},
+    ask,
+    bindings::{ModelRouter, ModelVerifier},
+    former,
 };
 use crate::{
     chain::{
-        ChainClass, Error, Mode, Result, create2,
-        deploy::{Deployed, Deployer, Outcome},
+        ChainClass, Error, Mode, Result,
+        deploy::{Deployed, Deployer, Kind, Method, Outcome},
         deployments::{ModelRecord, Role},
         node::rpc::Rpc,
         submit::words_text,
         tx::{About, Call, Sender},
     },
-    model::{
-        identity::ModelId,
-        proof::Proof,
-        schema::{Tensor, descriptor},
-    },
+    model::{identity::ModelId, proof::Proof},
 };
 use alloy::{
-    primitives::{Address, B256, U256},
-    sol_types::{SolCall, SolValue},
+    primitives::{Address, U256, keccak256},
+    sol_types::SolCall,
 };
 use std::path::PathBuf;
 
@@ -41,23 +39,10 @@ pub fn default_gas_cap(verify_gas: u64, refusal_gas: u64) -> u64 {
 pub struct AddModel {
     /// Owner, router and ledger; the owner has to send the call that adds.
     pub core: Core,
-    /// What the deployments file is to say of the model; its id is the router's key.
+    /// What the deployments file is to say of the model.
     pub model: ModelRecord,
-    /// The address of the verifier that the adapter calls.
-    pub verifier: Address,
-    /// keccak256 of the bare verifier's runtime code.
-    pub verifier_code_hash: B256,
-    /// The bare batch verifier and keccak256 of its runtime code; without one, several proofs are
-    /// verified one by one.
-    pub batch_verifier: Option<(Address, B256)>,
-    /// The length of a proof in bytes.
-    pub proof_length: usize,
-    /// The gas that a bare verifier gets for each proof; see [`default_gas_cap`].
-    pub gas_cap: u64,
-    /// What the instances stand for, in their order.
-    pub tensors: Vec<Tensor>,
-    /// Who may stop the model's verifier for good; without one there is no stop.
-    pub guardian: Option<Address>,
+    /// What its contract is made with.
+    pub args: ModelArgs,
     /// A proof that the verifier must accept, and mutants of which it must refuse.
     pub golden: Proof,
     /// The folder of the deployments files.
@@ -69,90 +54,99 @@ pub struct AddModel {
 /// What became of a model.
 #[derive(Clone, Debug)]
 pub struct AddedModel {
-    /// The deployment of the model's adapter.
-    pub adapter: Deployed,
-    /// The stop in front of it, if wanted.
-    pub stop: Option<Deployed>,
-    /// What the router points to.
+    /// The model's contract, which the router makes and points to.
     pub route: Address,
-    /// What became of the router's call that adds the route.
+    /// What became of the router's call that makes it and adds the route.
     pub outcome: Outcome,
 }
 
-/// Deploys a model's adapter, and the stop in front of it, and adds the route. Whatever is there
-/// already is left alone. The router tries the golden proof and mutants in the same transaction.
+/// Has the router make a model's contract and add the route, unless it is there. The router tries the golden proof and
+/// a mutant in the same transaction, and everything else of its gate after it, in a call that costs nothing.
 ///
 /// # Errors
-/// A model that is retired or goes elsewhere, and everything that a deployment can come to. If the
-/// account is not the router's owner, everything else is deployed and the error has the call that
-/// the owner, a timelock perhaps, has to make.
+/// A model that is retired or goes elsewhere, and everything that a transaction can come to. If the
+/// account is not the router's owner, the error has the call that the owner, a timelock perhaps, has to make.
 pub async fn add_model(deployer: &mut Deployer<'_>, request: &AddModel) -> Result<AddedModel> {
     let sender = deployer.sender();
     let chain_id = sender.rpc().chain_id();
-    request.class.check_srs(&request.model.srs, chain_id)?;
-    if let Some(guardian) = request.guardian {
+    let AddModel { core, args, model, .. } = request;
+    request.class.check_srs(&model.srs, chain_id)?;
+    if let Some(guardian) = args.guardian {
         request.class.check_power(guardian, "guardian", chain_id)?;
     }
-    let (init, text) = adapter_arguments(request)?;
-    let adapter = artifact(Name::ModelVerifier).contract(init, text);
-    let (folder, model) = (&request.deployments, Some(request.model.clone()));
-    let route = create2::address(create2::SALT, &adapter.init_code);
-    let stop = request.guardian.map(|guardian| {
-        let text = vec![route.to_string(), guardian.to_string()];
-        artifact(Name::EmergencyStop).contract((route, guardian).abi_encode_params(), text)
-    });
-    let (adapter_at, route) =
-        (route, stop.as_ref().map_or(route, |it| create2::address(create2::SALT, &it.init_code)));
-    let id = request.model.id;
-    let routed = present_route(sender, request, route).await?;
-    tracing::debug!(%adapter_at, %route, routed, "the model's contracts");
-
-    let adapter = put(deployer, folder, &adapter, Role::ModelVerifier, model.clone()).await?;
-    let stop = match stop {
-        Some(stop) => Some(put(deployer, folder, &stop, Role::EmergencyStop, model).await?),
-        None => None,
-    };
-    if routed {
-        return Ok(AddedModel { adapter, stop, route, outcome: Outcome::AlreadyDone });
-    }
-    let call = add_call(request, route);
-    if !deployer.has_plans() || is_deployed(sender, request.core.router).await? {
-        check_owner(sender, request.core.router, &call).await?;
-    }
-    let outcome = match deployer.run(&call).await {
-        Ok(outcome) => outcome,
-        // A second run may have added it meanwhile.
-        Err(error) if !deployer.has_plans() => {
-            match route_of(sender.rpc(), request.core.router, id).await {
-                Ok(Some(found)) if found == route => Outcome::AlreadyDone,
-                _ => return Err(error.into()),
+    let route = args.address(core.router, core.implementation);
+    let outcome = match present_route(sender, request, route).await? {
+        true => Outcome::AlreadyDone,
+        false => {
+            let call = add_call(request);
+            if !deployer.has_plans() || is_deployed(sender, core.router).await? {
+                check_owner(sender, core.router, &call).await?;
+            }
+            match deployer.run(&call).await {
+                Ok(outcome) => outcome,
+                // A second run may have added it meanwhile.
+                Err(error) if !deployer.has_plans() => {
+                    match route_of(sender.rpc(), core.router, args.model_id()).await {
+                        Ok(Some(found)) if found == route => Outcome::AlreadyDone,
+                        _ => return Err(error.into()),
+                    }
+                }
+                Err(error) => return Err(error.into()),
             }
         }
-        Err(error) => return Err(error.into()),
     };
-    Ok(AddedModel { adapter, stop, route, outcome })
+    let deployed = Deployed {
+        name: "ModelVerifier".into(),
+        address: Some(route),
+        runtime_code_hash: Some(keccak256(args.code(core.implementation))),
+        init_code_hash: keccak256(args.init_code(core.implementation)),
+        outcome,
+    };
+    if deployed.outcome.receipt().is_some() {
+        deployed.await_code(sender).await?;
+    }
+    if !deployed.outcome.is_dry() {
+        deployed.outcome.after(gate(sender, request).await)?;
+    }
+    let method = Method::Create2 { salt: args.model_id().0 };
+    let kind = Kind {
+        model: Some(model.clone()),
+        router: Some(core.router),
+        ..Kind::of(Role::ModelVerifier, method)
+    };
+    deployer.record(&request.deployments, &deployed, kind).await?;
+    Ok(AddedModel { route, outcome: deployed.outcome })
+}
+
+/// Has the router try everything on a model that it serves, without a transaction.
+async fn gate(sender: &Sender, request: &AddModel) -> Result<()> {
+    let Proof { bytes: proof, instances } = &request.golden;
+    let instances = instances.iter().map(|instance| instance.to_u256()).collect();
+    let model_id = request.args.model_id().0;
+    let input = ModelRouter::gateCall { modelId: model_id, proof: proof.clone(), instances };
+    let label = format!("the gate of the model {}", request.model.name);
+    sender.call(&Call::new(request.core.router, input.abi_encode().into(), label)).await?;
+    Ok(())
 }
 
 /// Whether the router points there already; an error if it points elsewhere, or never will.
 async fn present_route(sender: &Sender, request: &AddModel, route: Address) -> Result<bool> {
-    let (rpc, router, model) = (sender.rpc(), request.core.router, request.model.id);
+    let (rpc, router, model) = (sender.rpc(), request.core.router, request.args.model_id());
     if !is_deployed(sender, router).await? {
         // A dry run before the core is there.
         return Ok(false);
     }
     match status(rpc, router, model).await? {
-        Status::Retired => return Err(Error::Retired { model }),
+        Status::Retired => Err(Error::Retired { model }),
         Status::Active => {
             let found = ask(rpc, router, &ModelRouter::verifierOfCall { modelId: model.0 }).await?;
-            return if found == route {
-                Ok(true)
-            } else {
-                Err(Error::RoutedElsewhere { model, found, wanted: route })
-            };
+            match found == route {
+                true => Ok(true),
+                false => Err(Error::RoutedElsewhere { model, found, wanted: route }),
+            }
         }
-        Status::Unknown => {}
+        Status::Unknown => Ok(false),
     }
-    Ok(false)
 }
 
 async fn is_deployed(sender: &Sender, contract: Address) -> Result<bool> {
@@ -162,6 +156,10 @@ async fn is_deployed(sender: &Sender, contract: Address) -> Result<bool> {
 /// Only the owner may send this.
 async fn check_owner(sender: &Sender, contract: Address, call: &Call) -> Result<()> {
     let owner = ask(sender.rpc(), contract, &ModelRouter::ownerCall {}).await?;
+    belongs_to(sender, contract, owner, call)
+}
+
+fn belongs_to(sender: &Sender, contract: Address, owner: Address, call: &Call) -> Result<()> {
     let account = sender.address();
     if owner == account {
         return Ok(());
@@ -169,49 +167,28 @@ async fn check_owner(sender: &Sender, contract: Address, call: &Call) -> Result<
     Err(Error::NotOwner { contract, owner, account, call: Box::new(call.clone()) })
 }
 
-fn adapter_arguments(request: &AddModel) -> Result<(Vec<u8>, Vec<String>)> {
-    let model = &request.model;
-    let parts = ModelParts {
-        onnxHash: model.onnx_sha256,
-        settingsHash: model.settings_sha256,
-        srsHash: model.srs_sha256,
-        vkHash: model.vk_sha256,
-        engine: model.engine_version.clone(),
-    };
-    let descriptor = descriptor(&request.tensors)?;
-    let (batch, batch_hash) = request.batch_verifier.unwrap_or_default();
-    let text = vec![
-        format!(
-            "({}, {}, {}, {}, {})",
-            parts.onnxHash, parts.settingsHash, parts.srsHash, parts.vkHash, parts.engine
-        ),
-        request.verifier.to_string(),
-        request.verifier_code_hash.to_string(),
-        batch.to_string(),
-        batch_hash.to_string(),
-        request.proof_length.to_string(),
-        request.gas_cap.to_string(),
-        alloy::hex::encode_prefixed(&descriptor),
-    ];
-    let arguments = (
-        parts,
-        request.verifier,
-        request.verifier_code_hash,
-        batch,
-        batch_hash,
-        U256::from(request.proof_length),
-        U256::from(request.gas_cap),
-        alloy::primitives::Bytes::from(descriptor),
-    );
-    Ok((arguments.abi_encode_params(), text))
-}
-
-/// The transaction that adds the route; only the router's owner may send it.
-fn add_call(request: &AddModel, route: Address) -> Call {
+/// The transaction that adds the model; only the router's owner may send it.
+fn add_call(request: &AddModel) -> Call {
     let Proof { bytes: proof, instances } = &request.golden;
-    let text = vec![route.to_string(), proof.to_string(), words_text(instances)];
+    let args = request.args.to_abi();
+    let parts = &args.parts;
+    let parts = format!(
+        "({}, {}, {}, {}, {})",
+        parts.onnxHash, parts.settingsHash, parts.srsHash, parts.vkHash, parts.engine
+    );
+    let text = format!(
+        "({parts}, {}, {}, {}, {}, {}, {}, {})",
+        args.verifier,
+        args.verifierCodeHash,
+        args.capabilities,
+        args.proofLength,
+        args.gasCap,
+        args.guardian,
+        args.descriptor
+    );
+    let text = vec![text, proof.to_string(), words_text(instances)];
     let instances = instances.iter().map(|instance| instance.to_u256()).collect();
-    let input = ModelRouter::addModelCall { verifier: route, proof: proof.clone(), instances };
+    let input = ModelRouter::addModelCall { args, proof: proof.clone(), instances };
     let label = format!("adding the model {}", request.model.name);
     owner_call(request.core.router, "ModelRouter", &input, label, text)
 }
@@ -274,21 +251,26 @@ pub struct ModelInfo {
     pub status: Status,
     /// What the router points to; none once it is retired.
     pub route: Option<Address>,
-    /// Whether an emergency stop stands in front, and if so whether it was used.
+    /// Whether somebody can stop it, and if so whether it is stopped.
     pub stopped: Option<bool>,
-    /// Its adapter, behind the stop if there is one; none unless it is served.
+    /// The contract that gives the verifier id and shape: the route itself, or what stands behind an earlier release's
+    /// emergency stop. None unless the model is served.
     pub adapter: Option<Address>,
     /// The bare verifier that the adapter calls; none unless it is served.
     pub verifier: Option<Address>,
-    /// The bare verifier of many proofs, if it has one.
-    pub batch_verifier: Option<Address>,
+    /// Whether the bare verifier takes several proofs in one call.
+    pub takes_batches: bool,
+    /// Whether the bare verifier takes packed instances.
+    pub takes_packed: bool,
+    /// How many predictions a proof is of.
+    pub predictions: u32,
     /// ezkl's version, as in `23.0.5`; none unless the model is served.
     pub engine_version: Option<String>,
     /// The length of a proof in bytes.
     pub proof_length: Option<u64>,
-    /// The number of instances.
+    /// The number of instances of a proof.
     pub instance_count: Option<u64>,
-    /// The gas that the bare verifier gets.
+    /// The gas that the bare verifier gets for a proof.
     pub gas_cap: Option<u64>,
 }
 
@@ -315,7 +297,9 @@ pub async fn model_info(rpc: &Rpc, router: Address, id: ModelId) -> Result<Model
         stopped: None,
         adapter: None,
         verifier: None,
-        batch_verifier: None,
+        takes_batches: false,
+        takes_packed: false,
+        predictions: 1,
         engine_version: None,
         proof_length: None,
         instance_count: None,
@@ -323,27 +307,39 @@ pub async fn model_info(rpc: &Rpc, router: Address, id: ModelId) -> Result<Model
     };
     let Some(route) = route_of(rpc, router, id).await? else { return Ok(info) };
     info.route = Some(route);
-    // An adapter has no `paused()`, so a refusal means that there is no stop.
-    let paused = ask(rpc, route, &EmergencyStop::pausedCall {}).await;
-    let adapter = match paused {
-        Ok(paused) => {
-            info.stopped = Some(paused);
-            ask(rpc, route, &EmergencyStop::VERIFIERCall {}).await?
-        }
-        Err(Error::Rpc(error)) if !error.is_revert() => return Err(error.into()),
-        Err(_) => route,
+    let code = rpc.code(route).await?;
+    let Some((_, args)) = read_clone(&code) else {
+        let model = former::model(rpc, route).await?;
+        let number = |number: U256| u64::try_from(number).ok();
+        return Ok(ModelInfo {
+            stopped: model.stopped,
+            adapter: Some(model.adapter),
+            verifier: Some(model.verifier),
+            takes_batches: model.takes_batches,
+            engine_version: Some(model.engine_version),
+            proof_length: number(model.proof_length),
+            instance_count: number(model.instance_count),
+            gas_cap: number(model.gas_cap),
+            ..info
+        });
     };
-    let number = |number: U256| u64::try_from(number).ok();
-    info.adapter = Some(adapter);
-    info.verifier = Some(ask(rpc, adapter, &ModelVerifier::VERIFIERCall {}).await?);
-    let batch = ask(rpc, adapter, &ModelVerifier::BATCH_VERIFIERCall {}).await?;
-    info.batch_verifier = Some(batch).filter(|batch| !batch.is_zero());
-    let parts = ask(rpc, adapter, &ModelVerifier::modelPartsCall {}).await?;
-    info.engine_version = Some(parts.engine);
-    info.proof_length = number(ask(rpc, adapter, &ModelVerifier::PROOF_LENGTHCall {}).await?);
-    info.instance_count = number(ask(rpc, adapter, &ModelVerifier::INSTANCE_COUNTCall {}).await?);
-    info.gas_cap = number(ask(rpc, adapter, &ModelVerifier::GAS_CAPCall {}).await?);
-    Ok(info)
+    let function = ModelVerifier::selectorCall::SIGNATURE;
+    let args = ModelArgs::read(args).ok_or(Error::NotOurs { address: route, function })?;
+    if args.guardian.is_some() {
+        info.stopped = Some(ask(rpc, route, &ModelVerifier::stoppedCall {}).await?);
+    }
+    Ok(ModelInfo {
+        adapter: Some(route),
+        verifier: Some(args.verifier),
+        takes_batches: args.capabilities.has(Capabilities::MANY),
+        takes_packed: args.capabilities.has(Capabilities::PACKED),
+        predictions: args.descriptor.predictions(),
+        engine_version: Some(args.identity.engine_version),
+        proof_length: Some(args.proof_length.into()),
+        instance_count: Some(args.descriptor.count()),
+        gas_cap: Some(args.gas_cap),
+        ..info
+    })
 }
 
 /// Retires a model for good. A no-op if it is.
@@ -365,7 +361,7 @@ pub async fn retire_model(
     Ok(Deployer::new(sender, mode).run(&call).await?)
 }
 
-/// Stops a model's verifier for good, by the stop in front of it. A no-op if it is stopped.
+/// Stops a model for good, as its guardian. A no-op if it is stopped.
 pub async fn stop_model(
     sender: &Sender,
     router: Address,
@@ -380,8 +376,13 @@ pub async fn stop_model(
         Some(false) => {}
     }
     let label = format!("stopping the model {model}");
-    let call = owner_call(route, "EmergencyStop", &EmergencyStop::stopCall {}, label, Vec::new());
-    check_owner(sender, route, &call).await?;
+    // Both have the function in the same form, and ask who calls.
+    let (contract, guardian) = match info.adapter == Some(route) {
+        true => ("ModelVerifier", ask(sender.rpc(), route, &ModelVerifier::guardianCall {}).await?),
+        false => ("EmergencyStop", former::guardian(sender.rpc(), route).await?),
+    };
+    let call = owner_call(route, contract, &ModelVerifier::stopCall {}, label, Vec::new());
+    belongs_to(sender, route, guardian, &call)?;
     Ok(Deployer::new(sender, mode).run(&call).await?)
 }
 

@@ -62,8 +62,17 @@ pub async fn source_of(entry: &Entry, built: &[&VerifierArtifact]) -> Result<Sou
                 transaction,
             });
         }
-        Role::ModelVerifier => Name::ModelVerifier,
-        Role::EmergencyStop => Name::EmergencyStop,
+        Role::Implementation => Name::ModelVerifier,
+        Role::ModelVerifier if entry.is_clone() => {
+            return Err(missing(
+                "a model's contract is a clone, which has no source of its own; name the implementation instead",
+            ));
+        }
+        Role::ModelVerifier | Role::EmergencyStop => {
+            return Err(missing(
+                "it is of a release before models were clones; verify it with that release",
+            ));
+        }
         Role::Router => Name::ModelRouter,
         Role::Ledger => Name::PredictionLedger,
         Role::Timelock => Name::TimelockController,

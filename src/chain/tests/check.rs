@@ -1,7 +1,7 @@
 //! What a stranger finds out about a model, honest or not.
 
 use super::{
-    contracts::{core_sender, deploy_all, tree_model, tree_tensors},
+    contracts::{core_sender, deploy_all, tree_args, tree_model},
     deploying::tree_request,
     proxy::{self, Act, through},
     *,
@@ -11,7 +11,7 @@ use crate::{
         ChainClass, Mode,
         check::{ModelCheck, Topic, Verdict, check_model},
         contracts::{
-            AddModel, AddedModel, Core, CoreRequest, add_model, default_gas_cap, deploy_core,
+            AddModel, AddedModel, Core, CoreRequest, ModelArgs, add_model, deploy_core, read_clone,
             retire_model, stop_model, transfer_ownership,
         },
         deploy::{Deployer, VerifierRequest},
@@ -44,8 +44,18 @@ impl Setting {
         Self { node, core, added }
     }
 
-    fn adapter(&self) -> Address {
-        self.added.adapter.address.expect("by CREATE2")
+    /// The model's contract.
+    fn route(&self) -> Address {
+        self.added.route
+    }
+
+    /// Puts a clone with other arguments in the model's place, which no router would make.
+    async fn set_args(&self, change: impl FnOnce(&mut ModelArgs)) {
+        let code = self.code(self.route()).await;
+        let (implementation, packed) = read_clone(&code).expect("a clone");
+        let mut args = ModelArgs::read(packed).expect("arguments");
+        change(&mut args);
+        self.set_code(self.route(), &args.code(implementation)).await;
     }
 
     async fn check(&self) -> ModelCheck {
@@ -98,12 +108,16 @@ async fn an_honest_model_shows_all_but_its_files() {
     // The fixture's SRS was made for it alone; tests/flow.rs has one of a ceremony.
     assert_eq!(with(&check, Unknown), [Setup, Circuit], "{check:#?}");
     assert!(detail(&check, Setup).contains("no ceremony"), "{}", detail(&check, Setup));
-    assert_eq!(check.route, Some(setting.added.route));
-    assert_eq!(check.adapter, Some(setting.adapter()));
+    assert_eq!(check.route, Some(setting.route()));
+    assert_eq!(check.implementation, Some(setting.core.implementation));
+    assert_eq!(check.predictions, Some(1));
     assert_eq!(check.identity.as_ref().map(|it| it.model_id()), Some(tree_model().id));
     assert_eq!(check.ceremony, None);
     assert_eq!((check.owner, check.guardian), (Some(setting.core.owner), None));
-    assert_eq!(detail(&check, Descriptor), "7 instances: input [1, 4] / 2^7, output [1, 3] / 2^7");
+    assert_eq!(
+        detail(&check, Descriptor),
+        "7 instances: input [1, 4] / 2^7, 2 bytes each, output [1, 3] / 2^7, 2 bytes each"
+    );
     assert!(detail(&check, GoldenProof).starts_with("accepted, and "));
 
     // Elsewhere everybody is the owner of this one.
@@ -128,7 +142,7 @@ async fn an_honest_model_shows_all_but_its_files() {
 async fn who_is_not_a_router_of_ours_is_not_believed() {
     let setting = Setting::new(None).await;
     let wallet = account(3).address();
-    for (router, words) in [(wallet, "no contract"), (setting.adapter(), "not this release's")] {
+    for (router, words) in [(wallet, "no contract"), (setting.route(), "not this release's")] {
         let check = setting.check_of(router, ChainClass::Local).await;
         assert_eq!(with(&check, Fails), [Router]);
         assert_eq!(with(&check, Unknown).len(), Topic::ALL.len() - 1);
@@ -145,21 +159,18 @@ async fn who_is_not_a_router_of_ours_is_not_believed() {
 async fn another_verifier_is_seen_by_its_code() {
     let setting = Setting::new(None).await;
     let honest = setting.check().await;
-    let (verifier, batch) =
-        (honest.verifier.expect("named"), honest.batch_verifier.expect("named"));
+    let verifier = honest.verifier.expect("named");
     let code = setting.code(verifier).await;
-    // One that accepts whatever comes; the batch verifier's; none.
+    // One that accepts whatever comes; one with a byte more; none.
     let yes = alloy::hex::decode("60015f5260205ff3").expect("hex");
-    for other in [&yes[..], &setting.code(batch).await, &[]] {
+    for other in [&yes[..], &[&code[..], &[0]].concat(), &[]] {
         setting.set_code(verifier, other).await;
         let check = setting.check().await;
         assert_eq!(with(&check, Fails), [Verifier, GoldenProof]);
         assert_eq!(with(&check, Unknown), [Setup, Circuit]);
     }
     setting.set_code(verifier, &code).await;
-    setting.set_code(batch, &yes).await;
-    let check = setting.check().await;
-    assert_eq!((with(&check, Fails), check.verdict(Setup)), (vec![BatchVerifier], Some(Unknown)));
+    assert_eq!(with(&setting.check().await, Fails), []);
 }
 
 #[tokio::test]
@@ -185,13 +196,7 @@ async fn another_models_verifier_under_its_own_pin_is_never_called_the_models() 
     let add = AddModel {
         core,
         model: model.clone(),
-        verifier: bare.address.expect("by CREATE2"),
-        verifier_code_hash: bare.runtime_code_hash.expect("known beforehand"),
-        batch_verifier: None,
-        proof_length: 2976,
-        gas_cap: default_gas_cap(600_000, 600_000),
-        tensors: tree_tensors(),
-        guardian: None,
+        args: tree_args(&model, &bare, None),
         golden: tree_proof(0),
         deployments: folder.path().to_owned(),
         class: ChainClass::Local,
@@ -201,93 +206,88 @@ async fn another_models_verifier_under_its_own_pin_is_never_called_the_models() 
     let check = check.expect("the node answers");
     assert_eq!((with(&check, Fails), with(&check, Unknown)), (vec![], vec![Setup, Circuit]));
     assert!(detail(&check, Circuit).contains("build the model"));
-    assert!(detail(&check, BatchVerifier).contains("none"));
 }
 
 #[tokio::test]
-async fn an_adapter_that_lies_is_caught_by_what_follows_from_its_words() {
+async fn a_model_that_lies_is_caught_by_what_follows_from_its_words() {
     let setting = Setting::new(None).await;
-    let adapter = setting.adapter();
-    let code = setting.code(adapter).await;
-    let schema = alloy::hex::decode("020700000004030700000003").expect("hex");
+    let code = setting.code(setting.route()).await;
+    let schema = alloy::hex::decode("0000000102070200000004030702000000 03".replace(' ', ""));
+    let schema = schema.expect("hex");
 
-    // Outputs scaled otherwise: in the storage, which only the constructor writes.
-    let slot = ask(setting.node.rpc(), "eth_getStorageAt", json!([adapter, "0x0", "latest"])).await;
-    let honest = slot.as_str().expect("a word").to_owned();
-    let lie = honest.replace("030702", "030e02");
-    assert_ne!(lie, honest);
-    let zero = format!("{:#066x}", 0);
-    ask(setting.node.rpc(), "anvil_setStorageAt", json!([adapter, zero, lie])).await;
+    // Another part of the id; outputs scaled otherwise.
+    setting.set_args(|args| args.identity.onnx_sha256 = B256::repeat_byte(9)).await;
     let check = setting.check().await;
-    assert_eq!(with(&check, Fails), [ModelId, Descriptor], "{check:#?}");
-    assert_eq!(check.verdict(AdapterAddress), Some(Unknown));
-    // No descriptor at all: 32 bytes of length 31 that name an unknown kind.
-    let none = format!("0x{}3e", "ff".repeat(31));
-    ask(setting.node.rpc(), "anvil_setStorageAt", json!([adapter, zero, none])).await;
-    assert_eq!(with(&setting.check().await, Fails), [ModelId, Descriptor]);
-    ask(setting.node.rpc(), "anvil_setStorageAt", json!([adapter, zero, honest])).await;
+    assert_eq!(with(&check, Fails), [AdapterAddress, ModelId], "{check:#?}");
+    setting.set_code(setting.route(), &code).await;
+    let (from, to) = ("03070202", "030e0202");
+    let [from, to] = [from, to].map(|it| alloy::hex::decode(it).expect("hex"));
+    let lie = replaced(&code, &from, &to);
+    setting.set_code(setting.route(), &lie).await;
+    // The schema no longer is the descriptor's.
+    assert_eq!(with(&setting.check().await, Fails), [AdapterAddress]);
+
+    // Only the schema: inputs called outputs. Then no descriptor at all.
+    let lie = alloy::hex::decode("000000010307020000000403070200000003").expect("hex");
+    setting.set_code(setting.route(), &replaced(&code, &schema, &lie)).await;
+    let check = setting.check().await;
+    assert_eq!(with(&check, Fails), [AdapterAddress]);
+    assert_eq!(check.verdict(ModelId), Some(Unknown));
+    setting.set_code(setting.route(), &code[..code.len() - 1]).await;
+    assert_eq!(with(&setting.check().await, Fails), [AdapterAddress]);
+
+    // What the id does not commit to, the address does.
+    setting.set_args(|args| args.gas_cap += 1).await;
+    assert_eq!(with(&setting.check().await, Fails), [AdapterAddress]);
+    setting.set_code(setting.route(), &code).await;
     assert_eq!(with(&setting.check().await, Fails), []);
-
-    // Only the schema, in an immutable: inputs called outputs.
-    let lie = alloy::hex::decode("030700000004030700000003").expect("hex");
-    setting.set_code(adapter, &replaced(&code, &schema, &lie)).await;
-    assert_eq!(with(&setting.check().await, Fails), [Descriptor]);
-
-    // Another part of the id, and the id itself.
-    let onnx = tree_model().onnx_sha256;
-    setting.set_code(adapter, &replaced(&code, &onnx[..], &[9; 32])).await;
-    assert_eq!(with(&setting.check().await, Fails), [ModelId]);
-    setting.set_code(adapter, &replaced(&code, &tree_model().id.0[..], &[9; 32])).await;
-    assert_eq!(with(&setting.check().await, Fails), [ModelId]);
 }
 
 #[tokio::test]
-async fn a_foreign_adapter_is_no_evidence() {
+async fn a_foreign_contract_is_no_evidence() {
     let setting = Setting::new(None).await;
-    let mut code = setting.code(setting.adapter()).await;
-    code.push(0);
-    setting.set_code(setting.adapter(), &code).await;
-    let check = setting.check().await;
-    assert_eq!(with(&check, Fails), [Adapter]);
-    for topic in [ModelId, Descriptor, Verifier, Setup, GoldenProof, NotStopped, Guardian] {
-        assert_eq!(check.verdict(topic), Some(Unknown), "{topic:?}");
+    let code = setting.code(setting.route()).await;
+    let implementation = setting.code(setting.core.implementation).await;
+    // No clone; a clone of something else; a clone of what is no longer ours.
+    let other = replaced(&code, &setting.core.implementation[..], &setting.core.ledger[..]);
+    for (route, implementation) in [
+        (&implementation[..], &implementation[..]),
+        (&other, &implementation),
+        (&code, &[&implementation[..], &[0]].concat()),
+    ] {
+        setting.set_code(setting.route(), route).await;
+        setting.set_code(setting.core.implementation, implementation).await;
+        let check = setting.check().await;
+        assert_eq!(with(&check, Fails), [Adapter]);
+        for topic in [ModelId, Descriptor, Verifier, Setup, GoldenProof, NotStopped, Guardian] {
+            assert_eq!(check.verdict(topic), Some(Unknown), "{topic:?}");
+        }
     }
-    assert_eq!(check.adapter, None);
 }
 
-/// The verifiers' code with another setup in it, and an adapter that pins this code.
+/// The verifier's code with another setup in it, and a model that pins this code.
 #[tokio::test]
 async fn the_setup_is_named_by_what_the_code_holds() {
     let setting = Setting::new(None).await;
-    let honest = setting.check().await;
-    let verifiers = [honest.verifier.expect("named"), honest.batch_verifier.expect("named")];
-    let mut adapter = setting.code(setting.adapter()).await;
+    let verifier = setting.check().await.verifier.expect("named");
     for name in [ceremony::EZKL, ceremony::DEV, "unsafe-snarkjs-test15"] {
         let [x0, x1, y0, y1] = ceremony::by_name(name).expect("in the table").tau_g2;
         let words = [x1, x0, BASE_MODULUS - y1, BASE_MODULUS - y0];
         let bytes = |words: [U256; 4]| words.map(|word| word.to_be_bytes::<32>()).concat();
-        for (index, verifier) in verifiers.into_iter().enumerate() {
-            let code = setting.code(verifier).await;
-            let present = bytes(ceremony_words(&code).expect("found"));
-            let patched = replaced(&code, &present, &bytes(words));
-            setting.set_code(verifier, &patched).await;
-            adapter = replaced(&adapter, &keccak256(&code)[..], &keccak256(&patched)[..]);
-            setting.set_code(setting.adapter(), &adapter).await;
-            let check = setting.check().await;
-            assert_eq!(check.verdict(Verifier), Some(Verdict::Holds));
-            // No proof is of this setup, which the chain shows, too.
-            let fails = with(&check, Fails);
-            if index == 0 {
-                assert_eq!(fails, [Setup, GoldenProof], "{name}");
-                assert!(detail(&check, Setup).contains("different"), "{}", detail(&check, Setup));
-                continue;
-            }
-            assert_eq!(check.ceremony.as_deref(), Some(name));
-            assert!(detail(&check, Setup).contains(name), "{}", detail(&check, Setup));
-            match name {
-                ceremony::EZKL => assert_eq!(fails, [GoldenProof]),
-                _ => assert_eq!(fails, [Setup, GoldenProof], "{name}"),
-            }
+        let code = setting.code(verifier).await;
+        let present = bytes(ceremony_words(&code).expect("found"));
+        let patched = replaced(&code, &present, &bytes(words));
+        setting.set_code(verifier, &patched).await;
+        setting.set_args(|args| args.verifier_code_hash = keccak256(&patched)).await;
+        let check = setting.check().await;
+        assert_eq!(check.verdict(Verifier), Some(Verdict::Holds));
+        assert_eq!(check.ceremony.as_deref(), Some(name));
+        assert!(detail(&check, Setup).contains(name), "{}", detail(&check, Setup));
+        // No proof is of this setup, and no router made this clone, which the chain shows, too.
+        let fails = with(&check, Fails);
+        match name {
+            ceremony::EZKL => assert_eq!(fails, [AdapterAddress, GoldenProof]),
+            _ => assert_eq!(fails, [AdapterAddress, Setup, GoldenProof], "{name}"),
         }
     }
 }
@@ -300,7 +300,6 @@ async fn what_ended_is_told_and_who_ends_it() {
     let check = setting.check().await;
     assert_eq!((with(&check, Fails), with(&check, Unknown)), (vec![], vec![Setup, Circuit]));
     assert_eq!((check.guardian, check.route), (Some(guardian), Some(setting.added.route)));
-    assert_ne!(check.route, check.adapter);
     let public = setting.check_of(router, PUBLIC).await;
     assert_eq!(with(&public, Fails), [Owner, Guardian]);
 
@@ -318,7 +317,7 @@ async fn what_ended_is_told_and_who_ends_it() {
 
     stop_model(&core_sender(&setting.node, 1), router, id, Mode::Broadcast).await.expect("stopped");
     let check = setting.check().await;
-    assert_eq!(with(&check, Fails), [NotStopped]);
+    assert_eq!(with(&check, Fails), [NotStopped, GoldenProof]);
     assert!(detail(&check, NotStopped).contains("for good"));
 
     retire_model(&owner, router, id, Mode::Broadcast).await.expect("retired");

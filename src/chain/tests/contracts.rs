@@ -1,51 +1,116 @@
 //! The contracts in the binary, with real proofs.
 
-use super::{
-    deploying::{tree_batch_request, tree_request},
-    *,
-};
+use super::{deploying::tree_request, *};
 use crate::{
     calldata::encode_verify_proof,
     chain::{
         ChainClass, Error, Mode,
         contracts::{
-            AddModel, AddedModel, Core, CoreRequest, LedgerRequest, ModelInfo, Prediction,
-            Recorded, Status, Submitted, add_model, ask as ask_contract,
-            bindings::PredictionLedger, decoder, default_gas_cap, deploy_core, is_already_recorded,
-            list_models, prediction_id, retire_model, stop_model, submit_to_ledger,
-            transfer_ownership, tree,
+            AddModel, AddedModel, Capabilities, Claims, Core, CoreRequest, LedgerRequest,
+            ModelArgs, ModelInfo, Prediction, Recorded, Status, Submitted, add_model,
+            ask as ask_contract, bindings::PredictionLedger, decoder, default_gas_cap, deploy_core,
+            is_already_recorded, list_models, prediction_id, retire_model, stop_model,
+            submit_to_ledger, transfer_ownership, tree,
         },
-        deploy::{Deployer, Outcome, VerifierRequest},
+        deploy::{Deployed, Deployer, Outcome, VerifierRequest},
         deployments::{Deployments, ModelRecord, Role},
         tx::journal::Journal,
     },
-    field::Scale,
+    model::schema::descriptor_v1,
 };
 use alloy::primitives::{B256, keccak256};
 use serde_json::json;
 use std::path::Path;
 
-/// The tree's identity as in tests/fixtures.
-pub(super) fn tree_model() -> ModelRecord {
-    let text = include_str!("../../../tests/fixtures/models/tree/model.json");
-    let file: serde_json::Value = serde_json::from_str(text).expect("JSON");
-    let hash = |name: &str| file["parts"][name].as_str().expect("hex").parse().expect("32 bytes");
-    let tensors = crate::model::schema::descriptor(&tree_tensors()).expect("fits");
-    assert_eq!(file["descriptor"], alloy::hex::encode_prefixed(&tensors));
+/// A file of one of the models in tests/fixtures.
+fn fixture(name: &str, file: &str) -> serde_json::Value {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models");
+    let text = crate::files::read_to_string(&root.join(name).join(file)).expect("a fixture");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+/// A real proof of that model.
+pub(super) fn fixture_proof(name: &str, proof: &str) -> Proof {
+    let proof = fixture(name, &format!("{proof}.json"));
+    let bytes: Vec<u8> = serde_json::from_value(proof["proof"].clone()).expect("bytes");
+    let instances: Vec<Vec<String>> =
+        serde_json::from_value(proof["instances"].clone()).expect("hex");
+    Proof {
+        bytes: Bytes::from(bytes),
+        instances: instances[0].iter().map(|hex| Felt::from_le_hex(hex).expect("a felt")).collect(),
+    }
+}
+
+/// What its instances stand for.
+pub(super) fn fixture_descriptor(name: &str) -> Descriptor {
+    let bytes = fixture(name, "model.json")["descriptor"].clone();
+    let bytes: Bytes = serde_json::from_value(bytes).expect("hex");
+    Descriptor::read(&bytes).expect("a descriptor")
+}
+
+/// Its identity.
+pub(super) fn fixture_model(name: &str) -> ModelRecord {
+    let parts = &fixture(name, "model.json")["parts"];
+    let hash = |name: &str| parts[name].as_str().expect("hex").parse().expect("32 bytes");
     let identity = ModelIdentity {
         onnx_sha256: hash("onnxHash"),
         settings_sha256: hash("settingsHash"),
         srs_sha256: hash("srsHash"),
         vk_sha256: hash("vkHash"),
-        engine_version: file["parts"]["engine"].as_str().expect("text").to_owned(),
-        descriptor_keccak256: keccak256(tensors),
+        engine_version: parts["engine"].as_str().expect("text").to_owned(),
+        descriptor_keccak256: keccak256(fixture_descriptor(name).encode()),
     };
-    ModelRecord::new("tree", identity, Provenance::UnsafeDev)
+    ModelRecord::new(name, identity, Provenance::UnsafeDev)
 }
 
-pub(super) fn tree_tensors() -> Vec<Tensor> {
-    let tensor = |kind, shape: [u32; 2]| Tensor { kind, scale: Scale(7), shape: shape.to_vec() };
-    vec![tensor(TensorKind::Input, [1, 4]), tensor(TensorKind::Output, [1, 3])]
+pub(super) fn tree_model() -> ModelRecord {
+    fixture_model("tree")
+}
+
+/// Four inputs and three outputs at scale 7.
+pub(super) fn tree_descriptor() -> Descriptor {
+    fixture_descriptor("tree")
+}
+
+/// What a model's contract is made with.
+pub(super) fn args_of(
+    model: &ModelRecord,
+    descriptor: Descriptor,
+    proof_length: usize,
+    bare: &Deployed,
+    guardian: Option<Address>,
+) -> ModelArgs {
+    ModelArgs {
+        identity: ModelIdentity {
+            onnx_sha256: model.onnx_sha256,
+            settings_sha256: model.settings_sha256,
+            srs_sha256: model.srs_sha256,
+            vk_sha256: model.vk_sha256,
+            engine_version: model.engine_version.clone(),
+            descriptor_keccak256: keccak256(descriptor.encode()),
+        },
+        verifier: bare.address.expect("by CREATE2"),
+        verifier_code_hash: bare.runtime_code_hash.expect("known beforehand"),
+        capabilities: Capabilities(7),
+        proof_length: proof_length as u32,
+        gas_cap: default_gas_cap(600_000, 600_000),
+        guardian,
+        descriptor,
+    }
+}
+
+/// That of a model in tests/fixtures.
+pub(super) fn fixture_args(name: &str, bare: &Deployed, guardian: Option<Address>) -> ModelArgs {
+    let length = fixture_proof(name, "proof-0").bytes.len();
+    args_of(&fixture_model(name), fixture_descriptor(name), length, bare, guardian)
+}
+
+pub(super) fn tree_args(
+    model: &ModelRecord,
+    bare: &Deployed,
+    guardian: Option<Address>,
+) -> ModelArgs {
+    args_of(model, tree_descriptor(), 2976, bare, guardian)
 }
 
 pub(super) fn core_sender(node: &AnvilNode, index: usize) -> Sender {
@@ -62,10 +127,8 @@ pub(super) async fn deploy_all(
     mode: Mode,
 ) -> Result<(Core, AddedModel), Error> {
     let verifier = VerifierRequest { model: tree_model(), ..tree_request(sender, folder).await };
-    let batch = VerifierRequest { model: tree_model(), ..tree_batch_request(sender, folder).await };
     let mut deployer = Deployer::new(sender, mode);
     let bare = deployer.verifier(&verifier).await?;
-    let batch = deployer.verifier(&batch).await?;
     let request = CoreRequest {
         owner: sender.address(),
         timelock_delay: None,
@@ -76,13 +139,7 @@ pub(super) async fn deploy_all(
     let add = AddModel {
         core: deployed.core,
         model: tree_model(),
-        verifier: bare.address.expect("by CREATE2"),
-        verifier_code_hash: bare.runtime_code_hash.expect("known beforehand"),
-        batch_verifier: batch.address.zip(batch.runtime_code_hash),
-        proof_length: 2976,
-        gas_cap: default_gas_cap(600_000, 600_000),
-        tensors: tree_tensors(),
-        guardian,
+        args: tree_args(&tree_model(), &bare, guardian),
         golden: tree_proof(0),
         deployments: folder.to_owned(),
         class: ChainClass::Local,
@@ -90,7 +147,7 @@ pub(super) async fn deploy_all(
     Ok((deployed.core, add_model(&mut deployer, &add).await?))
 }
 
-async fn submit(
+pub(super) async fn submit(
     sender: &Sender,
     folder: &Path,
     claim: Proof,
@@ -103,7 +160,21 @@ async fn submit(
     Ok((predictions.remove(0), outcome))
 }
 
-async fn submit_many(
+/// Proofs of the tree, by the id of the present contracts and by that of the former ones.
+pub(super) fn tree_claims(proofs: Vec<Proof>) -> Claims {
+    let former = keccak256(descriptor_v1(tree_descriptor().tensors()));
+    let former = ModelRecord { descriptor_keccak256: Some(former), ..tree_model() };
+    Claims {
+        model: tree_model().id,
+        former_ids: vec![former.identity()],
+        descriptor: tree_descriptor(),
+        count: proofs.len(),
+        proofs,
+        shape: TREE_SHAPE,
+    }
+}
+
+pub(super) async fn submit_many(
     sender: &Sender,
     folder: &Path,
     claims: Vec<Proof>,
@@ -111,9 +182,8 @@ async fn submit_many(
     mode: Mode,
 ) -> Result<Submitted, Error> {
     let deployments = Deployments::read(folder, 31337).expect("written");
-    let id = tree_model().id;
-    let request =
-        LedgerRequest::for_model(&deployments, id, context, ChainClass::Local, claims, TREE_SHAPE)?;
+    let claims = tree_claims(claims);
+    let request = LedgerRequest::for_model(&deployments, claims, context, ChainClass::Local)?;
     submit_to_ledger(sender, &request, mode).await
 }
 
@@ -127,7 +197,7 @@ async fn a_prediction_is_recorded_once() {
 
     let (_, dry) = deploy_all(&sender, folder, None, Mode::DryRun).await.expect("a dry run");
     let Outcome::Simulated(simulation) = &dry.outcome else { panic!("{:?}", dry.outcome) };
-    // The golden gate verifies one proof and two mutants, alone and in batches.
+    // The golden gate verifies a proof, alone and with a mutant.
     assert!(simulation.gas > 600_000, "{}", simulation.gas);
     assert_eq!(node.rpc().block_number().await.expect("answered"), 0);
 
@@ -137,16 +207,9 @@ async fn a_prediction_is_recorded_once() {
     let run = sender.journal().expect("there").run();
     let names: Vec<_> =
         run.transactions.iter().filter_map(|it| it.contract_name.as_deref()).collect();
-    let all = [
-        "LeanVerifier",
-        "LeanBatchVerifier",
-        "ModelRouter",
-        "PredictionLedger",
-        "ModelVerifier",
-        "ModelRouter",
-    ];
+    let all = ["LeanVerifier", "ModelVerifier", "ModelRouter", "PredictionLedger", "ModelRouter"];
     assert_eq!(names, all);
-    assert_eq!((run.receipts.len(), run.pending.len()), (6, 0));
+    assert_eq!((run.receipts.len(), run.pending.len()), (5, 0));
     let blocks = node.rpc().block_number().await.expect("answered");
     let (_, again) = deploy_all(&sender, folder, None, Mode::Broadcast).await.expect("a no-op");
     assert!(matches!(again.outcome, Outcome::AlreadyDone));
@@ -168,7 +231,7 @@ async fn a_prediction_is_recorded_once() {
         id,
         submitter: sender.address(),
         context,
-        inputs_hash: keccak256(words),
+        inputs_hash: Some(keccak256(words)),
         outputs: instances[4..].to_vec(),
     };
     assert_eq!((submitted.id, submitted.recorded), (id, Some(expected)));
@@ -214,8 +277,7 @@ async fn several_predictions_are_recorded_in_one_transaction() {
     let (core, _) = deploy_all(&sender, folder, None, Mode::Broadcast).await.expect("deployed");
     let models = list_models(node.rpc(), core.router).await.expect("listed");
     let file = Deployments::read(folder, 31337).expect("written");
-    let batch = file.of_model(Role::BatchVerifier, tree_model().id).expect("deployed");
-    assert_eq!(models[0].batch_verifier, Some(batch.address));
+    assert!(models[0].takes_batches && models[0].takes_packed);
 
     let claims = vec![tree_proof(2), tree_proof(0)];
     let context = B256::ZERO;
@@ -235,6 +297,7 @@ async fn several_predictions_are_recorded_in_one_transaction() {
         let recorded = prediction.recorded.as_ref().expect("mined");
         assert_eq!((prediction.id, dry.id, recorded.id), (id, id, id));
         assert_eq!(recorded.outputs, claim.instances[4..]);
+        assert_eq!((recorded.context, recorded.inputs_hash), (context, None));
         assert_eq!(prediction.decoded, dry.decoded);
         assert!(dry.recorded.is_none());
         assert_eq!(prediction.path, dry.path);
@@ -272,8 +335,8 @@ async fn several_predictions_are_recorded_in_one_transaction() {
         let error = error.expect_err("changed").to_string();
         assert!(error.contains("InvalidProof(modelId: 0x"), "{error}");
     }
-    let error = send(&[], third, Mode::Broadcast).await.expect_err("nothing").to_string();
-    assert!(error.contains("EmptyBatch()"), "{error}");
+    let error = send(&[], third, Mode::Broadcast).await;
+    assert!(matches!(error, Err(Error::PredictionCount { count: 0, .. })), "{error:?}");
     send(&claims, third, Mode::Broadcast).await.expect("nothing was recorded before");
 }
 
@@ -295,7 +358,7 @@ async fn a_race_that_is_lost_on_chain_is_decoded_too() {
     let rpc = node.rpc();
     for _ in 0..200 {
         let at = alloy::eips::BlockNumberOrTag::Pending;
-        if rpc.transaction_count(account(0).address(), at).await.expect("answered") == 8 {
+        if rpc.transaction_count(account(0).address(), at).await.expect("answered") == 7 {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -327,7 +390,7 @@ async fn a_stopped_and_a_retired_model_take_nothing_any_more() {
         panic!("{models:?}")
     };
     assert_eq!((models.len(), *route), (1, Some(added.route)));
-    assert_eq!(models[0].adapter, added.adapter.address);
+    assert_eq!(models[0].adapter, Some(added.route));
     assert_eq!((models[0].proof_length, models[0].instance_count), (Some(2976), Some(7)));
     let file = Deployments::read(folder, 31337).expect("written");
     assert_eq!(models[0].verifier, file.of_role(Role::Verifier).map(|entry| entry.address));
@@ -342,7 +405,7 @@ async fn a_stopped_and_a_retired_model_take_nothing_any_more() {
     assert!(matches!(again, Outcome::AlreadyDone));
     let error = submit(&owner, folder, tree_proof(2), B256::ZERO, Mode::Broadcast).await;
     let error = error.expect_err("stopped").to_string();
-    assert!(error.contains("EnforcedPause()"), "{error}");
+    assert!(error.contains("ModelStopped(") && error.contains("for good"), "{error}");
 
     let error = retire_model(&guardian, core.router, id, Mode::Broadcast).await;
     assert!(matches!(error, Err(Error::NotOwner { .. })), "{error:?}");
@@ -368,7 +431,7 @@ async fn routes_are_the_owners_and_are_never_repointed() {
     let folder = folder.path();
     let owner = core_sender(&node, 0);
     let (core, _) = deploy_all(&owner, folder, None, Mode::Broadcast).await.expect("deployed");
-    // The same model with a stop in front is another route.
+    // The same model with a guardian is another route.
     let error = deploy_all(&owner, folder, Some(owner.address()), Mode::Broadcast).await;
     assert!(matches!(error, Err(Error::RoutedElsewhere { .. })), "{error:?}");
     let error = stop_model(&owner, core.router, tree_model().id, Mode::Broadcast).await;
@@ -414,13 +477,7 @@ async fn behind_a_timelock_the_owner_gets_the_call_to_make() {
     let add = AddModel {
         core: deployed.core,
         model: tree_model(),
-        verifier: bare.address.expect("by CREATE2"),
-        verifier_code_hash: bare.runtime_code_hash.expect("known beforehand"),
-        batch_verifier: None,
-        proof_length: 2976,
-        gas_cap: default_gas_cap(600_000, 600_000),
-        tensors: tree_tensors(),
-        guardian: None,
+        args: tree_args(&tree_model(), &bare, None),
         golden: tree_proof(0),
         deployments: folder.to_owned(),
         class: ChainClass::Local,
@@ -428,7 +485,7 @@ async fn behind_a_timelock_the_owner_gets_the_call_to_make() {
     let error = add_model(&mut deployer, &add).await.expect_err("not the owner");
     let Error::NotOwner { owner, contract, call, .. } = error else { panic!("{error:?}") };
     assert_eq!((owner, contract), (timelock, deployed.core.router));
-    // The adapter is there, and the call does what it says when the timelock makes it.
+    // The call does what it says when the timelock makes it.
     ask(node.rpc(), "anvil_impersonateAccount", json!([timelock])).await;
     ask(node.rpc(), "anvil_setBalance", json!([timelock, "0xde0b6b3a7640000"])).await;
     let transaction = json!([{ "from": timelock, "to": call.to, "input": call.input }]);

@@ -1,7 +1,6 @@
 //! Deploying and submitting.
 
 use super::*;
-use crate::calldata::Function;
 use crate::chain::{
     ChainClass, Error, Mode, create2,
     deploy::{Method, Outcome, VerifierRequest, deploy_contract, deploy_verifier},
@@ -9,6 +8,10 @@ use crate::chain::{
     node::rpc,
     submit::{self, SubmitRequest, submit_proof},
     tx,
+};
+use crate::{
+    chain::Entries,
+    model::packing::{Packing, Width},
 };
 use alloy::primitives::{B256, address, keccak256};
 use serde_json::json;
@@ -24,25 +27,12 @@ fn tree_model(srs: Provenance) -> ModelRecord {
 
 /// The tree's verifier with its runtime code, as the compiler would give it.
 pub(super) async fn tree_request(sender: &Sender, folder: &Path) -> VerifierRequest {
-    request_of(sender, folder, tree_verifier(), Function::One).await
-}
-
-/// The tree's batch verifier, likewise.
-pub(super) async fn tree_batch_request(sender: &Sender, folder: &Path) -> VerifierRequest {
-    request_of(sender, folder, tree_batch_verifier(), Function::Many).await
-}
-
-async fn request_of(
-    sender: &Sender,
-    folder: &Path,
-    mut contract: Contract,
-    function: Function,
-) -> VerifierRequest {
+    let mut contract = tree_verifier();
     let call = Call::create(contract.init_code.clone(), "the verifier");
     contract.runtime_code = Some(sender.call(&call).await.expect("runs"));
     VerifierRequest {
         contract,
-        function,
+        entries: tree_entries(),
         compiler: None,
         model: tree_model(Provenance::UnsafeDev),
         method: Method::default(),
@@ -50,6 +40,10 @@ async fn request_of(
         deployments: folder.to_owned(),
         class: ChainClass::of(sender.rpc().chain_id(), false, false),
     }
+}
+
+fn tree_entries() -> Entries {
+    Entries { many: true, packing: Some(super::contracts::tree_descriptor().packing()) }
 }
 
 fn plain_sender(node: &AnvilNode) -> Sender {
@@ -171,15 +165,14 @@ async fn a_verifier_is_deployed_recorded_and_takes_proofs() {
 }
 
 #[tokio::test]
-async fn a_batch_verifier_is_deployed_recorded_and_takes_several_proofs() {
+async fn a_verifier_takes_several_proofs() {
     let node = node().await;
     let folder = tempfile::tempdir().expect("a folder");
     let sender = plain_sender(&node);
-    let request = tree_batch_request(&sender, folder.path()).await;
+    let request = tree_request(&sender, folder.path()).await;
     deploy_verifier(&sender, &request, Mode::Broadcast).await.expect("deployed");
     let file = Deployments::read(folder.path(), 31337).expect("written");
-    let entry = file.of_model(Role::BatchVerifier, request.model.id).expect("recorded");
-    assert_eq!(file.of_model(Role::Verifier, request.model.id), None);
+    let entry = file.of_model(Role::Verifier, request.model.id).expect("recorded");
     let submit = async |claims: Vec<Proof>, mode| {
         let id = request.model.id;
         let request = SubmitRequest::for_entry(
@@ -189,7 +182,7 @@ async fn a_batch_verifier_is_deployed_recorded_and_takes_several_proofs() {
             ChainClass::Local,
             claims,
             TREE_SHAPE,
-            false,
+            true,
         )?;
         submit_proof(&sender, &request, mode).await
     };
@@ -214,15 +207,12 @@ async fn a_batch_verifier_is_deployed_recorded_and_takes_several_proofs() {
     assert!(matches!(error, Err(Error::NotForBatch { proofs: 0, .. })), "{error:?}");
     assert_eq!(node.rpc().block_number().await.expect("answered"), before);
 
-    // A verifier of one is none of many, and the other way round.
-    let one = tree_request(&sender, folder.path()).await;
-    for (contract, function) in
-        [(one.contract, Function::Many), (request.contract.clone(), Function::One)]
-    {
-        let wrong = VerifierRequest { contract, function, method: salt(1), ..request.clone() };
-        let error = deploy_verifier(&sender, &wrong, Mode::Broadcast).await;
-        assert!(matches!(error, Err(Error::GoldenRejected { .. })), "{error:?}");
-    }
+    // What has other functions than it is said to have is not deployed.
+    let width = |bytes: u8| Width::try_from(bytes).expect("a width");
+    let wider = Entries { many: true, packing: Some(Packing::of([(width(4), 7)])) };
+    let wrong = VerifierRequest { entries: wider, method: salt(1), ..request.clone() };
+    let error = deploy_verifier(&sender, &wrong, Mode::Broadcast).await;
+    assert!(matches!(error, Err(Error::GoldenRejected { .. })), "{error:?}");
 }
 
 #[tokio::test]

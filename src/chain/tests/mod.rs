@@ -2,9 +2,11 @@
 
 mod check;
 mod contracts;
+mod costs;
 mod deploying;
 mod failing_rpc;
 mod forks;
+mod former;
 mod once;
 mod proxy;
 mod sending;
@@ -22,12 +24,7 @@ use super::{
 use crate::{
     calldata::Shape,
     field::Felt,
-    model::{
-        identity::ModelIdentity,
-        proof::Proof,
-        provenance::Provenance,
-        schema::{Tensor, TensorKind},
-    },
+    model::{identity::ModelIdentity, proof::Proof, provenance::Provenance, schema::Descriptor},
 };
 use alloy::{
     json_abi::JsonAbi,
@@ -96,9 +93,9 @@ fn tree_verifier() -> Contract {
     contract("LeanVerifier", include_str!("../testdata/lean-verifier-tree.hex"))
 }
 
-/// The batch verifier of the same tree, by the same command.
-fn tree_batch_verifier() -> Contract {
-    contract("LeanBatchVerifier", include_str!("../testdata/lean-batch-verifier-tree.hex"))
+/// The lean verifier of the credit model, likewise.
+fn credit_verifier() -> Contract {
+    contract("LeanVerifier", include_str!("../testdata/lean-verifier-credit.hex"))
 }
 
 fn contract(name: &str, code: &str) -> Contract {
@@ -116,17 +113,5 @@ const TREE_SHAPE: Shape = Shape { proof_len: 2976, n_instances: 7 };
 
 /// One of the tree's proofs.
 fn tree_proof(index: usize) -> Proof {
-    let text = match index {
-        0 => include_str!("../../../tests/fixtures/models/tree/proof-0.json"),
-        1 => include_str!("../../../tests/fixtures/models/tree/proof-0-again.json"),
-        _ => include_str!("../../../tests/fixtures/models/tree/proof-1.json"),
-    };
-    let proof: serde_json::Value = serde_json::from_str(text).expect("JSON");
-    let bytes: Vec<u8> = serde_json::from_value(proof["proof"].clone()).expect("bytes");
-    let instances: Vec<Vec<String>> =
-        serde_json::from_value(proof["instances"].clone()).expect("hex");
-    Proof {
-        bytes: Bytes::from(bytes),
-        instances: instances[0].iter().map(|hex| Felt::from_le_hex(hex).expect("a felt")).collect(),
-    }
+    contracts::fixture_proof("tree", ["proof-0", "proof-0-again", "proof-1"][index.min(2)])
 }

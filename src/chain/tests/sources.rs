@@ -5,8 +5,8 @@ use super::{
     contracts::{core_sender, deploy_all, tree_model},
     *,
 };
+use crate::chain::Entries;
 use crate::{
-    calldata::Function,
     chain::{
         ChainClass, Mode,
         account::Secret,
@@ -57,7 +57,7 @@ async fn deploy_built(deployer: &mut Deployer<'_>, built: &VerifierArtifact, fol
             arguments: None,
             encoded_arguments: Bytes::new(),
         },
-        function: Function::One,
+        entries: Entries::default(),
         compiler: None,
         model: tree_model(),
         method: Default::default(),
@@ -195,8 +195,8 @@ async fn what_is_submitted_compiles_to_what_is_deployed() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
     let sender = core_sender(&node, 0);
-    // Everything that there is: router, ledger, adapter and stop, a timelock with its own core, and the
-    // verifiers.
+    // Everything that there is: implementation, router, ledger, a timelock with its own core, the verifiers, and a
+    // clone, which has no source.
     deploy_all(&sender, folder, Some(account(1).address()), Mode::Broadcast)
         .await
         .expect("deployed");
@@ -215,7 +215,7 @@ async fn what_is_submitted_compiles_to_what_is_deployed() {
     for role in [
         Role::Verifier,
         Role::ModelVerifier,
-        Role::EmergencyStop,
+        Role::Implementation,
         Role::Router,
         Role::Ledger,
         Role::Timelock,
@@ -228,9 +228,8 @@ async fn what_is_submitted_compiles_to_what_is_deployed() {
     let options =
         ExplorerOptions { verifier_url: Some(Secret::new(url)), delay: 0, ..Default::default() };
     let explorer = options.connect(31337, ChainClass::Local).expect("one's own");
-    // A batch verifier of its own is an earlier release's, whose source is not here.
     let newest = |entry: &&Entry| {
-        entry.role != Role::BatchVerifier && file.of_role(entry.role).is_some_and(|it| it == *entry)
+        !entry.is_clone() && file.of_role(entry.role).is_some_and(|it| it == *entry)
     };
     for entry in file.contracts.iter().filter(newest) {
         let source = source_of(entry, &built).await.expect("here");
@@ -279,6 +278,9 @@ async fn a_source_that_is_not_here_is_not_made_up() {
     assert!(
         refused(Entry { role: Role::Other, ..entry(Role::Router) }).await.contains("did not make")
     );
+    assert!(refused(entry(Role::ModelVerifier)).await.contains("name the implementation"));
+    let adapter = Entry { router: None, ..entry(Role::ModelVerifier) };
+    assert!(refused(adapter).await.contains("before models were clones"));
     // A file of an earlier release lacks the arguments; a lying one has others.
     for arguments in [None, Some(vec![7; 32].into())] {
         let lacking = Entry { constructor_arguments: arguments, ..entry(Role::Router) };

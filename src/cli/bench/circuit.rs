@@ -120,6 +120,7 @@ impl Circuit {
         let request = MakeVerifier {
             settings: self.built.settings(),
             settings_path: &artifacts.settings,
+            layout: Some(self.built.layout()),
             vk: &artifacts.vk,
             srs: &artifacts.srs,
             proof: Some(&self.proof),

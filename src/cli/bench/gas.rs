@@ -3,9 +3,11 @@
 use super::circuit::{CircuitOptions, each, name};
 use crate::cli::Context;
 use crate::{
+    chain::costs::{self, BATCH, Costs},
     evm::Hardfork,
     verifier::{ForkGas, GasReport, Kind, batch::BatchGas, lean::Breakdown, solc::CompilerOptions},
 };
+use alloy::primitives::Address;
 use clap::Args;
 use eyre::{Result, eyre};
 use serde::Serialize;
@@ -63,6 +65,8 @@ struct Model {
     breakdown: Breakdown,
     /// Batches; none where there is no batch verifier that a chain takes, or over a transaction's gas.
     many: Vec<BatchGas>,
+    /// Whole transactions through router and ledger, under each reported hardfork.
+    chain: Vec<Costs>,
 }
 
 impl BenchGas {
@@ -101,6 +105,11 @@ impl BenchGas {
         }))?);
         let ezkl = measured(&circuit.verifier(&ezkl).await?.artifact.metadata().gas)?;
         let metadata = made.artifact.metadata();
+        let args = circuit.built.model_args(Address::ZERO, true, None)?;
+        let init_code = made.artifact.init_code();
+        let chain = Hardfork::REPORTED
+            .map(|hardfork| costs::measure(hardfork, init_code, &args, &circuit.proof.proof));
+        let chain = chain.into_iter().collect::<Result<_, _>>()?;
         circuit.engine.shutdown().await;
         let lean = measured(&metadata.gas)?;
         let over_ezkl = |gas: u64| gas as f64 / ezkl.verify_gas as f64;
@@ -117,6 +126,7 @@ impl BenchGas {
             ezkl_best: measured(&comparison.ezkl)?,
             lean,
             many: made.batch.map_or_else(Vec::new, |batch| batch.gas),
+            chain,
         })
     }
 }
@@ -199,5 +209,17 @@ fn line(model: &Model) -> String {
             lean.deploy_state_gas
         )
     });
-    others.fold(text, |text, line| text + &line)
+    let through = model.chain.iter().map(|costs| {
+        let packed = |gas: Option<u64>| gas.map_or("–".to_owned(), |gas| gas.to_string());
+        format!(
+            "\n{:>24} recorded {} gas (packed {}), {BATCH} at once {} each (packed {}); verifier and model {} to deploy",
+            costs.hardfork.name(),
+            costs.record,
+            packed(costs.record_packed),
+            costs.batch,
+            packed(costs.batch_packed),
+            costs.model
+        )
+    });
+    others.chain(through).fold(text, |text, line| text + &line)
 }

@@ -249,6 +249,7 @@ async fn measured(
     let request = MakeVerifier {
         settings: &trial.settings,
         settings_path: &settings_path,
+        layout: None,
         vk: &vk,
         srs: &srs,
         proof: Some(&proof),

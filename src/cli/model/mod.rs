@@ -52,7 +52,7 @@ enum Action {
         #[command(flatten)]
         network: Network,
     },
-    /// Pull a model's emergency stop, for good.
+    /// Stop a model for good, as its guardian.
     Stop {
         #[command(flatten)]
         which: Which,
@@ -211,8 +211,12 @@ fn done(what: &str, model: ModelId, outcome: &Outcome) -> (String, Value) {
 
 fn line(model: &ModelInfo) -> String {
     let route = model.route.map_or(String::new(), |route| format!("  {route}"));
-    let batch = model.batch_verifier.map_or("", |_| "  batches");
-    format!("{}  {}{route}{batch}", model.id, status(model))
+    let batch = if model.takes_batches { "  batches" } else { "" };
+    let each = match model.predictions {
+        1 => String::new(),
+        each => format!("  {each} predictions a proof"),
+    };
+    format!("{}  {}{route}{batch}{each}", model.id, status(model))
 }
 
 fn status(model: &ModelInfo) -> &'static str {
@@ -231,7 +235,9 @@ fn as_json(model: &ModelInfo) -> Value {
         "route": model.route,
         "adapter": model.adapter,
         "verifier": model.verifier,
-        "batch_verifier": model.batch_verifier,
+        "takes_batches": model.takes_batches,
+        "takes_packed": model.takes_packed,
+        "predictions": model.predictions,
         "engine_version": model.engine_version,
         "proof_length": model.proof_length,
         "instance_count": model.instance_count,

@@ -2,9 +2,10 @@
 
 use super::Places;
 use crate::{
-    artifacts::proof::ProofFile, artifacts::settings::Settings, cli::Context, cli::show, files,
-    project::BatchReport, project::steps, project::steps::MakeVerifier, verifier,
-    verifier::MadeFrom, verifier::solc::CompilerOptions, verifier::solc::SolcRequest,
+    artifacts::extents::Extents, artifacts::proof::ProofFile, artifacts::settings::Settings,
+    cli::Context, cli::show, files, project::BatchReport, project::steps,
+    project::steps::MakeVerifier, verifier, verifier::MadeFrom, verifier::solc::CompilerOptions,
+    verifier::solc::SolcRequest,
 };
 use clap::Args;
 use eyre::Result;
@@ -26,6 +27,10 @@ pub(in crate::cli) struct CreateVerifier {
     /// The folder to write source, ABI, bytecode and metadata to.
     #[arg(short = 'O', long)]
     output: Option<PathBuf>,
+    /// How large public numbers get, from which the widths of packed ones follow: the widths.json of a build. By
+    /// default the project's, else as large as in --proof.
+    #[arg(long)]
+    widths_path: Option<PathBuf>,
     /// Check the verifier with this proof, and measure its gas.
     #[arg(long)]
     proof: Option<PathBuf>,
@@ -63,6 +68,9 @@ impl CreateVerifier {
         config.solc = self.solc.unwrap_or(config.solc);
         config.compiler = self.compiler.or(config.compiler);
         config.allow_oversize |= self.allow_oversize;
+        let widths = places.widths(&self.widths_path, &self.settings);
+        let extents = widths.as_deref().map(Extents::read).transpose()?;
+        let layout = extents.map(|extents| settings.instance_layout().with_extents(&extents));
         let engine = places.engine(context)?;
         let made_from = MadeFrom {
             proof_sha256: self.proof.as_deref().map(files::sha256_file).transpose()?,
@@ -71,6 +79,7 @@ impl CreateVerifier {
         let request = MakeVerifier {
             settings: &settings,
             settings_path: &settings_path,
+            layout: layout.as_ref(),
             vk: &vk,
             srs: &srs,
             proof: proof.as_ref(),

@@ -142,6 +142,14 @@ impl Places {
         Ok(project.read_batches(path, settings)?)
     }
 
+    /// How large the circuit's public numbers get: what was named, else what the project's build found, unless the
+    /// settings are somebody else's.
+    fn widths(&self, given: &Option<PathBuf>, settings: &Option<PathBuf>) -> Option<PathBuf> {
+        let built = self.project.as_ref().filter(|_| settings.is_none());
+        let built = built.map(|project| project.artifacts().widths);
+        given.clone().or(built.filter(|path| path.exists()))
+    }
+
     fn witness(&self, given: &Option<PathBuf>) -> PathBuf {
         given.clone().unwrap_or_else(|| "witness.json".into())
     }
