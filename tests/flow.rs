@@ -451,9 +451,13 @@ fn a_proof_of_several_predictions() {
     project.run([&init[..], &["--srs", "unsafe-dev"]].concat()).success();
     let built = project.data(&["build"]);
     assert_eq!(built["num_instances"], 4 * 4 + 4, "{built:#}");
-    let gas = built["verifier"]["verify_gas"].as_u64().expect("measured");
-    assert_eq!(built["each"], json!({ "size": 4, "verify_gas": built["each"]["verify_gas"] }));
-    assert_eq!(built["each"]["verify_gas"]["osaka"], gas.div_ceil(4));
+    for fork in built["verifier"]["forks"].as_array().expect("a list") {
+        let gas = |name: &str| fork[name].as_u64().expect("measured");
+        let least = gas("verify_gas").min(gas("packed_gas"));
+        let name = fork["hardfork"].as_str().expect("a name");
+        assert_eq!(built["each"]["verify_gas"][name], least.div_ceil(4));
+    }
+    assert_eq!(built["each"]["size"], 4);
 
     let lines: Vec<_> = rows.lines().take(7).collect();
     fs::write(project.file("seven.jsonl"), lines.join("\n")).expect("written");
@@ -519,7 +523,11 @@ fn a_proof_of_several_predictions() {
         project.run(["verify", "proof-1.json"]).failure(3, &["`predictions`", words]);
     }
 
-    // One observation fills all places; a circuit of one observation stays what it was.
+    let accuracy = project.data(&["accuracy"]);
+    assert_eq!(accuracy["observations"], rows.lines().count());
+    assert_eq!(accuracy["circuits"][0]["refused"], json!([]));
+
+    // One observation fills all places.
     fs::write(project.file("one.jsonl"), lines[0]).expect("written");
     let one = project.data(&["prove", "one.jsonl"]);
     assert_eq!(one["predictions"]["count"], 1);
