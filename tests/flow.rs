@@ -524,11 +524,44 @@ fn a_proof_of_several_predictions() {
     }
 
     let accuracy = project.data(&["accuracy"]);
-    assert_eq!(accuracy["observations"], rows.lines().count());
-    assert_eq!(accuracy["circuits"][0]["refused"], json!([]));
+    assert_eq!(accuracy["report"]["observations"], rows.lines().count());
+    assert_eq!(accuracy["report"]["circuits"][0]["refused"], json!([]));
 
     // One observation fills all places.
     fs::write(project.file("one.jsonl"), lines[0]).expect("written");
     let one = project.data(&["prove", "one.jsonl"]);
     assert_eq!(one["predictions"]["count"], 1);
+}
+
+/// Each observation of a proof has a hash of its own, the same for the same numbers in whatever place.
+#[test]
+fn hashed_inputs_of_several_predictions() {
+    let project = Sandbox::empty();
+    let mlp = support::repository().join("tests/fixtures/mlp");
+    fs::copy(mlp.join("mlp4.onnx"), project.file("model.onnx")).expect("copied");
+    let rows = fs::read_to_string(mlp.join("mlp4.jsonl")).expect("read");
+    fs::write(project.file("data.jsonl"), &rows).expect("written");
+    let init = ["init", "model.onnx", "--no-inspect", "--batch", "3", "--data", "data.jsonl"];
+    let hashed = ["--srs", "unsafe-dev", "--input-visibility", "hashed"];
+    project.run([&init[..], &hashed].concat()).success();
+    support::calibrate_only(project.path());
+    let built = project.data(&["build"]);
+    assert_eq!(built["num_instances"], 3 + 3, "{built:#}");
+    let lines: Vec<_> = rows.lines().take(2).collect();
+    let [first, second] = lines[..] else { panic!("two rows") };
+    fs::write(project.file("three.jsonl"), [first, second, first].join("\n")).expect("written");
+    let proved = project.data(&["prove", "three.jsonl"]);
+    let decoded = proved["predictions"]["decoded"].as_array().expect("a list");
+    let groups: Vec<_> = decoded.iter().map(|one| &one["groups"]).collect();
+    let kinds = |groups: &Value| {
+        let groups = groups.as_array().expect("a list").iter();
+        groups.map(|it| it["kind"].as_str().expect("a kind").to_owned()).collect::<Vec<_>>()
+    };
+    assert!(groups.iter().all(|it| kinds(it) == ["processed_input", "output"]), "{groups:?}");
+    for place in 0..2 {
+        let values = |number: usize| &groups[number][place]["values"];
+        assert_eq!(values(0), values(2), "the same observation");
+        assert_ne!(values(0), values(1), "another");
+    }
+    assert_eq!(project.data(&["verify", "--evm"])["predictions"], proved["predictions"]);
 }

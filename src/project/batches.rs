@@ -1,18 +1,18 @@
 //! What a prediction costs by itself, and in a proof of several.
 
-use super::{Result, inspect::InspectRequest};
+use super::Result;
 use crate::{
-    artifacts::run_args::Visibility,
+    artifacts::run_args::{RunArgs, Visibility},
     engine::{self, Engine},
     evm::Hardfork,
     files,
     prepare::{self, Original},
     srs, toolchain,
-    tune::{self, Cheap, CostModel, machine},
+    tune::{self, ChainLimits, Cheap, CostModel, machine},
     verifier::{ForkGas, GasReport},
 };
 use serde::Serialize;
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 /// ezkl may take so long to lay out a circuit of one size.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -22,6 +22,21 @@ const PACKED: u64 = 4;
 const WORD: u64 = 32;
 /// A prediction may take so much more gas than with the cheapest number, if it takes less to prove.
 const NEARLY: f64 = 1.05;
+
+/// The model of which circuits for several predictions are compared.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidates<'a> {
+    /// The model.
+    pub original: &'a Original,
+    /// A file whose first observations it is prepared with.
+    pub sample: Option<&'a Path>,
+    /// The circuit's arguments, the axes' lengths among them.
+    pub run_args: &'a RunArgs,
+    /// Where the SRS comes from.
+    pub srs: &'a srs::Source,
+    /// What the chain takes.
+    pub chain: Option<ChainLimits>,
+}
 
 /// Proofs of so many predictions, before anything is fitted or built, by the circuit of the least gas.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -92,7 +107,7 @@ impl EachMeasured {
 /// # Errors
 /// A model or data that can't be read; an engine that fails otherwise than by the model.
 pub async fn outlooks(
-    request: &InspectRequest<'_>,
+    request: &Candidates<'_>,
     sizes: &[usize],
     engine: &Engine,
 ) -> Result<Vec<BatchOutlook>> {
@@ -103,11 +118,7 @@ pub async fn outlooks(
     Ok(all)
 }
 
-async fn outlook(
-    request: &InspectRequest<'_>,
-    size: usize,
-    engine: &Engine,
-) -> Result<BatchOutlook> {
+async fn outlook(request: &Candidates<'_>, size: usize, engine: &Engine) -> Result<BatchOutlook> {
     let nothing = |obstacle: String| BatchOutlook {
         size,
         prepared: None,
@@ -128,8 +139,8 @@ async fn outlook(
     let original: Original = request.original.clone().in_batches(batch);
     let scratch = files::Scratch::new()?;
     let file = scratch.path().join("prepared.onnx");
-    let sample = request.data.first().map(PathBuf::as_path);
-    let prepared = prepare::to_file(&original, &request.run_args.variables, sample, &file).await?;
+    let prepared =
+        prepare::to_file(&original, &request.run_args.variables, request.sample, &file).await?;
     let (costs, _) = CostModel::of_this_machine(engine.version());
     let cache = toolchain::cache_dir()?;
     let is_at_hand = |k| srs::is_at_hand(request.srs, k, &cache);
@@ -205,9 +216,6 @@ pub fn recommended(outlooks: &[BatchOutlook]) -> Option<usize> {
     let near = |it: &&&BatchOutlook| it.each.osaka_gas as f64 <= NEARLY * least as f64;
     possible.iter().find(near).map(|it| it.size)
 }
-
-/// The sizes that are looked at where none is named.
-pub const SIZES: [usize; 4] = [1, 8, 32, 128];
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 use super::{
     Result,
-    batches::{self, BatchOutlook},
+    batches::{self, BatchOutlook, Candidates},
 };
 use crate::{
     accuracy::blame,
@@ -193,7 +193,14 @@ pub async fn inspect(request: &InspectRequest<'_>, engine: &Engine) -> Result<In
     }
     inspection.obstacle = obstacle(&inspection.outlooks, memory);
     if !request.batches.is_empty() {
-        let outlooks = batches::outlooks(request, request.batches, engine).await?;
+        let candidates = Candidates {
+            original,
+            sample,
+            run_args: request.run_args,
+            srs: request.srs,
+            chain: request.chain,
+        };
+        let outlooks = batches::outlooks(&candidates, request.batches, engine).await?;
         inspection.recommended_batch = batches::recommended(&outlooks);
         inspection.batches = Some(outlooks);
     }
