@@ -62,10 +62,10 @@ contract ModelVerifier is IModelVerifier {
         bytes calldata proof,
         uint256[] calldata instances
     ) external view override returns (bytes memory) {
-        Terms memory terms = _running();
+        Terms terms = _running();
         _requireShape(terms, proof, instances);
         _ask(terms, abi.encodeCall(IProofVerifier.verifyProof, (proof, instances)), 1);
-        return terms.schema;
+        return terms.schema();
     }
 
     /// @inheritdoc IModelVerifier
@@ -73,57 +73,60 @@ contract ModelVerifier is IModelVerifier {
         bytes[] calldata proofs,
         uint256[][] calldata instances
     ) external view override returns (bytes memory) {
-        Terms memory terms = _running();
+        Terms terms = _running();
         uint256 count = _requireBatch(proofs.length, instances.length);
         for (uint256 i = 0; i < count; ++i) {
             _requireShape(terms, proofs[i], instances[i]);
         }
-        if (terms.capabilities & CAN_VERIFY_MANY != 0) {
+        if (terms.capabilities() & CAN_VERIFY_MANY != 0) {
             _ask(terms, abi.encodeCall(IBatchProofVerifier.verifyMany, (proofs, instances)), count);
-            return terms.schema;
+            return terms.schema();
         }
         for (uint256 i = 0; i < count; ++i) {
             _ask(terms, abi.encodeCall(IProofVerifier.verifyProof, (proofs[i], instances[i])), 1);
         }
-        return terms.schema;
+        return terms.schema();
     }
 
     /// @inheritdoc IModelVerifier
     function verifyPacked(
         bytes calldata proof,
         bytes calldata packed
-    ) external view override returns (bytes memory) {
-        Terms memory terms = _running();
+    ) external view override returns (bytes memory runs) {
+        Terms terms = _running();
         _requireLength(terms, proof);
-        _askPacked(terms, proof, packed);
-        return terms.schema;
+        runs = terms.schema();
+        (, uint256 size) = Instances.sizes(runs);
+        Instances.requirePacked(runs, packed, size);
+        _askPacked(terms, runs, proof, packed);
     }
 
     /// @inheritdoc IModelVerifier
     function verifyManyPacked(
         bytes[] calldata proofs,
         bytes[] calldata packed
-    ) external view override returns (bytes memory) {
-        Terms memory terms = _running();
+    ) external view override returns (bytes memory runs) {
+        Terms terms = _running();
         uint256 count = _requireBatch(proofs.length, packed.length);
+        runs = terms.schema();
+        (, uint256 size) = Instances.sizes(runs);
         for (uint256 i = 0; i < count; ++i) {
             _requireLength(terms, proofs[i]);
-            Instances.requirePacked(terms.schema, packed[i]);
+            Instances.requirePacked(runs, packed[i], size);
         }
-        if (terms.capabilities & CAN_VERIFY_MANY_PACKED != 0) {
+        if (terms.capabilities() & CAN_VERIFY_MANY_PACKED != 0) {
             _ask(terms, abi.encodeCall(IPackedBatchProofVerifier.verifyManyPacked, (proofs, packed)), count);
-        } else if (terms.capabilities & CAN_VERIFY_MANY != 0) {
+        } else if (terms.capabilities() & CAN_VERIFY_MANY != 0) {
             uint256[][] memory instances = new uint256[][](count);
             for (uint256 i = 0; i < count; ++i) {
-                instances[i] = Instances.toWords(terms.schema, packed[i]);
+                instances[i] = Instances.unpack(runs, packed[i]);
             }
             _ask(terms, abi.encodeCall(IBatchProofVerifier.verifyMany, (proofs, instances)), count);
         } else {
             for (uint256 i = 0; i < count; ++i) {
-                _askPacked(terms, proofs[i], packed[i]);
+                _askPacked(terms, runs, proofs[i], packed[i]);
             }
         }
-        return terms.schema;
     }
 
     /// @notice Stops the model for good.
@@ -159,7 +162,7 @@ contract ModelVerifier is IModelVerifier {
 
     /// @inheritdoc IModelVerifier
     function schema() external view override returns (bytes memory) {
-        return _running().schema;
+        return _running().schema();
     }
 
     /// @inheritdoc IModelVerifier
@@ -175,7 +178,7 @@ contract ModelVerifier is IModelVerifier {
 
     /// @notice How many predictions a proof is about.
     function predictions() external view returns (uint256) {
-        return SchemaLib.predictionsOf(_terms().schema);
+        return SchemaLib.predictionsOf(_terms().schema());
     }
 
     /// @notice Whether the model was stopped for good.
@@ -186,33 +189,33 @@ contract ModelVerifier is IModelVerifier {
 
     /// @notice The bare verifier.
     function VERIFIER() external view returns (address) {
-        return _terms().verifier;
+        return _terms().verifier();
     }
 
     /// @notice The hash of the bare verifier's code.
     function VERIFIER_CODE_HASH() external view returns (bytes32) {
-        return _terms().verifierCodeHash;
+        return _terms().verifierCodeHash();
     }
 
     /// @notice What the bare verifier can do besides `verifyProof`: the sum of `CAN_VERIFY_MANY`, `CAN_VERIFY_PACKED`
     /// and `CAN_VERIFY_MANY_PACKED`.
     function CAPABILITIES() external view returns (uint256) {
-        return _terms().capabilities;
+        return _terms().capabilities();
     }
 
     /// @notice The exact length of a proof in bytes.
     function PROOF_LENGTH() external view returns (uint256) {
-        return _terms().proofLength;
+        return _terms().proofLength();
     }
 
     /// @notice The exact number of a proof's instances.
     function INSTANCE_COUNT() external view returns (uint256) {
-        return _terms().instanceCount;
+        return _terms().instanceCount();
     }
 
     /// @notice The most gas that the bare verifier gets, for each proof.
     function GAS_CAP() external view returns (uint256) {
-        return _terms().gasCap;
+        return _terms().gasCap();
     }
 
     /// @inheritdoc IModelVerifier
@@ -230,7 +233,7 @@ contract ModelVerifier is IModelVerifier {
 
     /// @notice Who may stop the model; zero for nobody, ever.
     function guardian() public view returns (address) {
-        address first = _terms().guardian;
+        address first = _terms().guardian();
         return _guardian == address(0) ? first : _guardian;
     }
 
@@ -239,42 +242,43 @@ contract ModelVerifier is IModelVerifier {
         if (msg.sender != guardian()) revert NotTheGuardian(msg.sender);
     }
 
-    function _terms() private view returns (Terms memory) {
+    function _terms() private view returns (Terms) {
         if (address(this) == _SELF) revert NotAClone();
         return ModelArgsLib.ofClone();
     }
 
     /// @dev The terms of a model that was not stopped.
-    function _running() private view returns (Terms memory terms) {
+    function _running() private view returns (Terms terms) {
         terms = _terms();
-        if (terms.guardian != address(0) && _stopped) revert ModelStopped(modelId());
+        if (terms.guardian() != address(0) && _stopped) revert ModelStopped(modelId());
     }
 
-    /// @dev Asks about packed instances, or about their words where the bare verifier does not take them packed.
+    /// @dev Asks about packed instances of the right shape, or about their words where the bare verifier does not take
+    /// them packed.
     function _askPacked(
-        Terms memory terms,
+        Terms terms,
+        bytes memory runs,
         bytes calldata proof,
         bytes calldata packed
     ) private view {
-        if (terms.capabilities & CAN_VERIFY_PACKED != 0) {
-            Instances.requirePacked(terms.schema, packed);
+        if (terms.capabilities() & CAN_VERIFY_PACKED != 0) {
             _ask(terms, abi.encodeCall(IPackedProofVerifier.verifyPacked, (proof, packed)), 1);
         } else {
-            uint256[] memory instances = Instances.toWords(terms.schema, packed);
+            uint256[] memory instances = Instances.unpack(runs, packed);
             _ask(terms, abi.encodeCall(IProofVerifier.verifyProof, (proof, instances)), 1);
         }
     }
 
     /// @dev Returns if the code that was pinned says true to a call about `count` proofs.
     function _ask(
-        Terms memory terms,
+        Terms terms,
         bytes memory data,
         uint256 count
     ) private view {
-        address target = terms.verifier;
+        address target = terms.verifier();
         bytes32 found = target.codehash;
-        if (found != terms.verifierCodeHash) revert VerifierCodeMismatch(target, found, terms.verifierCodeHash);
-        uint256 cap = count * terms.gasCap;
+        if (found != terms.verifierCodeHash()) revert VerifierCodeMismatch(target, found, terms.verifierCodeHash());
+        uint256 cap = count * terms.gasCap();
         uint256 before;
         bool success;
         uint256 size;
@@ -317,19 +321,19 @@ contract ModelVerifier is IModelVerifier {
     }
 
     function _requireLength(
-        Terms memory terms,
+        Terms terms,
         bytes calldata proof
     ) private pure {
-        if (proof.length != terms.proofLength) revert ProofLengthMismatch(proof.length, terms.proofLength);
+        if (proof.length != terms.proofLength()) revert ProofLengthMismatch(proof.length, terms.proofLength());
     }
 
     function _requireShape(
-        Terms memory terms,
+        Terms terms,
         bytes calldata proof,
         uint256[] calldata instances
     ) private pure {
         _requireLength(terms, proof);
-        uint256 count = terms.instanceCount;
+        uint256 count = terms.instanceCount();
         if (instances.length != count) revert InstanceCountMismatch(instances.length, count);
         _requireInField(instances);
     }
@@ -344,16 +348,16 @@ contract ModelVerifier is IModelVerifier {
         assembly ("memory-safe") {
             let at := instances.offset
             let end := add(at, mul(instances.length, 0x20))
-            // Four at a time, then the rest.
-            let fours := add(at, mul(and(instances.length, not(3)), 0x20))
-            for {} lt(at, fours) { at := add(at, 0x80) } {
-                bad := or(
-                    bad,
-                    or(
-                        or(gt(calldataload(at), last), gt(calldataload(add(at, 0x20)), last)),
-                        or(gt(calldataload(add(at, 0x40)), last), gt(calldataload(add(at, 0x60)), last))
-                    )
-                )
+            // Eight at a time, then the rest.
+            for { let eights := sub(end, mul(and(instances.length, 7), 0x20)) } lt(at, eights) { at := add(at, 0x100) } {
+                bad := or(bad, gt(calldataload(at), last))
+                bad := or(bad, gt(calldataload(add(at, 0x20)), last))
+                bad := or(bad, gt(calldataload(add(at, 0x40)), last))
+                bad := or(bad, gt(calldataload(add(at, 0x60)), last))
+                bad := or(bad, gt(calldataload(add(at, 0x80)), last))
+                bad := or(bad, gt(calldataload(add(at, 0xa0)), last))
+                bad := or(bad, gt(calldataload(add(at, 0xc0)), last))
+                bad := or(bad, gt(calldataload(add(at, 0xe0)), last))
             }
             for {} lt(at, end) { at := add(at, 0x20) } { bad := or(bad, gt(calldataload(at), last)) }
         }

@@ -121,7 +121,7 @@ abstract contract PredictionConsumer is IPredictionConsumerErrors, IPredictionCo
         bytes calldata packed
     ) internal returns (Prediction memory) {
         (bytes32 id, bytes memory schema) = LEDGER.recordPacked(modelId, context, proof, packed);
-        return Prediction(modelId, id, schema, Instances.toWords(schema, packed));
+        return Prediction(modelId, id, schema, Instances.unpack(schema, packed));
     }
 
     /// @dev As `_consume`, for `count` predictions of one model, verified together for less gas each; all or nothing,
@@ -144,7 +144,7 @@ abstract contract PredictionConsumer is IPredictionConsumerErrors, IPredictionCo
         uint256[][] calldata instances
     ) internal returns (Prediction[] memory) {
         (bytes32[] memory ids, bytes memory schema) = LEDGER.recordEach(modelId, contexts, proofs, instances);
-        return _predictions(modelId, ids, schema, Instances.toWords(schema, instances));
+        return _predictions(modelId, ids, schema, Instances.byPrediction(schema, instances));
     }
 
     /// @dev As `_consumeBatch`, with the instances packed.
@@ -155,7 +155,7 @@ abstract contract PredictionConsumer is IPredictionConsumerErrors, IPredictionCo
         bytes[] calldata packed
     ) internal returns (Prediction[] memory) {
         (bytes32[] memory ids, bytes memory schema) = LEDGER.recordEachPacked(modelId, contexts, proofs, packed);
-        return _predictions(modelId, ids, schema, Instances.toWords(schema, packed));
+        return _predictions(modelId, ids, schema, Instances.byPrediction(schema, packed));
     }
 
     /// @dev Verifies predictions of one model that are this contract's next ones, from position `first` on, for the
@@ -169,7 +169,7 @@ abstract contract PredictionConsumer is IPredictionConsumerErrors, IPredictionCo
         uint256[][] calldata instances
     ) internal returns (Prediction[] memory) {
         (bytes32[] memory ids, bytes memory schema,) = LEDGER.recordFeed(modelId, first, count, proofs, instances);
-        return _predictions(modelId, ids, schema, Instances.toWords(schema, instances));
+        return _predictions(modelId, ids, schema, Instances.byPrediction(schema, instances));
     }
 
     /// @dev As `_consumeFeed`, with the instances packed.
@@ -181,7 +181,7 @@ abstract contract PredictionConsumer is IPredictionConsumerErrors, IPredictionCo
         bytes[] calldata packed
     ) internal returns (Prediction[] memory) {
         (bytes32[] memory ids, bytes memory schema,) = LEDGER.recordFeedPacked(modelId, first, count, proofs, packed);
-        return _predictions(modelId, ids, schema, Instances.toWords(schema, packed));
+        return _predictions(modelId, ids, schema, Instances.byPrediction(schema, packed));
     }
 
     /// @dev Verifies a prediction that the caller committed to, long enough ago and not too long.

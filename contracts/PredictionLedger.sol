@@ -7,6 +7,7 @@ import {IPredictionLedger, Record, Submission} from "./interfaces/IPredictionLed
 import {BoundedCall} from "./libraries/BoundedCall.sol";
 import {FeedContext} from "./libraries/FeedContext.sol";
 import {Instances} from "./libraries/Instances.sol";
+import {PredictionBatch} from "./libraries/PredictionBatch.sol";
 import {PredictionId} from "./libraries/PredictionId.sol";
 import {PredictionTree} from "./libraries/PredictionTree.sol";
 import {SchemaLib} from "./libraries/SchemaLib.sol";
@@ -47,14 +48,15 @@ contract PredictionLedger is IPredictionLedger {
         bytes calldata proof,
         uint256[] calldata instances
     ) external override returns (bytes32 id, bytes memory schema) {
+        uint256[] memory words = instances;
         // A replay is refused before it costs a verification.
-        id = PredictionId.compute(modelId, PredictionId.hashInstances(instances), msg.sender, context);
+        id = PredictionId.compute(modelId, PredictionId.hashMemory(words), msg.sender, context);
         bytes32 leaf = _newLeaf(id, context);
         // Straight to the verifier: the proof is copied once less than through the router.
         schema = router.verifierOf(modelId).verify(proof, instances);
         _requireOne(schema);
         _store(leaf);
-        _emit(modelId, id, context, instances, schema);
+        _emit(modelId, id, context, words, schema);
     }
 
     /// @inheritdoc IPredictionLedger
@@ -66,7 +68,7 @@ contract PredictionLedger is IPredictionLedger {
     ) external override returns (bytes32 id, bytes memory schema) {
         schema = router.verifierOf(modelId).verifyPacked(proof, packed);
         _requireOne(schema);
-        uint256[] memory instances = Instances.toWords(schema, packed);
+        uint256[] memory instances = Instances.unpack(schema, packed);
         id = PredictionId.compute(modelId, PredictionId.hashMemory(instances), msg.sender, context);
         _store(_newLeaf(id, context));
         _emit(modelId, id, context, instances, schema);
@@ -84,6 +86,7 @@ contract PredictionLedger is IPredictionLedger {
         uint256[] memory words;
         (schema, words) = _verified(modelId, proofs, instances);
         (ids, root) = _recordBatch(modelId, Span(context, 0, count, proofs.length), schema, words);
+        _answer(ids, schema, root);
     }
 
     /// @inheritdoc IPredictionLedger
@@ -98,6 +101,7 @@ contract PredictionLedger is IPredictionLedger {
         uint256[] memory words;
         (schema, words) = _verified(modelId, proofs, packed);
         (ids, root) = _recordBatch(modelId, Span(context, 0, count, proofs.length), schema, words);
+        _answer(ids, schema, root);
     }
 
     /// @inheritdoc IPredictionLedger
@@ -136,6 +140,7 @@ contract PredictionLedger is IPredictionLedger {
         uint256[] memory words;
         (schema, words) = _verified(modelId, proofs, instances);
         (ids, root) = _recordBatch(modelId, Span(context, 1, count, proofs.length), schema, words);
+        _answer(ids, schema, root);
     }
 
     /// @inheritdoc IPredictionLedger
@@ -150,6 +155,7 @@ contract PredictionLedger is IPredictionLedger {
         uint256[] memory words;
         (schema, words) = _verified(modelId, proofs, packed);
         (ids, root) = _recordBatch(modelId, Span(context, 1, count, proofs.length), schema, words);
+        _answer(ids, schema, root);
     }
 
     /// @inheritdoc IPredictionLedger
@@ -164,7 +170,8 @@ contract PredictionLedger is IPredictionLedger {
             _requireFree(item.context);
             ids[i] = _idOf(item);
         }
-        root = _newRoot(ids);
+        root = PredictionTree.rootOf(ids);
+        _requireNew(root, ids);
         _store(root);
         emit ManyRecorded(root, msg.sender, count);
         for (uint256 i = 0; i < count; ++i) {
@@ -250,7 +257,7 @@ contract PredictionLedger is IPredictionLedger {
         uint256[][] calldata instances
     ) private view returns (bytes memory schema, uint256[] memory words) {
         schema = router.verifierOf(modelId).verifyMany(proofs, instances);
-        words = Instances.toWords(schema, instances);
+        words = Instances.byPrediction(schema, instances);
     }
 
     function _verified(
@@ -259,7 +266,7 @@ contract PredictionLedger is IPredictionLedger {
         bytes[] calldata packed
     ) private view returns (bytes memory schema, uint256[] memory words) {
         schema = router.verifierOf(modelId).verifyManyPacked(proofs, packed);
-        words = Instances.toWords(schema, packed);
+        words = Instances.byPrediction(schema, packed);
     }
 
     /// @dev Takes the next positions of the caller's feed; what follows reverts unless there are so many predictions.
@@ -284,16 +291,71 @@ contract PredictionLedger is IPredictionLedger {
         uint256[] memory words
     ) private returns (bytes32[] memory ids, bytes32 root) {
         _requireCount(span.count, span.proofs, schema);
-        bytes memory outputs;
-        (ids, outputs) = Instances.digest(schema, words, span.count);
-        uint256 context = uint256(span.context);
-        for (uint256 i = 0; i < ids.length; ++i) {
-            ids[i] = PredictionId.compute(modelId, ids[i], msg.sender, bytes32(context));
-            context += span.step;
-        }
-        root = _newRoot(ids);
+        bytes32[] memory leaves;
+        (ids, leaves) = PredictionBatch.idsOf(
+            PredictionBatch.Preimage(modelId, 0, block.chainid, msg.sender, span.context),
+            span.step,
+            32 * Instances.partLength(schema),
+            words,
+            span.count
+        );
+        root = PredictionTree.rootOfLeaves(leaves);
+        _requireNew(root, ids);
         _store(root);
-        emit BatchRecorded(root, modelId, msg.sender, span.context, ids, outputs);
+        bytes memory outputs = PredictionBatch.outputsOf(schema, words, span.count);
+        _emitBatch(root, modelId, span.context, ids, outputs);
+    }
+
+    /// @dev Emits `BatchRecorded`. The compiler's own way takes each id for itself, and a batch may have hundreds.
+    function _emitBatch(
+        bytes32 root,
+        bytes32 modelId,
+        bytes32 context,
+        bytes32[] memory ids,
+        bytes memory outputs
+    ) private {
+        bytes32 topic = BatchRecorded.selector;
+        assembly ("memory-safe") {
+            // The free memory is used as scratch and stays free.
+            let data := mload(0x40)
+            let size := add(mul(mload(ids), 0x20), 0x20)
+            mstore(data, context)
+            mstore(add(data, 0x20), 0x60)
+            mstore(add(data, 0x40), add(0x60, size))
+            let end := add(data, 0x60)
+            mcopy(end, ids, size)
+            end := add(end, size)
+            size := add(mload(outputs), 0x20)
+            mcopy(end, outputs, size)
+            end := add(end, size)
+            // The ABI wants zeros up to a whole word.
+            mstore(end, 0)
+            size := and(add(sub(end, data), 0x1f), not(0x1f))
+            log4(data, size, topic, root, modelId, caller())
+        }
+    }
+
+    /// @dev Returns from the call, as the compiler would, for the reason given at `_emitBatch`.
+    function _answer(
+        bytes32[] memory ids,
+        bytes memory schema,
+        bytes32 root
+    ) private pure {
+        assembly ("memory-safe") {
+            let data := mload(0x40)
+            let size := add(mul(mload(ids), 0x20), 0x20)
+            mstore(data, 0x60)
+            mstore(add(data, 0x20), add(0x60, size))
+            mstore(add(data, 0x40), root)
+            let end := add(data, 0x60)
+            mcopy(end, ids, size)
+            end := add(end, size)
+            size := add(mload(schema), 0x20)
+            mcopy(end, schema, size)
+            end := add(end, size)
+            mstore(end, 0)
+            return(data, and(add(sub(end, data), 0x1f), not(0x1f)))
+        }
     }
 
     /// @dev Records verified predictions, each by itself.
@@ -335,12 +397,12 @@ contract PredictionLedger is IPredictionLedger {
         if (_records[leaf].timestamp != 0) revert AlreadyRecorded(id);
     }
 
-    /// @dev The root of a batch that was not recorded before.
-    function _newRoot(
+    /// @dev A batch is recorded once.
+    function _requireNew(
+        bytes32 root,
         bytes32[] memory ids
-    ) private view returns (bytes32 root) {
-        root = PredictionTree.rootOf(ids);
-        if (_records[root].timestamp == 0) return root;
+    ) private view {
+        if (_records[root].timestamp == 0) return;
         if (ids.length == 1) revert AlreadyRecorded(ids[0]);
         revert BatchAlreadyRecorded(root);
     }

@@ -69,7 +69,7 @@ fn from_proof_to_ledger() {
     assert_eq!(verified["decoded"], proved["decoded"]);
     let evm_gas = verified["gas"].as_u64().expect("measured");
 
-    refused(&["submit"], 5, &["no ledger", "zkvouch deploy"]);
+    refused(&["submit"], 5, &["no model", "zkvouch deploy"]);
     let dry = with(&["deploy"]);
     assert!(!project.file("deployments").exists(), "a dry run leaves no record");
     assert_eq!(dry["contracts"][0]["outcome"]["status"], "simulated");

@@ -5,25 +5,10 @@ import {ModelArgs, ModelParts} from "../interfaces/IModelVerifier.sol";
 import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
 import {Bytes} from "@openzeppelin/contracts/utils/Bytes.sol";
 
-/// @notice What a clone needs for every verification.
-/// @param verifier The bare verifier.
-/// @param verifierCodeHash keccak256 of its code.
-/// @param capabilities What it can do besides `verifyProof`.
-/// @param proofLength The length of a proof in bytes.
-/// @param gasCap The most gas that it gets for a proof.
-/// @param guardian The first guardian; zero for none.
-/// @param instanceCount The number of a proof's instances.
-/// @param schema What they stand for, in the form of `SchemaLib`.
-struct Terms {
-    address verifier;
-    bytes32 verifierCodeHash;
-    uint256 capabilities;
-    uint256 proofLength;
-    uint256 gasCap;
-    address guardian;
-    uint256 instanceCount;
-    bytes schema;
-}
+/// @notice What a clone needs for every verification, as it stands in its code. Read it by `TermsLib`.
+type Terms is uint256;
+
+using TermsLib for Terms global;
 
 /// @title The immutable arguments of a model's clone, which stand behind the code of a proxy
 /// @notice Big endian, without padding:
@@ -76,25 +61,12 @@ library ModelArgsLib {
 
     /// @notice What this clone needs for every verification.
     /// @return terms The terms.
-    function ofClone() internal view returns (Terms memory terms) {
+    function ofClone() internal view returns (Terms terms) {
         assembly ("memory-safe") {
             // The longest schema ends within these bytes, and beyond the code there are zeros.
-            let at := mload(0x40)
-            extcodecopy(address(), at, add(_ARGS, _HASHES), 0x140)
-            mstore(terms, shr(96, mload(at)))
-            mstore(add(terms, 0x20), mload(add(at, 0x14)))
-            mstore(add(terms, 0x40), shr(248, mload(add(at, 0x34))))
-            mstore(add(terms, 0x60), shr(224, mload(add(at, 0x35))))
-            mstore(add(terms, 0x80), shr(192, mload(add(at, 0x39))))
-            mstore(add(terms, 0xa0), shr(96, mload(add(at, 0x41))))
-            mstore(add(terms, 0xc0), shr(224, mload(add(at, 0x55))))
-            // The schema takes its place over the bytes before it, with its length in a word of its own.
-            let schema := add(at, add(add(_FIXED, 2), shr(248, mload(add(at, 0x59)))))
-            let length := shr(240, mload(sub(schema, 2)))
-            schema := sub(schema, 0x20)
-            mstore(schema, length)
-            mstore(add(terms, 0xe0), schema)
-            mstore(0x40, add(at, 0x140))
+            terms := mload(0x40)
+            mstore(0x40, add(terms, 0x140))
+            extcodecopy(address(), terms, add(_ARGS, _HASHES), 0x140)
         }
     }
 
@@ -123,6 +95,89 @@ library ModelArgsLib {
     ) private pure returns (bytes32 word) {
         assembly ("memory-safe") {
             word := mload(add(add(data, 0x20), offset))
+        }
+    }
+}
+
+/// @title Reading the terms of a clone
+library TermsLib {
+    /// @notice The bare verifier.
+    function verifier(
+        Terms self
+    ) internal pure returns (address value) {
+        assembly ("memory-safe") {
+            value := shr(96, mload(self))
+        }
+    }
+
+    /// @notice keccak256 of the bare verifier's code.
+    function verifierCodeHash(
+        Terms self
+    ) internal pure returns (bytes32 value) {
+        assembly ("memory-safe") {
+            value := mload(add(self, 0x14))
+        }
+    }
+
+    /// @notice What the bare verifier can do besides `verifyProof`.
+    function capabilities(
+        Terms self
+    ) internal pure returns (uint256 value) {
+        assembly ("memory-safe") {
+            value := byte(0, mload(add(self, 0x34)))
+        }
+    }
+
+    /// @notice The length of a proof in bytes.
+    function proofLength(
+        Terms self
+    ) internal pure returns (uint256 value) {
+        assembly ("memory-safe") {
+            value := shr(224, mload(add(self, 0x35)))
+        }
+    }
+
+    /// @notice The most gas that the bare verifier gets for a proof.
+    function gasCap(
+        Terms self
+    ) internal pure returns (uint256 value) {
+        assembly ("memory-safe") {
+            value := shr(192, mload(add(self, 0x39)))
+        }
+    }
+
+    /// @notice The first guardian; zero for none, ever.
+    function guardian(
+        Terms self
+    ) internal pure returns (address value) {
+        assembly ("memory-safe") {
+            value := shr(96, mload(add(self, 0x41)))
+        }
+    }
+
+    /// @notice The number of a proof's instances.
+    function instanceCount(
+        Terms self
+    ) internal pure returns (uint256 value) {
+        assembly ("memory-safe") {
+            value := shr(224, mload(add(self, 0x55)))
+        }
+    }
+
+    /// @notice What the instances stand for, in the form of `SchemaLib`: a copy.
+    function schema(
+        Terms self
+    ) internal pure returns (bytes memory value) {
+        assembly ("memory-safe") {
+            // Behind the engine, with its length before it.
+            let at := add(add(self, 0x5c), byte(0, mload(add(self, 0x59))))
+            let length := shr(240, mload(sub(at, 2)))
+            value := mload(0x40)
+            mstore(value, length)
+            mcopy(add(value, 0x20), at, length)
+            // The word behind it is cleared, as the ABI wants it.
+            mstore(add(add(value, 0x20), length), 0)
+            mstore(0x40, and(add(add(value, 0x5f), length), not(0x1f)))
         }
     }
 }

@@ -23,32 +23,39 @@ library PredictionTree {
 
     /// @notice The root over ids.
     /// @param ids The ids in their order, at least one.
-    /// @return root The root.
+    /// @return The root.
     function rootOf(
         bytes32[] memory ids
+    ) internal pure returns (bytes32) {
+        bytes32[] memory leaves = new bytes32[](ids.length);
+        for (uint256 i = 0; i < ids.length; ++i) {
+            leaves[i] = leafOf(ids[i]);
+        }
+        return rootOfLeaves(leaves);
+    }
+
+    /// @notice The root over leaves.
+    /// @param leaves The leaves in their order, at least one. They are overwritten.
+    /// @return root The root.
+    function rootOfLeaves(
+        bytes32[] memory leaves
     ) internal pure returns (bytes32 root) {
         assembly ("memory-safe") {
-            // The free memory is used as scratch and stays free.
-            let nodes := mload(0x40)
-            let count := mload(ids)
-            for { let i := 0 } lt(i, count) { i := add(i, 1) } {
-                let at := mul(i, 0x20)
-                mstore(0x00, mload(add(add(ids, 0x20), at)))
-                mstore(0x00, keccak256(0x00, 0x20))
-                mstore(add(nodes, at), keccak256(0x00, 0x20))
-            }
-            for {} gt(count, 1) {} {
-                let pairs := shr(1, count)
-                for { let i := 0 } lt(i, pairs) { i := add(i, 1) } {
-                    let left := mload(add(nodes, mul(i, 0x40)))
-                    let right := mload(add(nodes, add(mul(i, 0x40), 0x20)))
-                    let swapped := gt(left, right)
-                    mstore(mul(swapped, 0x20), left)
-                    mstore(mul(iszero(swapped), 0x20), right)
-                    mstore(add(nodes, mul(i, 0x20)), keccak256(0x00, 0x40))
+            let nodes := add(leaves, 0x20)
+            for { let count := mload(leaves) } gt(count, 1) { count := sub(count, shr(1, count)) } {
+                let from := nodes
+                let to := nodes
+                for { let end := add(nodes, mul(shr(1, count), 0x20)) } lt(to, end) { to := add(to, 0x20) } {
+                    let left := mload(from)
+                    let right := mload(add(from, 0x20))
+                    // The lesser goes first.
+                    let swapped := mul(gt(left, right), 0x20)
+                    mstore(swapped, left)
+                    mstore(xor(swapped, 0x20), right)
+                    mstore(to, keccak256(0x00, 0x40))
+                    from := add(from, 0x40)
                 }
-                if and(count, 1) { mstore(add(nodes, mul(pairs, 0x20)), mload(add(nodes, mul(pairs, 0x40)))) }
-                count := add(pairs, and(count, 1))
+                if and(count, 1) { mstore(to, mload(from)) }
             }
             root := mload(nodes)
         }

@@ -157,9 +157,14 @@ library SchemaLib {
     function outputCount(
         bytes memory schema
     ) internal pure returns (uint256 count) {
-        for (uint256 offset = HEAD_SIZE; offset < schema.length; offset += RUN_SIZE) {
-            (uint8 kind,, uint256 length) = _runAt(schema, offset);
-            if (isOutput(kind)) count += length;
+        assembly ("memory-safe") {
+            // From the last run back to the first that is none: `TensorKind.Output` is 3.
+            let first := add(schema, 0x24)
+            for { let at := sub(add(add(schema, 0x20), mload(schema)), 7) } iszero(lt(at, first)) { at := sub(at, 7) } {
+                let run := mload(at)
+                if lt(byte(0, run), 3) { break }
+                count := add(count, and(shr(200, run), 0xffffffff))
+            }
         }
     }
 

@@ -53,7 +53,7 @@ contract MockModelVerifier is IModelVerifier {
         bytes calldata proof,
         bytes calldata packed
     ) external view override returns (bytes memory) {
-        _verify(proof, Instances.toWords(_schema, packed));
+        _verify(proof, _unpacked(packed));
         return _schema;
     }
 
@@ -64,7 +64,7 @@ contract MockModelVerifier is IModelVerifier {
     ) external view override returns (bytes memory) {
         _requireBatch(proofs.length, packed.length);
         for (uint256 i = 0; i < proofs.length; ++i) {
-            _verify(proofs[i], Instances.toWords(_schema, packed[i]));
+            _verify(proofs[i], _unpacked(packed[i]));
         }
         return _schema;
     }
@@ -97,6 +97,15 @@ contract MockModelVerifier is IModelVerifier {
     ) private view {
         if (instances.length != _INSTANCE_COUNT) revert InstanceCountMismatch(instances.length, _INSTANCE_COUNT);
         if (keccak256(proof) != keccak256(mockProof(instances))) revert InvalidProof(modelId);
+    }
+
+    function _unpacked(
+        bytes calldata packed
+    ) private view returns (uint256[] memory) {
+        bytes memory runs = _schema;
+        (, uint256 size) = Instances.sizes(runs);
+        Instances.requirePacked(runs, packed, size);
+        return Instances.unpack(runs, packed);
     }
 
     function _requireBatch(

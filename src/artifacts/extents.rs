@@ -1,8 +1,8 @@
 //! How large a circuit's public numbers get, from which the widths of packed instances follow.
 
-use super::{Kind, Result, Settings, layout::InstanceLayout};
+use super::{Kind, Result};
 use crate::{
-    field::{Felt, Scale},
+    field::Scale,
     files,
     model::{packing::Width, schema::TensorKind},
 };
@@ -44,34 +44,28 @@ mod decimal {
 const ROOM: u128 = 4;
 
 impl Extents {
-    /// Of the instances of some proofs.
-    pub fn of_instances(layout: &InstanceLayout, seen: &[&[Felt]]) -> Self {
-        let mut extents = Self::default();
-        for group in &layout.groups {
-            let felts = seen.iter().flat_map(|instances| group.slice(instances));
-            let sizes = felts.map(|felt| felt.to_i128().map_or(u128::MAX, i128::unsigned_abs));
-            extents.saw(group.kind, group.tensor, sizes);
-        }
-        extents
-    }
-
-    /// Takes account of an observation's inputs.
-    pub fn saw_inputs(&mut self, settings: &Settings, inputs: &[Vec<f64>]) {
+    /// Takes account of an observation's inputs, a scale each.
+    pub fn saw_inputs(&mut self, scales: &[Scale], inputs: &[Vec<f64>]) {
         for (tensor, values) in inputs.iter().enumerate() {
-            let scale = settings.model_input_scales.get(tensor).copied().unwrap_or_default();
+            let scale = scales.get(tensor).copied().unwrap_or_default();
             self.saw(TensorKind::Input, tensor, values.iter().map(|value| size(*value, scale)));
         }
     }
 
-    /// Takes account of a circuit's answer.
-    pub fn saw_outputs(&mut self, settings: &Settings, outputs: &[Vec<f64>]) {
+    /// Takes account of a circuit's answer, a scale for each output.
+    pub fn saw_outputs(&mut self, scales: &[Scale], outputs: &[Vec<f64>]) {
         for (tensor, values) in outputs.iter().enumerate() {
-            let scale = settings.model_output_scales.get(tensor).copied().unwrap_or_default();
+            let scale = scales.get(tensor).copied().unwrap_or_default();
             self.saw(TensorKind::Output, tensor, values.iter().map(|value| size(*value, scale)));
         }
     }
 
-    fn saw(&mut self, kind: TensorKind, tensor: usize, sizes: impl Iterator<Item = u128>) {
+    pub(super) fn saw(
+        &mut self,
+        kind: TensorKind,
+        tensor: usize,
+        sizes: impl Iterator<Item = u128>,
+    ) {
         let all = match kind {
             TensorKind::Input => &mut self.inputs,
             TensorKind::Output => &mut self.outputs,
@@ -117,32 +111,35 @@ fn size(value: f64, scale: Scale) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::artifacts::settings::tests::{parse, sample};
+    use crate::{
+        artifacts::settings::tests::{parse, sample},
+        field::Felt,
+    };
 
     #[test]
     fn widths_hold_four_times_what_was_seen() {
         // Three inputs at scale 6, four outputs at scale 7.
         let settings = parse(&sample()).expect("valid");
         let mut extents = Extents::default();
-        extents.saw_inputs(&settings, &[vec![0.1, -0.49, 0.0]]);
-        extents.saw_outputs(&settings, &[vec![0.0; 4]]);
+        extents.saw_inputs(&settings.model_input_scales, &[vec![0.1, -0.49, 0.0]]);
+        extents.saw_outputs(&settings.model_output_scales, &[vec![0.0; 4]]);
         let widths = |extents: &Extents| {
             let layout = settings.instance_layout().with_extents(extents);
             layout.groups.iter().map(|group| group.width.bytes()).collect::<Vec<_>>()
         };
         // 0.49 · 2^6 = 31.36, and 4 · 32 = 128 is more than a byte's 127.
         assert_eq!(widths(&extents), [2, 1]);
-        extents.saw_outputs(&settings, &[vec![-64.0, 1.0, 0.0, 0.0]]);
-        extents.saw_inputs(&settings, &[vec![0.0; 3]]);
+        extents.saw_outputs(&settings.model_output_scales, &[vec![-64.0, 1.0, 0.0, 0.0]]);
+        extents.saw_inputs(&settings.model_input_scales, &[vec![0.0; 3]]);
         assert_eq!(widths(&extents), [2, 4], "never less than before");
         assert_eq!(widths(&Extents::default()), [32, 32], "nothing was seen");
         let felts = [99, -34, 78, 37, 84, 0, -1].map(Felt::from_i128);
         let layout = settings.instance_layout();
-        assert_eq!(widths(&Extents::of_instances(&layout, &[&felts])), [2, 2]);
-        assert_eq!(widths(&Extents::of_instances(&layout, &[])), [32, 32]);
+        assert_eq!(widths(&layout.extents(&[&felts])), [2, 2]);
+        assert_eq!(widths(&layout.extents(&[])), [32, 32]);
         let hash = Felt::new(crate::field::SCALAR_MODULUS >> 1).expect("below");
         let no_number = [&[hash], &felts[1..]].concat();
-        assert_eq!(widths(&Extents::of_instances(&layout, &[&no_number])), [32, 2]);
+        assert_eq!(widths(&layout.extents(&[&no_number])), [32, 2]);
     }
 
     #[test]

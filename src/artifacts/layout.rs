@@ -126,6 +126,17 @@ impl InstanceLayout {
         self.groups.push(InstanceGroup { offset, ..group });
     }
 
+    /// How large the numbers in the instances of some proofs are.
+    pub fn extents(&self, seen: &[&[Felt]]) -> Extents {
+        let mut extents = Extents::default();
+        for group in &self.groups {
+            let felts = seen.iter().flat_map(|instances| group.slice(instances));
+            let sizes = felts.map(|felt| felt.to_i128().map_or(u128::MAX, i128::unsigned_abs));
+            extents.saw(group.kind, group.tensor, sizes);
+        }
+        extents
+    }
+
     /// The same with the widths that hold what was seen, and four times as much.
     #[must_use]
     pub fn with_extents(mut self, extents: &Extents) -> Self {

@@ -225,17 +225,20 @@ pub enum Error {
         /// The second, counted from one, too.
         second: usize,
     },
-    /// So many proofs are not of so many predictions.
+    /// There is nothing to record.
+    #[error("there is no proof to submit; name one or several")]
+    NoProof,
+    /// A proof that is not full stands before others.
     #[error(
-        "{proofs} proofs of {each} predictions each are not of {count}: only the last may be of fewer; give those \
-         that are of fewer one by one"
+        "the proof number {number} is of {count} predictions, where a proof of this model is of {each}; only the last \
+         one of a transaction may be of fewer: put it last, or submit it by itself"
     )]
-    PredictionCount {
-        /// How many predictions there should be.
+    ShortProof {
+        /// Which one, counted from one.
+        number: usize,
+        /// How many predictions it is of.
         count: usize,
-        /// How many proofs there are.
-        proofs: usize,
-        /// How many predictions a proof is of.
+        /// How many a full one is of.
         each: usize,
     },
     /// The ledger asks another router.
@@ -381,7 +384,9 @@ impl Error {
             | Self::NotOwner { .. }
             | Self::NoEvent { .. }
             | Self::Tensor(..) => ErrorKind::Chain,
-            Self::SamePrediction { .. } | Self::PredictionCount { .. } => ErrorKind::BadInput,
+            Self::SamePrediction { .. } | Self::NoProof | Self::ShortProof { .. } => {
+                ErrorKind::BadInput
+            }
         }
     }
 }

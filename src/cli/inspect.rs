@@ -165,6 +165,25 @@ fn plain(inspection: &Inspection) -> Option<String> {
     })
 }
 
+/// What hashed inputs would save, or that they would not.
+fn hashing(outlooks: &[Outlook]) -> Option<String> {
+    let of = |visibility| outlooks.iter().find(|it| it.input_visibility == visibility);
+    let (public, hashed) = (of(Visibility::Public)?, of(Visibility::hashed())?);
+    let bytes = |outlook: &Outlook| outlook.cost.calldata_bytes;
+    let of_bytes = match bytes(public).checked_sub(bytes(hashed)).filter(|saved| *saved > 0) {
+        Some(saved) => format!("saves {saved} of {} bytes of calldata", bytes(public)),
+        None => "saves no calldata".to_owned(),
+    };
+    let seconds = |outlook: &Outlook| outlook.cost.prove_seconds;
+    Some(format!(
+        "  hashing the inputs {of_bytes}: about {} in place of {}, and {:.1} s to prove in place of {:.1} s",
+        show::estimates(&hashed.forks),
+        show::estimates(&public.forks),
+        seconds(hashed),
+        seconds(public)
+    ))
+}
+
 /// Estimates, one column for each number of predictions in a proof.
 fn batch_table(outlooks: &[BatchOutlook], recommended: Option<usize>) -> String {
     type Cell = fn(&BatchOutlook) -> String;
@@ -201,25 +220,6 @@ fn batch_table(outlooks: &[BatchOutlook], recommended: Option<usize>) -> String 
         None => "  none of them can be had".to_owned(),
     });
     lines.join("\n")
-}
-
-/// What hashed inputs would save, or that they would not.
-fn hashing(outlooks: &[Outlook]) -> Option<String> {
-    let of = |visibility| outlooks.iter().find(|it| it.input_visibility == visibility);
-    let (public, hashed) = (of(Visibility::Public)?, of(Visibility::hashed())?);
-    let bytes = |outlook: &Outlook| outlook.cost.calldata_bytes;
-    let of_bytes = match bytes(public).checked_sub(bytes(hashed)).filter(|saved| *saved > 0) {
-        Some(saved) => format!("saves {saved} of {} bytes of calldata", bytes(public)),
-        None => "saves no calldata".to_owned(),
-    };
-    let seconds = |outlook: &Outlook| outlook.cost.prove_seconds;
-    Some(format!(
-        "  hashing the inputs {of_bytes}: about {} in place of {}, and {:.1} s to prove in place of {:.1} s",
-        show::estimates(&hashed.forks),
-        show::estimates(&public.forks),
-        seconds(hashed),
-        seconds(public)
-    ))
 }
 
 /// Estimates, one column a visibility.

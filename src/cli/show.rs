@@ -60,17 +60,19 @@ pub(super) fn add_predictions(data: &mut Value, all: &DecodedInstances, predicti
     }
 }
 
-fn several(all: &DecodedInstances, predictions: Predictions) -> Option<Vec<DecodedInstances>> {
-    (!predictions.is_one()).then(|| meant(all, predictions))
+/// The predictions of a proof, without what only fills the circuit up.
+pub(super) fn predictions(
+    all: &DecodedInstances,
+    predictions: Predictions,
+) -> Vec<DecodedInstances> {
+    several(all, predictions).unwrap_or_else(|| vec![all.clone()])
 }
 
-/// The predictions of a proof, without what only fills the circuit up.
-pub(super) fn meant(all: &DecodedInstances, predictions: Predictions) -> Vec<DecodedInstances> {
+fn several(all: &DecodedInstances, predictions: Predictions) -> Option<Vec<DecodedInstances>> {
     let Predictions { size, count } = predictions;
-    // A proof whose values don't fall into so many parts is refused when it is checked.
-    let mut each = all.predictions(size as usize).unwrap_or_default();
+    let mut each = all.predictions(size as usize).filter(|_| size > 1)?;
     each.truncate(count as usize);
-    each
+    Some(each)
 }
 
 /// What another hardfork charges, state apart from execution.

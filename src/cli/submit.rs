@@ -91,12 +91,11 @@ impl SubmitOptions {
         let (mut predictions, mut root) = (Vec::new(), None);
         for proof in proofs {
             let decoded = proof.decode(built.layout())?;
-            for one in show::meant(&decoded, proof.predictions) {
+            for one in show::predictions(&decoded, proof.predictions) {
                 let shown = show::decoded(&one);
                 predictions.push((shown, String::new(), json!({ "decoded": one })));
             }
         }
-        let alone = proofs.len() == 1 && built.batch().is_one();
         let (place, done, contract, outcome) = if self.direct {
             let several = proofs.len() != 1;
             if several && built.batch_verifier().is_none() {
@@ -119,10 +118,11 @@ impl SubmitOptions {
             let request = built.ledger_request(proofs, &deployments, self.context, class)?;
             let submitted = submit_to_ledger(sender, &request, mode).await?;
             root = submitted.root;
+            let several = predictions.len() > 1;
             for ((_, id, data), submitted) in predictions.iter_mut().zip(submitted.predictions) {
                 *id = format!("\nprediction   {}", submitted.id);
                 data["prediction_id"] = json!(submitted.id);
-                if !alone {
+                if several {
                     data["path"] = json!(submitted.path);
                 }
                 data["event"] = json!(submitted.recorded.map(event_data));
@@ -137,9 +137,7 @@ impl SubmitOptions {
             "outcome": outcome_data(&outcome),
         });
         data[place] = json!(contract);
-        if let [(shown, id, Value::Object(fields))] = &mut predictions[..]
-            && alone
-        {
+        if let [(shown, id, Value::Object(fields))] = &mut predictions[..] {
             for (name, value) in std::mem::take(fields) {
                 data[name] = value;
             }

@@ -20,7 +20,6 @@ use crate::{
         judge::{self, JudgeRequest, Judgement},
     },
     artifacts::{
-        extents::Extents,
         observations,
         proof::ProofFile,
         run_args::{MAX_LOGROWS, RunArgs},
@@ -69,8 +68,8 @@ impl Project {
             srs: built.provenance().clone(),
             judgement,
             caveats: built.caveats().to_vec(),
-            each: EachMeasured::of(built.batch().size(), &verifier),
             hashing: Hashing::of(built.layout(), &verifier),
+            each: EachMeasured::of(built.batch().size(), &verifier),
             verifier,
             comparison,
             batch,
@@ -484,9 +483,7 @@ impl Build<'_> {
             .step(self.project.verifier_step(), || async {
                 let proof = ProofFile::read(&artifacts.proof)?;
                 proof.check(settings)?;
-                let size = self.original.batch().size() as u32;
-                let layout = settings.instance_layout().of_predictions(size);
-                let layout = layout.with_extents(&Extents::read(&artifacts.widths)?);
+                let layout = self.project.layout(settings)?;
                 let request = MakeVerifier {
                     settings,
                     layout: Some(&layout),

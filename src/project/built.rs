@@ -8,7 +8,7 @@ use super::{
     steps::{self, ProvingFiles, make_witness, prove_witness},
 };
 use crate::{
-    artifacts::{extents::Extents, layout::InstanceLayout, proof::ProofFile, settings::Settings},
+    artifacts::{layout::InstanceLayout, proof::ProofFile, settings::Settings},
     engine::Engine,
     files,
     model::{
@@ -112,10 +112,7 @@ impl Built {
         }
         let file = ProofFile::read(&artifacts.proof)?;
         file.check(&settings)?;
-        let extents = Extents::read(&artifacts.widths)?;
-        let batch = project.config().batch();
-        let layout = settings.instance_layout().of_predictions(batch.size() as u32);
-        let layout = layout.with_extents(&extents);
+        let layout = project.layout(&settings)?;
         let descriptor = layout.descriptor()?;
         if verifier.metadata().packing.as_ref().is_some_and(|it| *it != descriptor.packing()) {
             return Err(Error::OutOfDate { change: graph::Change::Altered(metadata_file) });
@@ -148,7 +145,7 @@ impl Built {
             batch_verifier,
             golden: file.proof,
             model: project.model(),
-            batch,
+            batch: project.config().batch(),
             constants: project.config().model.constants.clone(),
             deployments: project.deployments(),
             artifacts,
@@ -187,11 +184,6 @@ impl Built {
         &self.layout
     }
 
-    /// How many observations a proof is of, and how they lie in the circuit's tensors.
-    pub fn batch(&self) -> Batching {
-        self.batch
-    }
-
     /// What the contracts say of a proof's instances.
     pub fn descriptor(&self) -> &Descriptor {
         &self.descriptor
@@ -205,6 +197,11 @@ impl Built {
             ..self.identity.clone()
         };
         [former.model_id(), former.model_id_v1()]
+    }
+
+    /// How many observations a proof is of, and how they lie in the circuit's tensors.
+    pub fn batch(&self) -> Batching {
+        self.batch
     }
 
     /// The verifier of one proof.

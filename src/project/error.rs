@@ -54,32 +54,6 @@ pub enum Error {
         /// How many the circuit takes.
         size: usize,
     },
-    /// A proof of another number of predictions than the circuit's.
-    #[error(
-        "{} says that it is of {found} predictions, and the project's circuit is for {size}; prove again with \
-         `zkvouch prove`", path.display()
-    )]
-    OtherPredictions {
-        /// The proof.
-        path: PathBuf,
-        /// What it says.
-        found: u32,
-        /// What the circuit takes.
-        size: u32,
-    },
-    /// A proof that is not full stands before another.
-    #[error(
-        "{} is of {count} predictions in place of {size}, and only the last proof may be filled up; put it last",
-        path.display()
-    )]
-    ShortProof {
-        /// The proof.
-        path: PathBuf,
-        /// The predictions that are meant.
-        count: u32,
-        /// What the circuit takes.
-        size: u32,
-    },
     /// A folder that no build made is not removed.
     #[error("{} is left alone: {why}; remove it by hand, or correct build_dir in zkvouch.toml", folder.display())]
     NotOurs {
@@ -184,8 +158,6 @@ impl Error {
             | Self::Manifest { .. }
             | Self::NotBuilt(..)
             | Self::SeveralInputs { .. }
-            | Self::OtherPredictions { .. }
-            | Self::ShortProof { .. }
             | Self::NotOurs { .. }
             | Self::OutOfDate { .. }
             | Self::OtherSetup { .. }

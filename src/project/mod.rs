@@ -38,7 +38,7 @@ pub use report::{BatchReport, BuildReport, Comparison, Hashing, OtherForm, PartR
 pub use step::Step;
 
 use crate::{
-    artifacts::settings::Settings,
+    artifacts::{extents::Extents, layout::InstanceLayout, settings::Settings},
     engine::{EngineConfig, EnginePool},
     files,
     model::batch::Predictions,
@@ -241,6 +241,14 @@ impl Project {
         }
         inputs.truncate(batch.size());
         Ok(Input::of(&inputs, batch))
+    }
+
+    /// Which instance of a proof is what, with the widths that the build found.
+    fn layout(&self, settings: &Settings) -> Result<InstanceLayout> {
+        let layout = settings.instance_layout();
+        let layout = layout.with_extents(&Extents::read(&self.artifacts().widths)?);
+        // The configuration takes no more than the contracts count.
+        Ok(InstanceLayout { predictions: self.config.batch().size() as u32, ..layout })
     }
 
     /// How many predictions the sample proof is of.

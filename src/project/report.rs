@@ -45,11 +45,11 @@ pub struct BuildReport {
     pub comparison: Option<Comparison>,
     /// The verifier of many proofs at once, if there is one.
     pub batch: Option<BatchReport>,
+    /// What hashed inputs would come to; none where inputs are not public, or no more than their hashes.
+    pub hashing: Option<Hashing>,
     /// What one prediction takes, where a proof is of several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub each: Option<EachMeasured>,
-    /// What hashed inputs would come to; none where inputs are not public, or no more than their hashes.
-    pub hashing: Option<Hashing>,
     /// Where the files lie, those not remade included.
     pub artifacts: Artifacts,
     /// Steps that ran, in the order of their end.

@@ -140,13 +140,13 @@ impl Built {
         context: B256,
         class: ChainClass,
     ) -> Result<LedgerRequest> {
-        let count = self.count(proofs)?;
+        let counts = proofs.iter().map(|proof| proof.predictions.count as usize).collect();
         let proofs = self.claims(proofs)?;
         let claims = Claims {
             model: self.model_id(),
             former_ids: self.former_ids().to_vec(),
             descriptor: self.descriptor().clone(),
-            count,
+            counts,
             proofs,
             shape: self.verifier().metadata().shape,
         };
@@ -175,21 +175,6 @@ impl Built {
         let batch = self.batch_verifier().map(|it| it.metadata().runtime_code_hash);
         batch == Some(entry.runtime_code_hash)
             && self.verifier().metadata().runtime_code_hash == entry.runtime_code_hash
-    }
-
-    /// How many predictions the proofs are of, of which the last alone may not be full.
-    fn count(&self, proofs: &[ProofFile]) -> Result<usize> {
-        let size = self.descriptor().predictions();
-        if let Some(other) = proofs.iter().find(|proof| proof.predictions.size != size) {
-            let (path, found) = (other.path().to_owned(), other.predictions.size);
-            return Err(Error::OtherPredictions { path, found, size });
-        }
-        let Some((last, others)) = proofs.split_last() else { return Ok(0) };
-        if let Some(short) = others.iter().find(|proof| proof.predictions.count < size) {
-            let (path, count) = (short.path().to_owned(), short.predictions.count);
-            return Err(Error::ShortProof { path, count, size });
-        }
-        Ok(others.len() * size as usize + last.predictions.count as usize)
     }
 
     fn claims(&self, proofs: &[ProofFile]) -> Result<Vec<Proof>> {

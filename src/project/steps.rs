@@ -7,7 +7,6 @@ use super::{
 };
 use crate::{
     artifacts::{
-        extents::Extents,
         input::InputData,
         layout::InstanceLayout,
         observations,
@@ -268,7 +267,7 @@ pub async fn make_verifier(engine: &Engine, request: &MakeVerifier<'_>) -> Resul
     let layout = request.layout.cloned().unwrap_or_else(|| {
         let layout = request.settings.instance_layout();
         let seen: Vec<&[Felt]> = request.proof.iter().map(|it| &it.proof.instances[..]).collect();
-        let extents = Extents::of_instances(&layout, &seen);
+        let extents = layout.extents(&seen);
         layout.with_extents(&extents)
     });
     let (num_instances, packing) = (layout.len, layout.packing());

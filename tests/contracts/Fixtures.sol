@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.24;
 
+import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
 import {stdJson} from "forge-std/StdJson.sol";
 import {Test} from "forge-std/Test.sol";
 import {ModelRouter} from "zkvouch/ModelRouter.sol";
@@ -13,6 +14,7 @@ import {
     IProofVerifier
 } from "zkvouch/interfaces/IProofVerifier.sol";
 import {Instances} from "zkvouch/libraries/Instances.sol";
+import {ModelArgsLib} from "zkvouch/libraries/ModelArgsLib.sol";
 import {SchemaLib} from "zkvouch/libraries/SchemaLib.sol";
 
 /// @dev All entries of the lean verifier.
@@ -49,6 +51,8 @@ abstract contract Fixtures is Test {
         21_888_242_871_839_275_222_246_405_745_257_275_088_696_311_157_297_823_662_689_037_894_645_226_208_583;
     /// @dev More than any fixture's verification takes.
     uint256 internal constant GAS_CAP = 1_500_000;
+
+    address private _implementation;
 
     address internal owner = makeAddr("owner");
     address internal guardian = makeAddr("guardian");
@@ -129,6 +133,27 @@ abstract contract Fixtures is Test {
             address(0),
             model.descriptor
         );
+    }
+
+    /// @dev A clone that no router made, and nobody examined.
+    function deployAdapter(
+        Model memory model
+    ) internal returns (ModelVerifier) {
+        return deployAdapter(argsOf(model));
+    }
+
+    function deployAdapter(
+        ModelArgs memory args
+    ) internal returns (ModelVerifier) {
+        if (_implementation == address(0)) _implementation = address(new ModelVerifier());
+        return ModelVerifier(Clones.cloneWithImmutableArgs(_implementation, this.immutablesOf(args)));
+    }
+
+    function immutablesOf(
+        ModelArgs calldata args
+    ) external pure returns (bytes memory) {
+        (bytes memory schema, uint256 count) = SchemaLib.fromDescriptor(args.descriptor);
+        return ModelArgsLib.encode(args, count, schema);
     }
 
     function deployRouter() internal returns (ModelRouter) {

@@ -2,12 +2,13 @@
 pragma solidity ^0.8.24;
 
 import {Fixtures, Model, Proof} from "./Fixtures.sol";
-import {OpenConsumer} from "./PredictionConsumer.t.sol";
-import {EmergencyStop} from "zkvouch/EmergencyStop.sol";
+import {OpenConsumer} from "./OpenConsumer.sol";
+import {stdJson} from "forge-std/StdJson.sol";
 import {ModelRouter} from "zkvouch/ModelRouter.sol";
 import {ModelVerifier} from "zkvouch/ModelVerifier.sol";
 import {PredictionLedger} from "zkvouch/PredictionLedger.sol";
 import {Claim} from "zkvouch/interfaces/IModelRouter.sol";
+import {ModelArgs} from "zkvouch/interfaces/IModelVerifier.sol";
 import {Submission} from "zkvouch/interfaces/IPredictionLedger.sol";
 
 /// @title What each layer costs, as transactions of their own
@@ -15,11 +16,14 @@ import {Submission} from "zkvouch/interfaces/IPredictionLedger.sol";
 /// snapshots/ within the tolerance that the script states. Real proofs; the bare verifier is ezkl's, guarded, or the
 /// lean one.
 abstract contract GasBase is Fixtures {
+    using stdJson for string;
+
     Model internal model;
     ModelVerifier internal adapter;
     ModelRouter internal router;
     PredictionLedger internal ledger;
     bytes32 internal modelId;
+    bytes internal packed;
 
     function _fixture() internal pure virtual returns (string memory);
 
@@ -29,114 +33,122 @@ abstract contract GasBase is Fixtures {
 
     function setUp() public {
         model = _lean() ? loadLean(_fixture()) : loadModel(_fixture());
-        adapter = deployAdapter(model);
+        (router, adapter) = deployRouter(model);
         modelId = adapter.modelId();
-        router = deployRouter(model, adapter);
         ledger = new PredictionLedger(router);
+        packed = packedOf(model, model.first.instances);
     }
 
     function test_GasBare() public {
         _transaction(address(model.bare), _bareCall());
-        _snapshot("1 bare verifier");
+        _snapshot("bare verifier");
+        if (!_lean()) return;
+        _transaction(address(model.bare), abi.encodeCall(model.bare.verifyPacked, (model.first.proof, packed)));
+        _snapshot("bare verifier, packed");
     }
 
     function test_GasAdapter() public {
         _transaction(address(adapter), abi.encodeCall(adapter.verify, (model.first.proof, model.first.instances)));
-        _snapshot("2 adapter");
-    }
-
-    function test_GasStop() public {
-        EmergencyStop stop = new EmergencyStop(adapter, guardian);
-        _transaction(address(stop), abi.encodeCall(stop.verify, (model.first.proof, model.first.instances)));
-        _snapshot("3 stop and adapter");
+        _snapshot("adapter");
+        _transaction(address(adapter), abi.encodeCall(adapter.verifyPacked, (model.first.proof, packed)));
+        _snapshot("adapter, packed");
     }
 
     function test_GasRouter() public {
-        _transaction(address(router), _routerCall());
-        _snapshot("4 router and adapter");
-    }
-
-    function test_GasRouterStop() public {
-        _transaction(address(_stopped()), _routerCall());
-        _snapshot("5 router, stop and adapter");
+        _transaction(
+            address(router), abi.encodeCall(router.verify, (modelId, model.first.proof, model.first.instances))
+        );
+        _snapshot("router");
+        _transaction(address(router), abi.encodeCall(router.verifyPacked, (modelId, model.first.proof, packed)));
+        _snapshot("router, packed");
     }
 
     function test_GasLedger() public {
         ledger.record(modelId, 0, model.first.proof, model.first.instances);
-        uint256 recorded = _snapshot("6 ledger, router and adapter");
+        uint256 recorded = _snapshot("record");
         _transaction(address(model.bare), _bareCall());
         uint256 overhead = recorded - vm.lastCallGas().gasTotalUsed;
-        vm.snapshotValue(_group(), "overhead of ledger, router and adapter", overhead);
+        vm.snapshotValue(_group(), "record, all but the bare verifier", overhead);
         assertLt(overhead, 60_000, "ledger, router and adapter cost too much");
+        new PredictionLedger(router).recordPacked(modelId, 0, model.first.proof, packed);
+        _snapshot("record, packed");
     }
 
-    function test_GasLedgerStop() public {
-        PredictionLedger other = new PredictionLedger(_stopped());
-        other.record(modelId, 0, model.first.proof, model.first.instances);
-        _snapshot("7 ledger, router, stop and adapter");
+    function test_GasGuardian() public {
+        ModelRouter other = deployRouter();
+        ModelArgs memory args = argsOf(model);
+        args.guardian = guardian;
+        addTo(other, args, model.first);
+        new PredictionLedger(other).record(modelId, 0, model.first.proof, model.first.instances);
+        _snapshot("record, with a guardian");
     }
 
     function test_GasConsumer() public {
         OpenConsumer consumer = new OpenConsumer(ledger);
         consumer.consume(modelId, model.first.proof, model.first.instances);
-        _snapshot("8 consumer, ledger, router and adapter");
+        _snapshot("consume");
+        consumer.consumePacked(modelId, "packed", model.first.proof, packed);
+        _snapshot("consume, packed");
     }
 
-    function test_GasBatch() public {
+    function test_GasMany() public {
         Proof memory second = loadProof(_fixture(), "proof-1");
         Claim[] memory claims = new Claim[](2);
         claims[0] = Claim(modelId, model.first.proof, model.first.instances);
         claims[1] = Claim(modelId, second.proof, second.instances);
         _transaction(address(router), abi.encodeCall(router.verifyMany, (claims)));
-        _snapshot("9 batch of two, router");
+        _snapshot("verifyMany of two claims");
         Submission[] memory submissions = new Submission[](2);
         submissions[0] = Submission(modelId, 0, model.first.proof, model.first.instances);
         submissions[1] = Submission(modelId, 0, second.proof, second.instances);
         ledger.recordMany(submissions);
-        _snapshot("9 batch of two, ledger");
+        _snapshot("recordMany of two submissions");
     }
 
-    /// @dev Predictions of one model in one transaction; the whole transaction's gas, and in `each` a prediction's.
+    /// @dev Predictions of one model in one transaction: a prediction's part of the whole transaction's gas.
     function test_GasLedgerBatches() public {
-        Proof memory second = loadProof(_fixture(), "proof-1");
         for (uint256 size = 1; size <= 16; size *= 2) {
-            Proof[] memory items = new Proof[](size);
-            bytes32[] memory contexts = new bytes32[](size);
-            for (uint256 i = 0; i < size; ++i) {
-                items[i] = i % 2 == 0 ? model.first : second;
-                // There are two predictions, so that they need contexts to be sixteen.
-                contexts[i] = bytes32(i / 2);
-            }
-            (bytes[] memory proofs, uint256[][] memory instances) = batchOf(items);
-            PredictionLedger fresh = new PredictionLedger(router);
-            fresh.recordBatch(modelId, contexts, proofs, instances);
-            uint256 used = vm.lastCallGas().gasTotalUsed;
-            string memory number = string.concat(size < 10 ? " " : "", vm.toString(size));
-            vm.snapshotValue(_group(), string.concat("ledger batch of ", number, ", each"), used / size);
-            if (size != 16) continue;
-            fresh.recordEach(modelId, contexts, proofs, instances);
-            used = vm.lastCallGas().gasTotalUsed;
-            vm.snapshotValue(_group(), "ledger batch of 16, strict, each", used / size);
-            // The slot of the position is there from the second batch on.
-            fresh.recordFeed(modelId, 0, proofs, instances);
-            fresh.recordFeed(modelId, 16, proofs, instances);
-            used = vm.lastCallGas().gasTotalUsed;
-            vm.snapshotValue(_group(), "ledger batch of 16, feed, each", used / size);
+            (bytes[] memory proofs, uint256[][] memory instances) = _batch(size);
+            bytes[] memory small = packedOf(model, instances);
+            ledger.recordBatch(modelId, bytes32(0), size, proofs, instances);
+            _each("recordBatch", size);
+            ledger.recordBatchPacked(modelId, "packed", size, proofs, small);
+            _each("recordBatch, packed", size);
         }
+    }
+
+    function test_GasLedgerStrict() public {
+        bytes32[] memory contexts = new bytes32[](16);
+        for (uint256 i = 0; i < 16; ++i) {
+            // There are two predictions, so that they need contexts to be sixteen.
+            contexts[i] = bytes32(i / 2);
+        }
+        (bytes[] memory proofs, uint256[][] memory instances) = _batch(16);
+        ledger.recordEach(modelId, contexts, proofs, instances);
+        _each("recordEach", 16);
+        new PredictionLedger(router).recordEachPacked(modelId, contexts, proofs, packedOf(model, instances));
+        _each("recordEach, packed", 16);
+    }
+
+    function test_GasLedgerFeed() public {
+        (bytes[] memory proofs, uint256[][] memory instances) = _batch(16);
+        ledger.recordFeed(modelId, 0, 16, proofs, instances);
+        // The slot of the position is there from the second batch on.
+        ledger.recordFeed(modelId, 16, 16, proofs, instances);
+        _each("recordFeed", 16);
+        ledger.recordFeedPacked(modelId, 32, 16, proofs, packedOf(model, instances));
+        _each("recordFeed, packed", 16);
     }
 
     function test_GasBareBatches() public {
         if (!_lean()) return;
         for (uint256 size = 1; size <= 16; size *= 2) {
-            Proof[] memory items = new Proof[](size);
-            for (uint256 i = 0; i < size; ++i) {
-                items[i] = model.first;
-            }
-            (bytes[] memory proofs, uint256[][] memory instances) = batchOf(items);
-            _transaction(address(model.batch), abi.encodeCall(model.batch.verifyMany, (proofs, instances)));
-            string memory number = string.concat(size < 10 ? " " : "", vm.toString(size));
-            uint256 used = vm.lastCallGas().gasTotalUsed;
-            vm.snapshotValue(_group(), string.concat("bare batch of ", number, ", each"), used / size);
+            (bytes[] memory proofs, uint256[][] memory instances) = _batch(size);
+            _transaction(address(model.bare), abi.encodeCall(model.bare.verifyMany, (proofs, instances)));
+            _each("bare verifier's verifyMany", size);
+            bytes[] memory small = packedOf(model, instances);
+            _transaction(address(model.bare), abi.encodeCall(model.bare.verifyManyPacked, (proofs, small)));
+            _each("bare verifier's verifyManyPacked", size);
         }
     }
 
@@ -155,45 +167,41 @@ abstract contract GasBase is Fixtures {
 
     /// @dev As the command and the scripts deploy: by the common proxy.
     function test_GasDeployment() public {
-        _deploy(
-            abi.encodePacked(
-                type(ModelVerifier).creationCode,
-                abi.encode(
-                    model.parts,
-                    model.bare,
-                    address(model.bare).codehash,
-                    model.batch,
-                    batchHash(model),
-                    model.proofLength,
-                    GAS_CAP,
-                    model.descriptor
-                )
-            ),
-            "deploy adapter"
-        );
-        _deploy(abi.encodePacked(type(EmergencyStop).creationCode, abi.encode(adapter, guardian)), "deploy stop");
-        _deploy(abi.encodePacked(type(ModelRouter).creationCode, abi.encode(owner)), "deploy router");
-        _deploy(abi.encodePacked(type(PredictionLedger).creationCode, abi.encode(router)), "deploy ledger");
-        ModelRouter other = new ModelRouter(owner);
+        string memory bare = string.concat("tests/fixtures/generated/", _fixture(), _lean() ? "-lean" : "", ".json");
+        uint256 sum = _deploy(vm.readFile(bare).readBytes(".bytecode"), "deploy bare verifier");
+        ModelRouter other = deployRouter();
+        ModelArgs memory args = argsOf(model);
         vm.prank(owner);
-        other.addModel(adapter, model.first.proof, model.first.instances);
-        _snapshot("add model, with the golden proof");
+        other.addModel(args, model.first.proof, model.first.instances);
+        sum += _snapshot("addModel");
+        vm.snapshotValue(_group(), "a model's own deployment", sum);
+        _deploy(type(ModelVerifier).creationCode, "deploy implementation");
+        bytes memory code = abi.encodePacked(type(ModelRouter).creationCode, abi.encode(owner, other.IMPLEMENTATION()));
+        _deploy(code, "deploy router");
+        _deploy(abi.encodePacked(type(PredictionLedger).creationCode, abi.encode(router)), "deploy ledger");
     }
 
     function _deploy(
         bytes memory code,
         string memory name
-    ) private {
+    ) private returns (uint256) {
         _transaction(CREATE2_FACTORY, abi.encodePacked(bytes32(0), code));
-        _snapshot(name);
+        return _snapshot(name);
     }
 
     function _bareCall() private view returns (bytes memory) {
         return abi.encodeCall(model.bare.verifyProof, (model.first.proof, model.first.instances));
     }
 
-    function _routerCall() private view returns (bytes memory) {
-        return abi.encodeCall(router.verify, (modelId, model.first.proof, model.first.instances));
+    function _batch(
+        uint256 size
+    ) private view returns (bytes[] memory proofs, uint256[][] memory instances) {
+        Proof memory second = loadProof(_fixture(), "proof-1");
+        Proof[] memory items = new Proof[](size);
+        for (uint256 i = 0; i < size; ++i) {
+            items[i] = i % 2 == 0 ? model.first : second;
+        }
+        return batchOf(items);
     }
 
     /// @dev A call that may write is isolated as a transaction; a static one is not.
@@ -205,18 +213,20 @@ abstract contract GasBase is Fixtures {
         assertTrue(success);
     }
 
-    function _stopped() private returns (ModelRouter other) {
-        EmergencyStop stop = new EmergencyStop(adapter, guardian);
-        other = new ModelRouter(owner);
-        vm.prank(owner);
-        other.addModel(stop, model.first.proof, model.first.instances);
-    }
-
     function _snapshot(
         string memory name
     ) private returns (uint256 used) {
         used = vm.lastCallGas().gasTotalUsed;
         vm.snapshotValue(_group(), name, used);
+    }
+
+    function _each(
+        string memory name,
+        uint256 size
+    ) private {
+        uint256 used = vm.lastCallGas().gasTotalUsed;
+        string memory number = string.concat(size < 10 ? " " : "", vm.toString(size));
+        vm.snapshotValue(_group(), string.concat(name, ", of ", number, ", each"), used / size);
     }
 
     function _group() private pure returns (string memory) {

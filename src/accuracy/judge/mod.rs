@@ -113,8 +113,8 @@ pub async fn run(request: &JudgeRequest<'_>, pool: &EnginePool) -> Result<(Judge
     let again = answers.split_off(asked.len().min(answers.len()));
     let scores = ties::Scores::load(request.original, &model, settings).await;
     let court = Court { request, model: &model, scores, ranges: ranges(&model, &asked) };
-    let repeated: Vec<_> = order[answers.len()..].iter().map(|number| &asked[*number]).collect();
     let extents = extents(settings, &asked, &answers);
+    let repeated = order[answers.len()..].iter().map(|number| &asked[*number]);
     let judged = court.judge(&asked, answers).and_then(|judgement| {
         court.judge(repeated, again)?;
         Ok((judgement, extents))
@@ -140,6 +140,17 @@ pub async fn run(request: &JudgeRequest<'_>, pool: &EnginePool) -> Result<(Judge
     }
 }
 
+/// The largest numbers of all that the circuit was asked and answered.
+fn extents(settings: &Settings, asked: &[Asked], answers: &[Result<Forward, String>]) -> Extents {
+    let mut extents = Extents::default();
+    for (one, answer) in asked.iter().zip(answers) {
+        let Ok(answer) = answer else { continue };
+        extents.saw_inputs(&settings.model_input_scales, &one.input);
+        extents.saw_outputs(&settings.model_output_scales, &answer.outputs);
+    }
+    extents
+}
+
 /// The numbers of those that are asked, in the order in which they fill batches: each of them, then again until no
 /// batch has a place left and each place has had two. They shift each time, so that a place has another.
 fn order(asked: usize, size: usize) -> Vec<usize> {
@@ -148,17 +159,6 @@ fn order(asked: usize, size: usize) -> Vec<usize> {
     }
     let places = asked.div_ceil(size).max(2) * size;
     (0..places).map(|place| (place + place / asked) % asked).collect()
-}
-
-/// The largest numbers of all that the circuit was asked and answered.
-fn extents(settings: &Settings, asked: &[Asked], answers: &[Result<Forward, String>]) -> Extents {
-    let mut extents = Extents::default();
-    for (one, answer) in asked.iter().zip(answers) {
-        let Ok(answer) = answer else { continue };
-        extents.saw_inputs(settings, &one.input);
-        extents.saw_outputs(settings, &answer.outputs);
-    }
-    extents
 }
 
 /// The smallest and the largest value of each of the model's outputs.

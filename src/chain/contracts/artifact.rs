@@ -269,7 +269,7 @@ fn former_errors() -> JsonAbi {
     JsonAbi::parse(["error EnforcedPause()"]).unwrap_or_default()
 }
 
-const MEANINGS: [(&str, &str); 23] = [
+const MEANINGS: [(&str, &str); 29] = [
     ("AlreadyRecorded", "this account recorded this prediction before, in the same context"),
     ("BatchAlreadyRecorded", "this account recorded these predictions together before"),
     ("BatchLengthMismatch", "each proof of a batch needs its instances and its context"),
@@ -296,6 +296,15 @@ const MEANINGS: [(&str, &str); 23] = [
     ("EnforcedPause", "the model's verifier was stopped for good by its guardian"),
     ("VerifierCodeMismatch", "the bare verifier is missing or is not the one that was built"),
     ("VerifierOutOfGas", "the gas cap of the model's adapter is too low for this chain"),
+    (
+        "GoldenNotPacked",
+        "the sample's values don't fit the widths that its proofs are packed in; build again",
+    ),
+    ("ModelStopped", "its guardian stopped it for good"),
+    ("NotOnePrediction", "a proof of several predictions is recorded as a batch"),
+    ("NotTheGuardian", "only the model's guardian may do this; use --account with its key"),
+    ("PackedLengthMismatch", "the proof is of another model or build"),
+    ("PredictionCountMismatch", "only the last proof may be of fewer predictions than the others"),
     ("WrongPosition", "the feed goes on where the ledger's nextPosition says"),
     ("InvalidArgument", "the constructor refuses it"),
     ("UnexpectedVerifierReturn", "the bare verifier is none of ours"),

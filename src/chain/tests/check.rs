@@ -1,8 +1,8 @@
 //! What a stranger finds out about a model, honest or not.
 
 use super::{
-    contracts::{core_sender, deploy_all, tree_args, tree_model},
     deploying::tree_request,
+    fixture::{core_sender, deploy_all, tree_args, tree_model},
     proxy::{self, Act, through},
     *,
 };
@@ -237,6 +237,7 @@ async fn a_model_that_lies_is_caught_by_what_follows_from_its_words() {
     assert_eq!(with(&setting.check().await, Fails), [AdapterAddress]);
 
     // What the id does not commit to, the address does.
+    setting.set_code(setting.route(), &code).await;
     setting.set_args(|args| args.gas_cap += 1).await;
     assert_eq!(with(&setting.check().await, Fails), [AdapterAddress]);
     setting.set_code(setting.route(), &code).await;

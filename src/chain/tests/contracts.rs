@@ -1,6 +1,6 @@
 //! The contracts in the binary, with real proofs.
 
-use super::{deploying::tree_request, *};
+use super::{deploying::tree_request, fixture::*, *};
 use crate::{
     calldata::encode_verify_proof,
     chain::{
@@ -21,131 +21,6 @@ use crate::{
 use alloy::primitives::{B256, keccak256};
 use serde_json::json;
 use std::path::Path;
-
-/// A file of one of the models in tests/fixtures.
-fn fixture(name: &str, file: &str) -> serde_json::Value {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models");
-    let text = crate::files::read_to_string(&root.join(name).join(file)).expect("a fixture");
-    serde_json::from_str(&text).expect("JSON")
-}
-
-/// A real proof of that model.
-pub(super) fn fixture_proof(name: &str, proof: &str) -> Proof {
-    let proof = fixture(name, &format!("{proof}.json"));
-    let bytes: Vec<u8> = serde_json::from_value(proof["proof"].clone()).expect("bytes");
-    let instances: Vec<Vec<String>> =
-        serde_json::from_value(proof["instances"].clone()).expect("hex");
-    Proof {
-        bytes: Bytes::from(bytes),
-        instances: instances[0].iter().map(|hex| Felt::from_le_hex(hex).expect("a felt")).collect(),
-    }
-}
-
-/// What its instances stand for.
-pub(super) fn fixture_descriptor(name: &str) -> Descriptor {
-    let bytes = fixture(name, "model.json")["descriptor"].clone();
-    let bytes: Bytes = serde_json::from_value(bytes).expect("hex");
-    Descriptor::read(&bytes).expect("a descriptor")
-}
-
-/// Its identity.
-pub(super) fn fixture_model(name: &str) -> ModelRecord {
-    let parts = &fixture(name, "model.json")["parts"];
-    let hash = |name: &str| parts[name].as_str().expect("hex").parse().expect("32 bytes");
-    let identity = ModelIdentity {
-        onnx_sha256: hash("onnxHash"),
-        settings_sha256: hash("settingsHash"),
-        srs_sha256: hash("srsHash"),
-        vk_sha256: hash("vkHash"),
-        engine_version: parts["engine"].as_str().expect("text").to_owned(),
-        descriptor_keccak256: keccak256(fixture_descriptor(name).encode()),
-    };
-    ModelRecord::new(name, identity, Provenance::UnsafeDev)
-}
-
-pub(super) fn tree_model() -> ModelRecord {
-    fixture_model("tree")
-}
-
-/// Four inputs and three outputs at scale 7.
-pub(super) fn tree_descriptor() -> Descriptor {
-    fixture_descriptor("tree")
-}
-
-/// What a model's contract is made with.
-pub(super) fn args_of(
-    model: &ModelRecord,
-    descriptor: Descriptor,
-    proof_length: usize,
-    bare: &Deployed,
-    guardian: Option<Address>,
-) -> ModelArgs {
-    ModelArgs {
-        identity: ModelIdentity {
-            onnx_sha256: model.onnx_sha256,
-            settings_sha256: model.settings_sha256,
-            srs_sha256: model.srs_sha256,
-            vk_sha256: model.vk_sha256,
-            engine_version: model.engine_version.clone(),
-            descriptor_keccak256: keccak256(descriptor.encode()),
-        },
-        verifier: bare.address.expect("by CREATE2"),
-        verifier_code_hash: bare.runtime_code_hash.expect("known beforehand"),
-        capabilities: Capabilities(7),
-        proof_length: proof_length as u32,
-        gas_cap: default_gas_cap(600_000, 600_000),
-        guardian,
-        descriptor,
-    }
-}
-
-/// That of a model in tests/fixtures.
-pub(super) fn fixture_args(name: &str, bare: &Deployed, guardian: Option<Address>) -> ModelArgs {
-    let length = fixture_proof(name, "proof-0").bytes.len();
-    args_of(&fixture_model(name), fixture_descriptor(name), length, bare, guardian)
-}
-
-pub(super) fn tree_args(
-    model: &ModelRecord,
-    bare: &Deployed,
-    guardian: Option<Address>,
-) -> ModelArgs {
-    args_of(model, tree_descriptor(), 2976, bare, guardian)
-}
-
-pub(super) fn core_sender(node: &AnvilNode, index: usize) -> Sender {
-    Sender::new(node.rpc().clone(), account(index), TxOptions::default())
-        .expect("Anvil's own chain")
-        .with_decoder(decoder())
-}
-
-/// Everything that `zkvouch deploy` puts in place.
-pub(super) async fn deploy_all(
-    sender: &Sender,
-    folder: &Path,
-    guardian: Option<Address>,
-    mode: Mode,
-) -> Result<(Core, AddedModel), Error> {
-    let verifier = VerifierRequest { model: tree_model(), ..tree_request(sender, folder).await };
-    let mut deployer = Deployer::new(sender, mode);
-    let bare = deployer.verifier(&verifier).await?;
-    let request = CoreRequest {
-        owner: sender.address(),
-        timelock_delay: None,
-        deployments: folder.to_owned(),
-        class: ChainClass::Local,
-    };
-    let deployed = deploy_core(&mut deployer, &request).await?;
-    let add = AddModel {
-        core: deployed.core,
-        model: tree_model(),
-        args: tree_args(&tree_model(), &bare, guardian),
-        golden: tree_proof(0),
-        deployments: folder.to_owned(),
-        class: ChainClass::Local,
-    };
-    Ok((deployed.core, add_model(&mut deployer, &add).await?))
-}
 
 pub(super) async fn submit(
     sender: &Sender,
@@ -168,7 +43,7 @@ pub(super) fn tree_claims(proofs: Vec<Proof>) -> Claims {
         model: tree_model().id,
         former_ids: vec![former.identity()],
         descriptor: tree_descriptor(),
-        count: proofs.len(),
+        counts: vec![1; proofs.len()],
         proofs,
         shape: TREE_SHAPE,
     }
@@ -336,7 +211,7 @@ async fn several_predictions_are_recorded_in_one_transaction() {
         assert!(error.contains("InvalidProof(modelId: 0x"), "{error}");
     }
     let error = send(&[], third, Mode::Broadcast).await;
-    assert!(matches!(error, Err(Error::PredictionCount { count: 0, .. })), "{error:?}");
+    assert!(matches!(error, Err(Error::NoProof)), "{error:?}");
     send(&claims, third, Mode::Broadcast).await.expect("nothing was recorded before");
 }
 

@@ -1,6 +1,6 @@
 //! What the contracts cost under today's rules and the next.
 
-use super::contracts::{fixture_args, fixture_proof};
+use super::fixture::{fixture_args, fixture_proof, lean_verifier};
 use crate::{
     chain::{
         costs::{Costs, measure},
@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, path::Path};
 /// written anew.
 #[test]
 fn every_contract_costs_what_the_snapshot_says_under_both_forks() {
-    let models = [("credit", super::credit_verifier()), ("tree", super::tree_verifier())];
+    let models = ["credit", "tree", "batch"].map(|name| (name, lean_verifier(name)));
     let nobodys = Deployed {
         name: "LeanVerifier".into(),
         address: Some(Address::ZERO),

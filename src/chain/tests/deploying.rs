@@ -43,7 +43,7 @@ pub(super) async fn tree_request(sender: &Sender, folder: &Path) -> VerifierRequ
 }
 
 fn tree_entries() -> Entries {
-    Entries { many: true, packing: Some(super::contracts::tree_descriptor().packing()) }
+    Entries { many: true, packing: Some(super::fixture::tree_descriptor().packing()) }
 }
 
 fn plain_sender(node: &AnvilNode) -> Sender {

@@ -1,7 +1,8 @@
 //! What was deployed before models were clones goes on working.
 
 use super::{
-    contracts::{core_sender, submit, submit_many, tree_claims, tree_descriptor, tree_model},
+    contracts::{submit, submit_many, tree_claims},
+    fixture::{core_sender, tree_descriptor, tree_model},
     *,
 };
 use crate::{
@@ -194,7 +195,7 @@ async fn a_former_model_is_listed_stopped_and_told_apart() {
 async fn former_and_present_deployments_share_a_file() {
     let former = Former::new(None).await;
     let sender = core_sender(&former.node, 0);
-    let deployed = super::contracts::deploy_all(&sender, former.folder(), None, Mode::Broadcast);
+    let deployed = super::fixture::deploy_all(&sender, former.folder(), None, Mode::Broadcast);
     let (core, _) = deployed.await.expect("deployed");
     let (present, outcome) =
         submit(&sender, former.folder(), tree_proof(0), B256::ZERO, Mode::Broadcast)

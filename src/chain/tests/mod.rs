@@ -1,10 +1,12 @@
 //! Everything that needs a node, on real Anvil.
 
+mod batches;
 mod check;
 mod contracts;
 mod costs;
 mod deploying;
 mod failing_rpc;
+mod fixture;
 mod forks;
 mod former;
 mod once;
@@ -87,15 +89,9 @@ async fn deployed_counter(sender: &Sender) -> Address {
     receipt.contract_address.expect("created")
 }
 
-/// The lean verifier of the decision tree in tests/fixtures, as `zkvouch create-verifier` makes it
-/// from the settings, the key and the SRS there.
+/// The lean verifier of the decision tree.
 fn tree_verifier() -> Contract {
-    contract("LeanVerifier", include_str!("../testdata/lean-verifier-tree.hex"))
-}
-
-/// The lean verifier of the credit model, likewise.
-fn credit_verifier() -> Contract {
-    contract("LeanVerifier", include_str!("../testdata/lean-verifier-credit.hex"))
+    fixture::lean_verifier("tree")
 }
 
 fn contract(name: &str, code: &str) -> Contract {
@@ -113,5 +109,5 @@ const TREE_SHAPE: Shape = Shape { proof_len: 2976, n_instances: 7 };
 
 /// One of the tree's proofs.
 fn tree_proof(index: usize) -> Proof {
-    contracts::fixture_proof("tree", ["proof-0", "proof-0-again", "proof-1"][index.min(2)])
+    fixture::fixture_proof("tree", ["proof-0", "proof-0-again", "proof-1"][index.min(2)])
 }

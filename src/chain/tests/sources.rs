@@ -2,7 +2,7 @@
 //! that is named, and looks at the chain.
 
 use super::{
-    contracts::{core_sender, deploy_all, tree_model},
+    fixture::{core_sender, deploy_all, tree_model},
     *,
 };
 use crate::chain::Entries;

@@ -132,6 +132,14 @@ impl Places {
         })
     }
 
+    /// How large the circuit's public numbers get: what was named, else what the project's build found, unless the
+    /// settings are somebody else's.
+    fn widths(&self, given: &Option<PathBuf>, settings: &Option<PathBuf>) -> Option<PathBuf> {
+        let built = self.project.as_ref().filter(|_| settings.is_none());
+        let built = built.map(|project| project.artifacts().widths);
+        given.clone().or(built.filter(|path| path.exists()))
+    }
+
     /// All observations in a file, as many at a time as the project's circuit takes.
     pub(super) fn read_batches(&self, path: &Path, settings: &Settings) -> Result<Vec<Input>> {
         let Some(project) = &self.project else {
@@ -140,14 +148,6 @@ impl Places {
             return Err(Coded::bad_input(message.to_owned()).into());
         };
         Ok(project.read_batches(path, settings)?)
-    }
-
-    /// How large the circuit's public numbers get: what was named, else what the project's build found, unless the
-    /// settings are somebody else's.
-    fn widths(&self, given: &Option<PathBuf>, settings: &Option<PathBuf>) -> Option<PathBuf> {
-        let built = self.project.as_ref().filter(|_| settings.is_none());
-        let built = built.map(|project| project.artifacts().widths);
-        given.clone().or(built.filter(|path| path.exists()))
     }
 
     fn witness(&self, given: &Option<PathBuf>) -> PathBuf {

@@ -40,32 +40,41 @@ pub struct Claims {
     pub descriptor: Descriptor,
     /// The proofs; several are verified together.
     pub proofs: Vec<Proof>,
-    /// How many predictions they are of. The last proof may be of fewer than the others; what it has beyond is never
+    /// How many predictions each is of. The last proof may be of fewer than the others; what it has beyond is never
     /// recorded.
-    pub count: usize,
+    pub counts: Vec<usize>,
     /// What the verifying key and the settings give a proof.
     pub shape: Shape,
 }
 
 impl Claims {
+    /// All of them together.
+    fn count(&self) -> usize {
+        self.counts.iter().sum()
+    }
+
     /// Each prediction's instances, in order.
     ///
     /// # Errors
-    /// A proof has another shape, or the count is none that so many proofs have.
+    /// There is no proof, or one has another shape, or another than the last is of fewer predictions.
     fn predictions(&self) -> Result<Vec<Vec<Felt>>> {
         self.proofs.iter().try_for_each(|proof| proof.check(self.shape))?;
-        let each = self.descriptor.predictions() as usize;
-        let (proofs, count) = (self.proofs.len(), self.count);
-        if proofs == 0 || count <= (proofs - 1) * each || count > proofs * each {
-            return Err(Error::PredictionCount { count, proofs, each });
+        if self.proofs.is_empty() {
+            return Err(Error::NoProof);
         }
+        let each = self.descriptor.predictions() as usize;
         let mut predictions = Vec::new();
-        for proof in &self.proofs {
+        for (index, proof) in self.proofs.iter().enumerate() {
+            let count = self.counts.get(index).copied().unwrap_or(each);
+            let is_last = index + 1 == self.proofs.len();
+            if !(1..=each).contains(&count) || (count < each && !is_last) {
+                return Err(Error::ShortProof { number: index + 1, count, each });
+            }
             let (found, expected) = (proof.instances.len(), self.shape.n_instances);
             let parts = self.descriptor.parts(&proof.instances);
-            predictions.extend(parts.ok_or(Error::InstanceCount { found, expected })?);
+            let parts = parts.ok_or(Error::InstanceCount { found, expected })?;
+            predictions.extend(parts.into_iter().take(count));
         }
-        predictions.truncate(self.count);
         Ok(predictions)
     }
 }
