@@ -451,9 +451,13 @@ fn a_proof_of_several_predictions() {
     project.run([&init[..], &["--srs", "unsafe-dev"]].concat()).success();
     let built = project.data(&["build"]);
     assert_eq!(built["num_instances"], 4 * 4 + 4, "{built:#}");
-    let gas = built["verifier"]["verify_gas"].as_u64().expect("measured");
-    assert_eq!(built["each"], json!({ "size": 4, "verify_gas": built["each"]["verify_gas"] }));
-    assert_eq!(built["each"]["verify_gas"]["osaka"], gas.div_ceil(4));
+    for fork in built["verifier"]["forks"].as_array().expect("a list") {
+        let gas = |name: &str| fork[name].as_u64().expect("measured");
+        let least = gas("verify_gas").min(gas("packed_gas"));
+        let name = fork["hardfork"].as_str().expect("a name");
+        assert_eq!(built["each"]["verify_gas"][name], least.div_ceil(4));
+    }
+    assert_eq!(built["each"]["size"], 4);
 
     let lines: Vec<_> = rows.lines().take(7).collect();
     fs::write(project.file("seven.jsonl"), lines.join("\n")).expect("written");
@@ -480,6 +484,29 @@ fn a_proof_of_several_predictions() {
         assert_eq!(verified["predictions"], *predictions);
         assert!(verified["gas"].as_u64().expect("measured") > 200_000);
     }
+
+    // The ledger takes the seven under one root, and the eighth place is nobody's.
+    let node = Node::start(&[]);
+    let rpc = ["--rpc-url", node.url.as_str()];
+    let with = |arguments: &[&str]| project.data(&[arguments, &rpc].concat());
+    with(&["deploy", "--broadcast"]);
+    let swapped = [&["submit", "proof-1.json", "proof-0.json"], &rpc[..]].concat();
+    project.run(swapped).failure(3, &["proof-1.json is of 3 predictions", "put it last"]);
+    let sent = with(&["submit", "proof-0.json", "proof-1.json", "--broadcast"]);
+    let recorded = sent["predictions"].as_array().expect("a list");
+    assert_eq!(recorded.len(), 7, "{sent:#}");
+    assert!(sent["root"].is_string());
+    let all = proofs.iter().flat_map(|it| it["predictions"]["decoded"].as_array().expect("a list"));
+    for (prediction, decoded) in recorded.iter().zip(all) {
+        assert_eq!(prediction["decoded"], *decoded);
+        assert_eq!(prediction["event"]["prediction_id"], prediction["prediction_id"]);
+        assert!((2..=3).contains(&prediction["path"].as_array().expect("a path").len()));
+    }
+    let gas_used = sent["outcome"]["gas_used"].as_u64().expect("gas");
+    assert_eq!(sent["gas_per_prediction"], gas_used / 7);
+    let short = with(&["submit", "proof-1.json", "--broadcast"]);
+    assert_eq!(short["predictions"].as_array().expect("a list").len(), 3);
+
     let text = project.run(["verify", "proof-1.json"]).success().stdout();
     assert!(text.contains("prediction   2") && !text.contains("prediction   3"), "{text}");
     assert!(text.contains("padding      1 of 4"), "{text}");
@@ -496,8 +523,45 @@ fn a_proof_of_several_predictions() {
         project.run(["verify", "proof-1.json"]).failure(3, &["`predictions`", words]);
     }
 
-    // One observation fills all places; a circuit of one observation stays what it was.
+    let accuracy = project.data(&["accuracy"]);
+    assert_eq!(accuracy["report"]["observations"], rows.lines().count());
+    assert_eq!(accuracy["report"]["circuits"][0]["refused"], json!([]));
+
+    // One observation fills all places.
     fs::write(project.file("one.jsonl"), lines[0]).expect("written");
     let one = project.data(&["prove", "one.jsonl"]);
     assert_eq!(one["predictions"]["count"], 1);
+}
+
+/// Each observation of a proof has a hash of its own, the same for the same numbers in whatever place.
+#[test]
+fn hashed_inputs_of_several_predictions() {
+    let project = Sandbox::empty();
+    let mlp = support::repository().join("tests/fixtures/mlp");
+    fs::copy(mlp.join("mlp4.onnx"), project.file("model.onnx")).expect("copied");
+    let rows = fs::read_to_string(mlp.join("mlp4.jsonl")).expect("read");
+    fs::write(project.file("data.jsonl"), &rows).expect("written");
+    let init = ["init", "model.onnx", "--no-inspect", "--batch", "3", "--data", "data.jsonl"];
+    let hashed = ["--srs", "unsafe-dev", "--input-visibility", "hashed"];
+    project.run([&init[..], &hashed].concat()).success();
+    support::calibrate_only(project.path());
+    let built = project.data(&["build"]);
+    assert_eq!(built["num_instances"], 3 + 3, "{built:#}");
+    let lines: Vec<_> = rows.lines().take(2).collect();
+    let [first, second] = lines[..] else { panic!("two rows") };
+    fs::write(project.file("three.jsonl"), [first, second, first].join("\n")).expect("written");
+    let proved = project.data(&["prove", "three.jsonl"]);
+    let decoded = proved["predictions"]["decoded"].as_array().expect("a list");
+    let groups: Vec<_> = decoded.iter().map(|one| &one["groups"]).collect();
+    let kinds = |groups: &Value| {
+        let groups = groups.as_array().expect("a list").iter();
+        groups.map(|it| it["kind"].as_str().expect("a kind").to_owned()).collect::<Vec<_>>()
+    };
+    assert!(groups.iter().all(|it| kinds(it) == ["processed_input", "output"]), "{groups:?}");
+    for place in [0, 1] {
+        let values = |number: usize| &groups[number][place]["values"];
+        assert_eq!(values(0), values(2), "the same observation");
+        assert_ne!(values(0), values(1), "another");
+    }
+    assert_eq!(project.data(&["verify", "--evm"])["predictions"], proved["predictions"]);
 }

@@ -146,6 +146,12 @@ impl InstanceLayout {
         self
     }
 
+    /// The same of a proof of so many predictions.
+    #[must_use]
+    pub fn of_predictions(self, predictions: u32) -> Self {
+        Self { predictions, ..self }
+    }
+
     /// What the contracts say of the instances; empty tensors are left out.
     ///
     /// # Errors

@@ -120,7 +120,7 @@ async fn prove(
     Ok(proof)
 }
 
-/// What the float model says to the same input.
+/// What the float model says to the same input, of several observations one after the other.
 async fn float_answer(
     project: &Project,
     settings: &Settings,
@@ -132,5 +132,12 @@ async fn float_answer(
         false => project.read_input(input, settings)?,
     };
     let inputs = input.data.numbers(&settings.model_input_scales)?;
-    Ok(model.run(&inputs)?)
+    let mut answers: Vec<Vec<f64>> = Vec::new();
+    let observations = project.config().batch().split_inputs(&inputs).unwrap_or_default();
+    for observation in observations.iter().take(input.predictions.count as usize) {
+        let outputs = model.run(observation)?;
+        answers.resize(outputs.len(), Vec::new());
+        answers.iter_mut().zip(outputs).for_each(|(all, more)| all.extend(more));
+    }
+    Ok(answers)
 }

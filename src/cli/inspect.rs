@@ -152,7 +152,8 @@ pub(super) fn text(inspection: &Inspection) -> String {
 
 /// What preparing the model has saved.
 fn plain(inspection: &Inspection) -> Option<String> {
-    if inspection.prepared.changes.is_empty() {
+    // A model of several observations is never given to ezkl as it is.
+    if inspection.prepared.changes.is_empty() || inspection.batch_size > 1 {
         return None;
     }
     Some(match &inspection.plain {

@@ -92,19 +92,28 @@ impl Batching {
 
     /// A circuit's outputs, observation by observation. Nothing where they don't fall into so many equal parts.
     pub fn split<T: Clone>(&self, outputs: &[Vec<T>]) -> Option<Vec<Vec<Vec<T>>>> {
+        self.parts(outputs, self.outputs)
+    }
+
+    /// A circuit's input, observation by observation: what was [joined](Self::join).
+    pub fn split_inputs<T: Clone>(&self, inputs: &[Vec<T>]) -> Option<Vec<Vec<Vec<T>>>> {
+        self.parts(inputs, self.inputs)
+    }
+
+    fn parts<T: Clone>(&self, tensors: &[Vec<T>], form: Form) -> Option<Vec<Vec<Vec<T>>>> {
         let size = self.size;
-        let of = |number: usize| match self.outputs {
-            Form::Joined => outputs
+        let of = |number: usize| match form {
+            Form::Joined => tensors
                 .iter()
                 .map(|tensor| {
                     let length = tensor.len().is_multiple_of(size).then(|| tensor.len() / size)?;
                     Some(tensor[number * length..][..length].to_vec())
                 })
                 .collect::<Option<Vec<_>>>(),
-            Form::Apart => outputs
+            Form::Apart => tensors
                 .len()
                 .is_multiple_of(size)
-                .then(|| outputs.iter().skip(number).step_by(size).cloned().collect()),
+                .then(|| tensors.iter().skip(number).step_by(size).cloned().collect()),
         };
         (0..size).map(of).collect()
     }
@@ -199,7 +208,9 @@ mod tests {
             let form = if apart { Form::Apart } else { Form::Joined };
             let batch = Batching::new(size, form, form);
             let all: Vec<_> = (0..size as i32).map(observation).collect();
-            prop_assert_eq!(batch.split(&batch.join(&all)), Some(all));
+            prop_assert_eq!(batch.split(&batch.join(&all)), Some(all.clone()));
+            let inputs = Batching::new(size, form, Form::Joined);
+            prop_assert_eq!(inputs.split_inputs(&inputs.join(&all)), Some(all));
         }
     }
 }

@@ -1,18 +1,18 @@
 //! What a prediction costs by itself, and in a proof of several.
 
-use super::{Result, inspect::InspectRequest};
+use super::Result;
 use crate::{
-    artifacts::run_args::Visibility,
+    artifacts::run_args::{RunArgs, Visibility},
     engine::{self, Engine},
     evm::Hardfork,
     files,
     prepare::{self, Original},
     srs, toolchain,
-    tune::{self, CostModel, machine},
+    tune::{self, ChainLimits, Cheap, CostModel, machine},
     verifier::{ForkGas, GasReport},
 };
 use serde::Serialize;
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 /// ezkl may take so long to lay out a circuit of one size.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -23,7 +23,22 @@ const WORD: u64 = 32;
 /// A prediction may take so much more gas than with the cheapest number, if it takes less to prove.
 const NEARLY: f64 = 1.05;
 
-/// Proofs of so many predictions, before anything is fitted or built.
+/// The model of which circuits for several predictions are compared.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidates<'a> {
+    /// The model.
+    pub original: &'a Original,
+    /// A file whose first observations it is prepared with.
+    pub sample: Option<&'a Path>,
+    /// The circuit's arguments, the axes' lengths among them.
+    pub run_args: &'a RunArgs,
+    /// Where the SRS comes from.
+    pub srs: &'a srs::Source,
+    /// What the chain takes.
+    pub chain: Option<ChainLimits>,
+}
+
+/// Proofs of so many predictions, before anything is fitted or built, by the circuit of the least gas.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct BatchOutlook {
@@ -71,14 +86,18 @@ pub struct Each {
 pub struct EachMeasured {
     /// The predictions of a proof.
     pub size: usize,
-    /// Gas by the rules that it is charged under; empty where nothing was measured.
+    /// Gas by the rules that it is charged under, of packed instances where these are cheaper; empty where nothing was
+    /// measured.
     pub verify_gas: BTreeMap<Hardfork, u64>,
 }
 
 impl EachMeasured {
     /// Of a verifier of proofs of `size` predictions; nothing where that is one.
     pub fn of(size: usize, gas: &GasReport) -> Option<Self> {
-        let each = |fork: &ForkGas| Some((fork.hardfork, fork.verify_gas?.div_ceil(size as u64)));
+        let each = |fork: &ForkGas| {
+            let gas = fork.verify_gas?.min(fork.packed_gas.unwrap_or(u64::MAX));
+            Some((fork.hardfork, gas.div_ceil(size as u64)))
+        };
         (size > 1).then(|| Self { size, verify_gas: gas.forks.iter().filter_map(each).collect() })
     }
 }
@@ -88,7 +107,7 @@ impl EachMeasured {
 /// # Errors
 /// A model or data that can't be read; an engine that fails otherwise than by the model.
 pub async fn outlooks(
-    request: &InspectRequest<'_>,
+    request: &Candidates<'_>,
     sizes: &[usize],
     engine: &Engine,
 ) -> Result<Vec<BatchOutlook>> {
@@ -99,11 +118,7 @@ pub async fn outlooks(
     Ok(all)
 }
 
-async fn outlook(
-    request: &InspectRequest<'_>,
-    size: usize,
-    engine: &Engine,
-) -> Result<BatchOutlook> {
+async fn outlook(request: &Candidates<'_>, size: usize, engine: &Engine) -> Result<BatchOutlook> {
     let nothing = |obstacle: String| BatchOutlook {
         size,
         prepared: None,
@@ -124,12 +139,19 @@ async fn outlook(
     let original: Original = request.original.clone().in_batches(batch);
     let scratch = files::Scratch::new()?;
     let file = scratch.path().join("prepared.onnx");
-    let sample = request.data.first().map(PathBuf::as_path);
-    let prepared = prepare::to_file(&original, &request.run_args.variables, sample, &file).await?;
+    let prepared =
+        prepare::to_file(&original, &request.run_args.variables, request.sample, &file).await?;
     let (costs, _) = CostModel::of_this_machine(engine.version());
     let cache = toolchain::cache_dir()?;
     let is_at_hand = |k| srs::is_at_hand(request.srs, k, &cache);
-    let work = tune::outlook(engine, &file, request.run_args, request.chain, &costs, is_at_hand);
+    let work = tune::outlook(
+        engine,
+        &file,
+        (request.run_args, Cheap::Gas),
+        request.chain,
+        &costs,
+        is_at_hand,
+    );
     let outlook = match tokio::time::timeout(PATIENCE, work).await {
         Ok(Ok(Some(outlook))) => outlook,
         Ok(Ok(None)) => {
@@ -194,9 +216,6 @@ pub fn recommended(outlooks: &[BatchOutlook]) -> Option<usize> {
     let near = |it: &&&BatchOutlook| it.each.osaka_gas as f64 <= NEARLY * least as f64;
     possible.iter().find(near).map(|it| it.size)
 }
-
-/// The sizes that are looked at where none is named.
-pub const SIZES: [usize; 4] = [1, 8, 32, 128];
 
 #[cfg(test)]
 mod tests {

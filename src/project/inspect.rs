@@ -2,7 +2,7 @@
 
 use super::{
     Result,
-    batches::{self, BatchOutlook},
+    batches::{self, BatchOutlook, Candidates},
 };
 use crate::{
     accuracy::blame,
@@ -15,7 +15,7 @@ use crate::{
     prepare::{self, Original},
     reference::TensorInfo,
     srs, toolchain,
-    tune::{self, ChainLimits, CostModel, Outlook, machine},
+    tune::{self, ChainLimits, Cheap, CostModel, Outlook, machine},
 };
 use serde::Serialize;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
@@ -75,6 +75,9 @@ pub struct Inspection {
     /// What the first visibility would cost if the model was given to ezkl as it is; none where ezkl does not take it
     /// so, or where there was nothing to change.
     pub plain: Option<Outlook>,
+    /// How many predictions the proofs of the outlooks are of.
+    #[serde(skip_serializing_if = "is_one")]
+    pub batch_size: usize,
     /// What a prediction costs in proofs of several, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batches: Option<Vec<BatchOutlook>>,
@@ -120,6 +123,7 @@ pub async fn inspect(request: &InspectRequest<'_>, engine: &Engine) -> Result<In
         memory_mb: memory.map(|bytes| bytes / 1_000_000),
         outlooks: Vec::new(),
         plain: None,
+        batch_size: original.batch().size(),
         batches: None,
         recommended_batch: None,
         obstacle: None,
@@ -139,7 +143,14 @@ pub async fn inspect(request: &InspectRequest<'_>, engine: &Engine) -> Result<In
     if !inspection.prepared.changes.is_empty() && original.batch().is_one() {
         let file = scratch.path().join("plain.onnx");
         files::write_atomic(&file, &original.to_bytes())?;
-        let work = tune::outlook(engine, &file, request.run_args, None, &costs, is_at_hand);
+        let work = tune::outlook(
+            engine,
+            &file,
+            (request.run_args, Cheap::Proof),
+            None,
+            &costs,
+            is_at_hand,
+        );
         // Whatever ezkl says of it, this model is not what will be built.
         inspection.plain =
             tokio::time::timeout(PLAIN_PATIENCE, work).await.ok().and_then(Result::ok).flatten();
@@ -152,7 +163,14 @@ pub async fn inspect(request: &InspectRequest<'_>, engine: &Engine) -> Result<In
     }
     for input_visibility in visibilities {
         let args = RunArgs { input_visibility, ..request.run_args.clone() };
-        let work = tune::outlook(engine, &file, &args, request.chain, &costs, is_at_hand);
+        let Ok(batch) = args.batch(original.batch().size()) else { continue };
+        if batch != original.batch() {
+            // Each observation's hash is of a tensor of its own.
+            let apart = original.clone().in_batches(batch);
+            prepare::to_file(&apart, variables, sample, &file).await?;
+        }
+        let cheapest = (&args, Cheap::Proof);
+        let work = tune::outlook(engine, &file, cheapest, request.chain, &costs, is_at_hand);
         match tokio::time::timeout(PATIENCE, work).await {
             Ok(Ok(outlook)) => inspection.outlooks.extend(outlook),
             // What ezkl says of the model is the answer to the question.
@@ -175,11 +193,23 @@ pub async fn inspect(request: &InspectRequest<'_>, engine: &Engine) -> Result<In
     }
     inspection.obstacle = obstacle(&inspection.outlooks, memory);
     if !request.batches.is_empty() {
-        let outlooks = batches::outlooks(request, request.batches, engine).await?;
+        let candidates = Candidates {
+            original,
+            sample,
+            run_args: request.run_args,
+            srs: request.srs,
+            chain: request.chain,
+        };
+        let outlooks = batches::outlooks(&candidates, request.batches, engine).await?;
         inspection.recommended_batch = batches::recommended(&outlooks);
         inspection.batches = Some(outlooks);
     }
     Ok(inspection)
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+fn is_one(size: &usize) -> bool {
+    *size == 1
 }
 
 /// What speaks against every visibility; nothing where one of them can be had.

@@ -40,7 +40,7 @@ pub use cost::{Cost, CostModel, ForkEstimate, charged, hashed};
 pub use deploy::ChainLimits;
 pub use error::Error;
 pub use objective::{Objective, pareto_front};
-pub use outlook::{Outlook, outlook};
+pub use outlook::{Cheap, Outlook, outlook};
 pub use report::{BoundFrom, Headroom, MoreGas, PassedOver, ProofCheck, ProofTrial, TuneReport};
 pub use request::{Progress, Prove, TuneRequest};
 pub use shape::{BeyondField, Shape, within_field};

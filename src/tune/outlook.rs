@@ -46,15 +46,24 @@ pub struct Outlook {
     pub srs_at_hand: bool,
 }
 
-/// The cheapest circuit to prove of those that can be deployed; where none can, the one that lacks least. `None`
-/// where no number of rows fits.
+/// What a circuit is to be cheap in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cheap {
+    /// The time to prove.
+    Proof,
+    /// The gas to verify, by the lean verifier.
+    Gas,
+}
+
+/// The cheapest circuit of those that can be deployed; where none can, the one that lacks least. `None` where no
+/// number of rows fits.
 ///
 /// # Errors
 /// What ezkl says of the model.
 pub async fn outlook(
     engine: &Engine,
     model: &Path,
-    args: &RunArgs,
+    (args, cheap): (&RunArgs, Cheap),
     chain: Option<ChainLimits>,
     costs: &CostModel,
     is_at_hand: impl Fn(u32) -> bool,
@@ -79,8 +88,11 @@ pub async fn outlook(
             let cost = costs.cost(&shape);
             let excess = chain.and_then(|chain| chain.excess(&cost));
             let lack = excess.map_or(1.0, |excess| excess.factor());
-            let key = (lack, cost.prove_cpu_seconds);
-            if best.as_ref().is_some_and(|(lack, seconds, _)| (*lack, *seconds) <= key) {
+            let key = match cheap {
+                Cheap::Proof => (lack, cost.prove_cpu_seconds),
+                Cheap::Gas => (lack, cost.lean_gas as f64),
+            };
+            if best.as_ref().is_some_and(|(lack, price, _)| (*lack, *price) <= key) {
                 continue;
             }
             let outlook = Outlook {

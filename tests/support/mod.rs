@@ -134,7 +134,7 @@ fn stamp() -> String {
 }
 
 /// Leaves the tuner out: ezkl's own calibration takes seconds.
-fn calibrate_only(project: &Path) {
+pub fn calibrate_only(project: &Path) {
     let file = project.join("zkvouch.toml");
     let text = fs::read_to_string(&file).expect("read");
     fs::write(&file, text.replace("target = \"tune\"", "target = \"resources\"")).expect("written");

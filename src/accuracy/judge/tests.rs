@@ -1,9 +1,14 @@
 //! The judge on small models that ezkl reads wrongly, and on some that it reads right.
 
+mod batches;
 mod operators;
 
 use super::*;
-use crate::{artifacts::run_args::RunArgs, engine::EngineConfig};
+use crate::{
+    artifacts::run_args::RunArgs,
+    engine::{self, EngineConfig},
+    files,
+};
 
 fn pool() -> EnginePool {
     EnginePool::new(EngineConfig::from_env().expect("the environment"), 2)

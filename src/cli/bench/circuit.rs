@@ -65,7 +65,12 @@ pub(super) struct Circuit {
 
 impl CircuitOptions {
     /// Builds the model of `folder`, which has model.onnx or network.onnx and input.json.
-    pub(super) async fn build(&self, context: &Context, folder: &Path) -> Result<Circuit> {
+    pub(super) async fn build(
+        &self,
+        context: &Context,
+        folder: &Path,
+        batch_size: usize,
+    ) -> Result<Circuit> {
         let find = |name: &str| Some(folder.join(name)).filter(|path| path.is_file());
         let model = find("model.onnx")
             .or_else(|| find("network.onnx"))
@@ -75,7 +80,7 @@ impl CircuitOptions {
         let (model, input) = (absolute(&model)?, absolute(&input)?);
         let scratch = files::Scratch::new()?;
         let file = scratch.path().join(FILE_NAME);
-        files::write_atomic(&file, self.project_file(&model, &input)?.as_bytes())?;
+        files::write_atomic(&file, self.project_file(&model, &input, batch_size)?.as_bytes())?;
         let project = Project::open(&file)?;
         project.build(BuildOptions::default(), context.ui.observer()).await?;
         let built = project.built(&context.ui.observer()).await?;
@@ -84,7 +89,7 @@ impl CircuitOptions {
         Ok(Circuit { project, built, proof, engine, input, scratch })
     }
 
-    fn project_file(&self, model: &Path, input: &Path) -> Result<String> {
+    fn project_file(&self, model: &Path, input: &Path, batch_size: usize) -> Result<String> {
         let mut circuit = self.circuit.clone();
         if matches!(self.target, Target::Resources | Target::Accuracy) {
             let ezkl = tune::baseline::baseline_args(&RunArgs::default());
@@ -99,7 +104,7 @@ impl CircuitOptions {
             data: &data,
             outputs: &[],
             constants: &Default::default(),
-            batch_size: 1,
+            batch_size,
             circuit: &circuit,
             srs: &srs,
         });

@@ -61,7 +61,7 @@ impl BenchFuzz {
     }
 
     async fn model(&self, context: &Context, folder: &Path) -> Result<Model> {
-        let circuit = self.circuit.build(context, folder).await?;
+        let circuit = self.circuit.build(context, folder, 1).await?;
         let lean = circuit.verifier(&circuit.options(Kind::Lean)).await?;
         let ezkl = circuit.verifier(&circuit.options(Kind::Ezkl)).await?.artifact;
         let generated = lean.lean.ok_or_else(|| eyre!("there is no lean verifier"))?;

@@ -26,6 +26,9 @@ pub(super) struct BenchGas {
     /// The rules to measure under.
     #[arg(long, default_value = "osaka", value_parser = hardfork)]
     hardfork: Hardfork,
+    /// How many predictions a proof is of; several numbers are compared.
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1")]
+    batch: Vec<usize>,
     #[command(flatten)]
     circuit: CircuitOptions,
 }
@@ -46,6 +49,8 @@ struct Measured {
 #[derive(Clone, Debug, Serialize)]
 struct Model {
     name: String,
+    /// How many predictions a proof is of.
+    predictions: usize,
     k: u32,
     instances: usize,
     proof_bytes: usize,
@@ -71,8 +76,11 @@ struct Model {
 
 impl BenchGas {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
-        let look = async |folder: &Path| self.model(context, folder).await;
-        let models = each(context, &self.folders, look, line).await?;
+        let mut models = Vec::new();
+        for batch in &self.batch {
+            let look = async |folder: &Path| self.model(context, folder, *batch).await;
+            models.extend(each(context, &self.folders, look, line).await?);
+        }
         let all: Vec<&Model> = models.iter().collect();
         let few: Vec<&Model> =
             models.iter().filter(|model| model.instances <= FEW_INSTANCES).collect();
@@ -92,8 +100,8 @@ impl BenchGas {
         context.ui.result(text.trim_end(), &data)
     }
 
-    async fn model(&self, context: &Context, folder: &Path) -> Result<Model> {
-        let circuit = self.circuit.build(context, folder).await?;
+    async fn model(&self, context: &Context, folder: &Path, batch: usize) -> Result<Model> {
+        let circuit = self.circuit.build(context, folder, batch).await?;
         let mut lean = circuit.options(Kind::Lean);
         lean.hardfork = self.hardfork;
         let made = circuit.verifier(&lean).await?;
@@ -115,6 +123,7 @@ impl BenchGas {
         let over_ezkl = |gas: u64| gas as f64 / ezkl.verify_gas as f64;
         Ok(Model {
             name: name(folder),
+            predictions: batch,
             k: circuit.built.settings().run_args.logrows,
             instances: circuit.proof.proof.instances.len(),
             proof_bytes: circuit.proof.proof.bytes.len(),
@@ -221,5 +230,14 @@ fn line(model: &Model) -> String {
             costs.model
         )
     });
-    others.chain(through).fold(text, |text, line| text + &line)
+    let each = (model.predictions > 1).then(|| {
+        let least = model.lean.forks.iter().map(|fork| {
+            let gas = fork.verify_gas.unwrap_or_default();
+            let gas = gas.min(fork.packed_gas.unwrap_or(gas)) / model.predictions as u64;
+            format!("{gas} ({})", fork.hardfork.name())
+        });
+        let least: Vec<_> = least.collect();
+        format!("\n{:>24} each of {} predictions {}", "", model.predictions, least.join(", "))
+    });
+    others.chain(each).chain(through).fold(text, |text, line| text + &line)
 }

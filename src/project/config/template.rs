@@ -62,6 +62,11 @@ pub fn template(new: &Template<'_>) -> String {
         1 => batch.to_owned(),
         size => format!("{batch}\nbatch_size = {size}"),
     };
+    // Who puts many predictions into a proof has the gas of each in mind.
+    let objective = match batch_size {
+        1 => "# objective = \"balanced\"",
+        _ => "objective = \"gas\"       ",
+    };
     let args = circuit.run_args();
     let variables = args
         .variables
@@ -101,7 +106,7 @@ variables = {{ {variables} }}
 # and on inputs drawn beside it.
 # resources, accuracy: ezkl's calibration, which fits scales only.   manual: the values above.
 target = "tune"
-# objective = "balanced"   # or prove-time, gas, memory, proof-size
+{objective}   # or prove-time, gas, memory, proof-size
 # max_error = "0.01"       # or "0.5%", "mean:0.01"; what is further from the model isn't built
 # budget_secs = 60         # of a usual machine: all machines choose alike
 lookup_safety_margin = 2.0
