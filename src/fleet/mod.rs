@@ -18,6 +18,7 @@ mod heart;
 mod intake;
 pub mod job;
 pub mod store;
+mod submitter;
 mod worker;
 
 pub use blobs::Blobs;
@@ -26,4 +27,5 @@ pub(crate) use circuit::machine_memory;
 pub use error::{Error, Result};
 pub use intake::{Intake, Wanted};
 pub use store::{Store, StoreOptions};
+pub use submitter::{Payer, Submitted as Recorded, Submitter, SubmitterOptions};
 pub use worker::{Worked, Worker, WorkerOptions};

@@ -11,6 +11,7 @@ use crate::{
         ChainClass, Error, Mode, Result,
         deploy::Outcome,
         deployments::{Deployments, Role},
+        node::rpc::Rpc,
         submit::{check_code, words_text},
         tx::{self, About, Call, Receipt, Sender, Simulation},
     },
@@ -366,6 +367,11 @@ fn events(request: &LedgerRequest, receipt: &Receipt) -> Vec<Recorded> {
     })
     .filter(|recorded| recorded.model == request.model)
     .collect()
+}
+
+/// Whether the ledger has a prediction of this id by itself, and not under a root of several.
+pub async fn is_recorded(rpc: &Rpc, ledger: Address, id: B256) -> Result<bool> {
+    ask(rpc, ledger, &PredictionLedger::isVerified_0Call { id }).await
 }
 
 /// Whether an error says that this account recorded this prediction, or these together, before.

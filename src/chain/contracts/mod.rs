@@ -11,8 +11,8 @@ pub mod tree;
 
 pub use artifact::{Artifact, COMPILER, Name, artifact, bindings, decoder, standard_input};
 pub use ledger::{
-    LedgerRequest, Prediction, Recorded, Submitted, is_already_recorded, prediction_id,
-    submit_to_ledger,
+    LedgerRequest, Prediction, Recorded, Submitted, is_already_recorded, is_recorded,
+    prediction_id, submit_to_ledger,
 };
 pub use models::{
     AddModel, AddedModel, ModelInfo, Status, add_model, default_gas_cap, list_models, model_info,

@@ -363,6 +363,19 @@ impl Store {
         Ok(())
     }
 
+    /// Puts a mined submission back among those that are on their way: a reorganisation undid it.
+    pub async fn reopen(&self, id: &str) -> Result<()> {
+        let failed = self.failed("note what was undone");
+        let jobs = "UPDATE jobs SET state = 'sending' WHERE submission = $1 AND state = 'recorded'";
+        let submission = "UPDATE submissions SET state = 'sending', hash = NULL, block = NULL, \
+                          block_hash = NULL, gas = NULL, cost = NULL, \
+                          reason = 'a reorganisation undid it' WHERE id = $1 AND state = 'mined'";
+        for sql in [submission, jobs] {
+            sqlx::query(sql).bind(id).execute(&self.pool).await.map_err(&failed)?;
+        }
+        Ok(())
+    }
+
     /// Takes a submission back: its jobs wait as proved again, alone if that is asked for.
     pub async fn take_back(&self, id: &str, reason: &str, alone: bool) -> Result<()> {
         let failed = self.failed("take a submission back");

@@ -93,6 +93,12 @@ impl Store {
         listed.iter().map(rows::job).collect::<Result<_, _>>().map_err(failed)
     }
 
+    /// The database's time, in milliseconds since 1970.
+    pub async fn now(&self) -> Result<i64> {
+        let row = sqlx::query(self.sql("SELECT {now} AS now")).fetch_one(&self.pool).await;
+        row.and_then(|row| rows::get(&row, "now")).map_err(self.failed("tell the time"))
+    }
+
     /// How many jobs there are in each state; states without any are left out.
     pub async fn counts(&self) -> Result<Counts> {
         let failed = self.failed("count jobs");
