@@ -19,6 +19,8 @@ mod model;
 mod opts;
 pub mod output;
 mod prove;
+#[cfg(feature = "fleet")]
+mod serve;
 mod show;
 mod steps;
 mod submit;
@@ -103,6 +105,9 @@ enum Command {
     /// Prove what is in a queue, on this machine, until a signal ends it.
     #[cfg(feature = "fleet")]
     Worker(worker::WorkerCommand),
+    /// Take predictions over HTTP, until a signal ends it.
+    #[cfg(feature = "fleet")]
+    Serve(serve::Serve),
     /// Add, check, retire, stop and list the models of a router.
     Model(model::Model),
     /// Run a local Anvil until Ctrl-C.
@@ -148,7 +153,7 @@ impl Command {
             #[cfg(feature = "fleet")]
             Self::Fleet(command) => command.ends_in_order(),
             #[cfg(feature = "fleet")]
-            Self::Worker(_) => true,
+            Self::Worker(_) | Self::Serve(_) => true,
             _ => false,
         }
     }
@@ -272,6 +277,8 @@ async fn run(command: Command, context: Context) -> Result<()> {
         Command::Fleet(command) => command.run(&context).await,
         #[cfg(feature = "fleet")]
         Command::Worker(command) => command.run(&context).await,
+        #[cfg(feature = "fleet")]
+        Command::Serve(command) => command.run(&context).await,
         Command::Model(command) => command.run(&context).await,
         Command::Anvil(command) => command.run(&context).await,
         Command::Doctor(command) => command.run(&context).await,

@@ -21,6 +21,9 @@ enum Command {
         /// Predictions that it may have in 24 hours.
         #[arg(long)]
         quota: Option<u64>,
+        /// It may see and change the jobs of all, and not only its own.
+        #[arg(long)]
+        operator: bool,
         #[command(flatten)]
         queue: Queue,
     },
@@ -41,8 +44,8 @@ enum Command {
 impl TokenCommand {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         match self.command {
-            Command::Add { name, quota, queue } => {
-                let token = queue.of(context).await?.add_token(&name, quota).await?;
+            Command::Add { name, quota, operator, queue } => {
+                let token = queue.of(context).await?.add_token(&name, quota, operator).await?;
                 context.ui.note("keep it: only its hash is stored");
                 context.ui.result(&token.secret, &json!({ "name": name, "token": token.secret }))
             }
@@ -53,8 +56,9 @@ impl TokenCommand {
                     .map(|token| {
                         let quota =
                             token.quota.map_or("no quota".to_owned(), |it| format!("{it} a day"));
+                        let operator = if token.operator { "  operator" } else { "" };
                         let revoked = if token.revoked.is_some() { "  revoked" } else { "" };
-                        format!("{:<16} {quota}{revoked}", token.name)
+                        format!("{:<16} {quota}{operator}{revoked}", token.name)
                     })
                     .collect();
                 context.ui.result(lines.join("\n"), &json!({ "tokens": tokens }))

@@ -87,6 +87,7 @@ const VERSIONS: &[&[&str]] = &[&[
         name TEXT PRIMARY KEY,
         hash TEXT NOT NULL UNIQUE,
         quota BIGINT,
+        operator BIGINT NOT NULL,
         created BIGINT NOT NULL,
         revoked BIGINT
     )",

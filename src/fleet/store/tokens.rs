@@ -28,6 +28,8 @@ pub struct Token {
     pub name: String,
     /// Predictions that it may have in 24 hours; without one as many as it likes.
     pub quota: Option<u64>,
+    /// Whether it may see and change the jobs of all, and not only its own.
+    pub operator: bool,
     /// When it was made, in milliseconds since 1970.
     pub created: i64,
     /// When it was revoked.
@@ -44,17 +46,23 @@ impl Store {
     ///
     /// # Errors
     /// There is one of that name.
-    pub async fn add_token(&self, name: &str, quota: Option<u64>) -> Result<NewToken> {
+    pub async fn add_token(
+        &self,
+        name: &str,
+        quota: Option<u64>,
+        operator: bool,
+    ) -> Result<NewToken> {
         let mut bytes = [0; 32];
         rand::thread_rng().fill_bytes(&mut bytes);
         let secret = format!("zkv_{}", hex::encode(bytes));
-        let add = "INSERT INTO tokens (name, hash, quota, created) VALUES ($1, $2, $3, {now}) \
-                   ON CONFLICT (name) DO UPDATE SET hash = $2, quota = $3, created = {now}, revoked = NULL \
-                   WHERE tokens.revoked IS NOT NULL";
+        let add = "INSERT INTO tokens (name, hash, quota, operator, created) VALUES ($1, $2, $3, $4, {now}) \
+                   ON CONFLICT (name) DO UPDATE SET hash = $2, quota = $3, operator = $4, created = {now}, \
+                   revoked = NULL WHERE tokens.revoked IS NOT NULL";
         let done = sqlx::query(self.sql(add))
             .bind(name)
             .bind(hash(&secret))
             .bind(quota.map(|quota| i64::try_from(quota).unwrap_or(i64::MAX)))
+            .bind(i64::from(operator))
             .execute(&self.pool)
             .await
             .map_err(self.failed("make a token"))?;
@@ -78,7 +86,7 @@ impl Store {
     /// All tokens.
     pub async fn tokens(&self) -> Result<Vec<Token>> {
         let failed = self.failed("list tokens");
-        let list = "SELECT name, quota, created, revoked FROM tokens ORDER BY name";
+        let list = "SELECT name, quota, operator, created, revoked FROM tokens ORDER BY name";
         let listed = sqlx::query(list).fetch_all(&self.pool).await.map_err(&failed)?;
         listed.iter().map(token).collect::<Result<_, _>>().map_err(failed)
     }
@@ -86,8 +94,7 @@ impl Store {
     /// The token with this secret, unless it was revoked.
     pub async fn token(&self, secret: &str) -> Result<Option<Token>> {
         let failed = self.failed("look up a token");
-        let find =
-            "SELECT name, quota, created, revoked FROM tokens WHERE hash = $1 AND revoked IS NULL";
+        let find = "SELECT name, quota, operator, created, revoked FROM tokens WHERE hash = $1 AND revoked IS NULL";
         let row = sqlx::query(find).bind(hash(secret)).fetch_optional(&self.pool).await;
         row.map_err(&failed)?.map(|row| token(&row)).transpose().map_err(failed)
     }
@@ -97,6 +104,7 @@ fn token(row: &sqlx::any::AnyRow) -> Result<Token, sqlx::Error> {
     Ok(Token {
         name: rows::get(row, "name")?,
         quota: rows::maybe_count(row, "quota")?,
+        operator: rows::get::<i64>(row, "operator")? != 0,
         created: rows::get(row, "created")?,
         revoked: rows::get(row, "revoked")?,
     })
