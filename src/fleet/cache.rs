@@ -1,6 +1,6 @@
 //! Blobs kept on a worker's machine: looked at before they are used, the oldest removed where they grow too many.
 
-use super::{Blobs, Result, circuit::is_right};
+use super::{Blobs, Result};
 use crate::{files, task::blocking};
 use alloy::primitives::{B256, hex};
 use std::{
@@ -90,6 +90,11 @@ impl Cache {
             }
         }
     }
+}
+
+/// Whether a file is there and what it should be.
+fn is_right(path: &Path, hash: B256) -> bool {
+    matches!(files::sha256_file(path), Ok(found) if found == hash)
 }
 
 #[cfg(test)]

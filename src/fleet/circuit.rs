@@ -3,7 +3,6 @@
 use super::{Blobs, Error, Result, cache::Cache};
 use crate::{
     artifacts::settings::Settings,
-    files,
     model::identity::ModelId,
     project::{Built, steps::ProvingFiles},
     tune::{CostModel, Shape},
@@ -117,9 +116,4 @@ pub(super) struct Fetched {
 /// The memory that this machine has for proofs, in bytes.
 pub(crate) fn machine_memory() -> u64 {
     crate::tune::machine::memory().unwrap_or(i64::MAX as u64)
-}
-
-/// Whether a file is there and what it should be.
-pub(super) fn is_right(path: &std::path::Path, hash: B256) -> bool {
-    matches!(files::sha256_file(path), Ok(found) if found == hash)
 }

@@ -1,6 +1,6 @@
 //! What can go wrong in a fleet.
 
-use super::job::{JobId, State};
+use super::job::{BadJobId, JobId, State};
 use crate::{artifacts, chain, engine, error::ErrorKind, files, project, toolchain};
 use alloy::primitives::B256;
 
@@ -89,8 +89,8 @@ pub enum Error {
     #[error("there is no job {0}; `zkvouch fleet ls` has those that there are")]
     NoJob(JobId),
     /// A name of a job that is none.
-    #[error("{0:?} is no job's id, which has 32 hexadecimal digits")]
-    BadJobId(String),
+    #[error(transparent)]
+    BadJobId(#[from] BadJobId),
     /// An idempotency key was used for something else.
     #[error(
         "the key {key:?} was used before, for the job {job}, with another input or other options; use a new key \

@@ -1,6 +1,5 @@
 //! The nouns: a job, its states, a worker's claim to it.
 
-use super::{Error, Result};
 use crate::model::identity::ModelId;
 use alloy::primitives::{B256, hex};
 use rand::RngCore;
@@ -39,13 +38,18 @@ impl fmt::Debug for JobId {
     }
 }
 
-impl FromStr for JobId {
-    type Err = Error;
+/// A name of a job that is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no job's id, which has 32 hexadecimal digits")]
+pub struct BadJobId(String);
 
-    fn from_str(text: &str) -> Result<Self> {
+impl FromStr for JobId {
+    type Err = BadJobId;
+
+    fn from_str(text: &str) -> Result<Self, BadJobId> {
         let bytes = (text.len() == 32).then(|| hex::decode(text).ok()).flatten();
         let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
-        bytes.map(Self).ok_or_else(|| Error::BadJobId(text.to_owned()))
+        bytes.map(Self).ok_or_else(|| BadJobId(text.to_owned()))
     }
 }
 

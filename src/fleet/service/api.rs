@@ -24,10 +24,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::Value;
 use std::{path::PathBuf, sync::Arc};
-use utoipa::{
-    IntoParams, Modify, OpenApi,
-    openapi::security::{Http, HttpAuthScheme, SecurityScheme},
-};
+use utoipa::IntoParams;
 
 type Answer<T> = Result<T, Failed>;
 type Service = State<Arc<Shared>>;
@@ -117,7 +114,7 @@ pub(super) async fn jobs(
     let state = which.state.map(|text| text.parse::<JobState>()).transpose();
     let filter = Filter {
         state: state.map_err(Failed::bad_request)?,
-        before: which.before.map(|text| text.parse()).transpose()?,
+        before: which.before.map(|text| text.parse()).transpose().map_err(Error::from)?,
         limit: which.limit.unwrap_or(50).min(1000),
         owner: (!token.operator).then_some(token.name),
     };
@@ -127,7 +124,7 @@ pub(super) async fn jobs(
 
 /// The job, if the token may see it.
 pub(super) async fn find(shared: &Shared, token: &Token, id: &str) -> Answer<Job> {
-    let id: JobId = id.parse()?;
+    let id: JobId = id.parse().map_err(Error::from)?;
     let job = shared.intake.store().job(id).await?;
     // Whether others have a job of that name is none of a client's business.
     if token.operator || job.owner == token.name { Ok(job) } else { Err(Error::NoJob(id).into()) }
@@ -267,31 +264,4 @@ pub(super) async fn submissions(
     only_operators(&token)?;
     let submissions = shared.intake.store().submissions(50).await?;
     Ok(Json(submissions.iter().map(ReceiptView::from).collect()))
-}
-
-#[derive(OpenApi)]
-#[openapi(
-    info(title = "zkvouch", description = "Predictions of one model, proved and recorded."),
-    paths(
-        predict, jobs, job, proof, receipt, path, super::events::events, retry, cancel, circuit, overview,
-        submissions
-    ),
-    modifiers(&Bearer),
-    security(("bearer" = []))
-)]
-struct Document;
-
-struct Bearer;
-
-impl Modify for Bearer {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let components = document.components.get_or_insert_default();
-        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-        components.add_security_scheme("bearer", scheme);
-    }
-}
-
-/// The OpenAPI document of the service.
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    Document::openapi()
 }

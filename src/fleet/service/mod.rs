@@ -3,12 +3,13 @@
 mod access;
 mod answer;
 mod api;
+mod document;
 mod events;
 mod health;
 mod metrics;
 mod views;
 
-pub use api::openapi;
+pub use document::openapi;
 
 use super::{Error, Intake, Result};
 use access::Limiter;
@@ -122,7 +123,7 @@ fn router(shared: Arc<Shared>) -> Router {
     };
     Router::new()
         .route("/", get(|| async { Html(include_str!("page.html")) }))
-        .route("/openapi.json", get(|| async { axum::Json(api::openapi()) }))
+        .route("/openapi.json", get(|| async { axum::Json(openapi()) }))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .merge(clients)

@@ -9,14 +9,13 @@ mod queue;
 mod read;
 mod rows;
 mod schema;
+mod submission;
 mod tokens;
 
-#[cfg(test)]
-mod tests;
-
-pub use chain::{Held, NewSubmission, Submission, SubmissionState};
+pub use chain::Held;
 pub use queue::{Attempt, Failure, Submitted, WorkerCard};
 pub use read::{Counts, Filter, Overview, WorkerRow};
+pub use submission::{NewSubmission, Submission, SubmissionState};
 pub use tokens::{NewToken, Token};
 
 use super::{Error, Result};

@@ -1,6 +1,6 @@
 //! What the queue has to say.
 
-use super::{Error, Result, Store, Submission, rows};
+use super::{Error, Result, Store, rows, submission::Submission};
 use crate::fleet::job::{Job, JobId, State};
 use serde::Serialize;
 use std::collections::BTreeMap;

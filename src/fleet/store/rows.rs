@@ -1,6 +1,6 @@
 //! Rows as the nouns that they are.
 
-use super::{Submission, SubmissionState};
+use super::submission::{Submission, SubmissionState};
 use crate::{
     fleet::job::{Job, State},
     model::identity::ModelId,
