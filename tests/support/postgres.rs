@@ -17,8 +17,10 @@ impl Postgres {
     /// Starts one.
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let port = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = port.local_addr().expect("bound").port();
+        let port = {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+            listener.local_addr().expect("bound").port()
+        };
         let server = Self { folder, programs: programs(), port };
         if is_root() {
             // The server refuses to be root's.
