@@ -107,10 +107,7 @@ impl Intake {
         for (number, input) in inputs.iter().enumerate() {
             let bytes = input.to_json_for(&self.settings).to_string().into_bytes();
             let hash = self.blobs.put(bytes).await?;
-            let key = wanted.key.clone().map(|key| match inputs {
-                [_] => key,
-                _ => format!("{key}/{number}"),
-            });
+            let key = wanted.key.as_deref().map(|key| key_of(key, number, inputs.len()));
             let job = NewJob {
                 key,
                 owner: wanted.owner.clone(),
@@ -130,16 +127,32 @@ impl Intake {
         Ok(all)
     }
 
-    /// Refuses what would be more than an owner may have in a day.
+    /// Refuses what would be more than an owner may have in a day. What was asked for before is no more.
     ///
     /// # Errors
     /// [`Error::Quota`].
-    pub async fn within_quota(&self, owner: &str, quota: Option<u64>, more: usize) -> Result<()> {
+    pub async fn within_quota(
+        &self,
+        wanted: &Wanted,
+        quota: Option<u64>,
+        more: usize,
+    ) -> Result<()> {
         let Some(quota) = quota else { return Ok(()) };
+        let owner = &wanted.owner;
+        if let Some(key) = &wanted.key
+            && self.store.has_key(owner, &key_of(key, 0, more)).await?
+        {
+            return Ok(());
+        }
         let used = self.store.used(owner).await?;
         if used.saturating_add(more as u64) <= quota {
             return Ok(());
         }
-        Err(Error::Quota { owner: owner.to_owned(), used, quota })
+        Err(Error::Quota { owner: owner.clone(), used, quota })
     }
+}
+
+/// The key of one of several inputs.
+fn key_of(key: &str, number: usize, count: usize) -> String {
+    if count == 1 { key.to_owned() } else { format!("{key}/{number}") }
 }

@@ -9,7 +9,7 @@ use super::{
     store::{Attempt, Failure, StoreOptions, WorkerCard},
 };
 use crate::{
-    artifacts::input::InputData,
+    artifacts::{self, input::InputData},
     engine::{self, Engine, EngineConfig},
     files,
     project::{
@@ -143,16 +143,19 @@ impl Worker {
                     reaped = Some(Instant::now());
                 }
                 let warm = self.warm.as_ref().map(|warm| warm.hash);
-                self.store.claim(&self.card.name, self.card.memory, warm).await
+                let claimed = self.store.claim(&self.card.name, self.card.memory, warm).await?;
+                let is_over =
+                    claimed.is_none() && self.options.until_idle && self.is_idle().await?;
+                Ok((claimed, is_over))
             };
             let wait = match step.await {
-                Ok(Some(job)) => {
+                Ok((Some(job), _)) => {
                     self.work(&job, &mut stop, &mut worked).await?;
                     pause = Duration::from_millis(20);
                     continue;
                 }
-                Ok(None) if self.options.until_idle && self.is_idle().await? => break,
-                Ok(None) => pause,
+                Ok((None, true)) => break,
+                Ok((None, false)) => pause,
                 Err(error) if error.is_outage() => {
                     tracing::warn!(%error, "waiting for the queue");
                     Duration::from_secs(1)
@@ -353,12 +356,24 @@ fn failure_of(error: &Error, job: &Job) -> Failure {
     use engine::Error as Ezkl;
     let reason = error.to_string();
     match error {
-        Error::Artifact(_) | Error::Project(project::Error::Artifact(_)) => Failure::Final(reason),
-        Error::Project(project::Error::ProofRejected(_)) => Failure::Final(reason),
+        // A file that can't be read or written is this machine's, and not the input's.
+        Error::Artifact(inner) | Error::Project(project::Error::Artifact(inner)) => match inner {
+            artifacts::Error::File(_) => Failure::Again(reason),
+            _ => Failure::Final(reason),
+        },
+        Error::Circuit { .. } | Error::Project(project::Error::ProofRejected(_)) => {
+            Failure::Final(reason)
+        }
         Error::Project(project::Error::TooLarge(too_large)) => {
             Failure::Memory(reason, too_large.needed.saturating_mul(1_000_000))
         }
         Error::Engine(ezkl) | Error::Project(project::Error::Engine(ezkl)) => match ezkl {
+            _ if ["No space left", "Disk quota", "File too large"]
+                .iter()
+                .any(|words| reason.contains(words)) =>
+            {
+                Failure::Again(reason)
+            }
             Ezkl::Python { .. } | Ezkl::Panic { .. } | Ezkl::Stalled { .. } | Ezkl::At { .. } => {
                 Failure::Final(reason)
             }
@@ -368,7 +383,6 @@ fn failure_of(error: &Error, job: &Job) -> Failure {
             }
             _ => Failure::Again(reason),
         },
-        Error::Circuit { .. } => Failure::Final(reason),
         _ => Failure::Again(reason),
     }
 }

@@ -75,7 +75,6 @@ pub(super) async fn predict(
         inputs.push(InputData::from_json(bytes.as_bytes(), &name).map_err(Error::from)?);
     }
     let intake = &shared.intake;
-    intake.within_quota(&token.name, token.quota, inputs.len()).await?;
     let wanted = Wanted {
         key: key.map(str::to_owned),
         owner: token.name,
@@ -85,6 +84,7 @@ pub(super) async fn predict(
         trace: text("traceparent").map(|trace| trace.chars().take(100).collect()),
         ..Wanted::default()
     };
+    intake.within_quota(&wanted, token.quota, inputs.len()).await?;
     let submitted = intake.submit(&inputs, &wanted).await?;
     let known = submitted.iter().all(|it| it.known);
     let status = if known { StatusCode::OK } else { StatusCode::ACCEPTED };

@@ -104,6 +104,16 @@ impl Store {
         }
     }
 
+    /// Whether an owner has used a key.
+    pub async fn has_key(&self, owner: &str, key: &str) -> Result<bool> {
+        let row = sqlx::query("SELECT id FROM jobs WHERE owner = $1 AND key = $2")
+            .bind(owner)
+            .bind(key)
+            .fetch_optional(&self.pool)
+            .await;
+        Ok(row.map_err(self.failed("look up a key"))?.is_some())
+    }
+
     /// Takes the job that is next for a worker with this much memory: of the highest priority, of those first
     /// the `warm` circuit's, then the oldest.
     pub async fn claim(

@@ -130,7 +130,12 @@ impl Submitter {
         };
         let mut proofs = Vec::new();
         for job in jobs {
-            proofs.push(self.proof(job).await?);
+            match self.proof(job).await {
+                Ok(proof) => proofs.push(proof),
+                Err(error) if error.is_outage() => return Err(error),
+                // It may have been handed over with this proof, so that nothing else may go in its place.
+                Err(error) => return self.store.waits(&submission.id, &error.to_string()).await,
+            }
         }
         let deployments = Deployments::read(self.built.deployments(), held.chain_id)
             .map_err(chain::Error::from)?;
