@@ -146,7 +146,7 @@ impl Worker {
                 let claimed = self.store.claim(&self.card.name, self.card.memory, warm).await?;
                 let is_over =
                     claimed.is_none() && self.options.until_idle && self.is_idle().await?;
-                Ok((claimed, is_over))
+                Ok::<_, Error>((claimed, is_over))
             };
             let wait = match step.await {
                 Ok((Some(job), _)) => {
