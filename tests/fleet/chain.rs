@@ -110,6 +110,8 @@ async fn a_node_that_misbehaves_delays_and_doubles_nothing() {
     let _worker = site.worker("worker");
     let _submitter = submitter(&site, "s", &proxy.url, &["--rpc-timeout", "5"]);
     let modes = [
+        // The submitter starts meanwhile, which takes a node that answers.
+        Mode::Well,
         Mode::Down,
         Mode::TooMany,
         Mode::Slow,

@@ -1,4 +1,5 @@
 //! A PostgreSQL server of a test's own, on loopback, in a temporary folder.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses some of it")]
 
 use std::{
     net::TcpListener,

@@ -123,13 +123,23 @@ impl Store {
         warm: Option<B256>,
     ) -> Result<Option<Job>> {
         let failed = self.failed("hand out a job");
-        let claim = "UPDATE jobs SET state = 'running', phase = 'fetch', token = token + 1, \
-                     attempts = attempts + 1, worker = $1, lease_until = {now} + $2, \
-                     started = coalesce(started, {now}) \
-                     WHERE id = (SELECT id FROM jobs WHERE state = 'queued' AND not_before <= {now} \
-                     AND memory <= $3 ORDER BY priority DESC, CASE WHEN circuit = $4 THEN 0 ELSE 1 END, id \
-                     LIMIT 1 {skip}) AND state = 'queued' RETURNING {job}";
-        let row = sqlx::query(self.sql(claim))
+        // Both by an index, however many wait: an order by the circuit would sort them all.
+        let one = |of: &str| {
+            format!(
+                "SELECT * FROM (SELECT id, priority, {of} AS cold FROM jobs WHERE state = 'queued' \
+                 AND not_before <= {{now}} AND memory <= $3 {} ORDER BY priority DESC, id LIMIT 1 {{skip}}) AS it{of}",
+                if of == "0" { "AND circuit = $4" } else { "" }
+            )
+        };
+        let claim = format!(
+            "UPDATE jobs SET state = 'running', phase = 'fetch', token = token + 1, attempts = attempts + 1, \
+             worker = $1, lease_until = {{now}} + $2, started = coalesce(started, {{now}}) \
+             WHERE id = (SELECT id FROM ({} UNION ALL {}) AS both_kinds ORDER BY priority DESC, cold, id LIMIT 1) \
+             AND state = 'queued' RETURNING {{job}}",
+            one("0"),
+            one("1")
+        );
+        let row = sqlx::query(self.sql(&claim))
             .bind(worker)
             .bind(self.lease_ms())
             .bind(i64::try_from(memory).unwrap_or(i64::MAX))

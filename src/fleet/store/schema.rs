@@ -43,6 +43,7 @@ const VERSIONS: &[&[&str]] = &[&[
     )",
     // What waits, in the order in which it is taken; what has ended is in neither.
     "CREATE INDEX jobs_waiting ON jobs (priority DESC, id) WHERE state = 'queued'",
+    "CREATE INDEX jobs_warm ON jobs (circuit, priority DESC, id) WHERE state = 'queued'",
     "CREATE INDEX jobs_leased ON jobs (lease_until) WHERE state = 'running'",
     "CREATE INDEX jobs_state ON jobs (state, id)",
     "CREATE INDEX jobs_submission ON jobs (submission)",
