@@ -1,5 +1,6 @@
 //! The queue itself, on both databases: who gets what, and whose word counts.
 #![cfg(feature = "fleet")]
+#![allow(clippy::print_stdout, reason = "the measurements are printed")]
 
 #[path = "support/postgres.rs"]
 mod postgres;

@@ -1,7 +1,12 @@
 //! A fleet of real processes, and what befalls it: each job ends done or dead with a reason, and nothing is done
 //! or recorded twice. On SQLite and on PostgreSQL.
 #![cfg(all(feature = "fleet", unix))]
-#![allow(unreachable_pub, missing_docs, reason = "the modules of a test")]
+#![allow(
+    unreachable_pub,
+    missing_docs,
+    clippy::print_stdout,
+    reason = "the modules of a test, which says what it did"
+)]
 
 mod chain;
 mod faults;

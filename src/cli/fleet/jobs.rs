@@ -81,8 +81,7 @@ fn text(overview: &Overview) -> String {
     if let Some(cpu) = overview.cpu_ms {
         lines.push(format!("a proof      {:.2} CPU s", cpu as f64 / 1e3));
     }
-    if overview.recorded > 0 {
-        let each = overview.gas / overview.recorded;
+    if let Some(each) = overview.gas.checked_div(overview.recorded) {
         lines.push(format!("recorded     {} for {each} gas each", overview.recorded));
     }
     for worker in &overview.workers {

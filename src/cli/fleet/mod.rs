@@ -32,7 +32,7 @@ enum Command {
     /// Follow jobs until all have come to their end.
     Watch(watch::Watch),
     /// Work on the queue with everything in this process: workers and, with --broadcast, the submitter.
-    Run(run::Run),
+    Run(Box<run::Run>),
     /// Make, list and revoke the tokens of the service's clients.
     Token(token::TokenCommand),
 }
