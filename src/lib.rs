@@ -41,6 +41,8 @@ pub mod error;
 pub mod evm;
 pub mod field;
 pub mod files;
+#[cfg(feature = "fleet")]
+pub mod fleet;
 pub mod model;
 mod onnx;
 pub mod points;

@@ -92,6 +92,9 @@ impl Code {
             toolchain::wheel::Error,
             evm::Error,
         ];
+        #[cfg(feature = "fleet")]
+        let kind =
+            kind.or_else(|| cause.downcast_ref::<crate::fleet::Error>().map(|error| error.kind()));
         kind.map(Self::from)
     }
 }

@@ -13,6 +13,8 @@ mod demo;
 mod deploy;
 mod doctor;
 pub mod exit;
+#[cfg(feature = "fleet")]
+mod fleet;
 mod init;
 mod inspect;
 mod log;
@@ -20,6 +22,8 @@ mod model;
 mod opts;
 pub mod output;
 mod prove;
+#[cfg(feature = "fleet")]
+mod serve;
 mod show;
 mod srs;
 mod steps;
@@ -28,6 +32,8 @@ mod tune;
 mod verify;
 mod verify_source;
 mod watch;
+#[cfg(feature = "fleet")]
+mod worker;
 
 use crate::{engine::Engine, project::Project};
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -104,6 +110,15 @@ enum Command {
     Submit(submit::Submit),
     /// Have an explorer verify the sources of what is deployed.
     VerifySource(verify_source::VerifySource),
+    /// Put predictions into a queue, and see, retry, cancel and prove what is in it.
+    #[cfg(feature = "fleet")]
+    Fleet(fleet::Fleet),
+    /// Prove what is in a queue, on this machine, until a signal ends it.
+    #[cfg(feature = "fleet")]
+    Worker(worker::WorkerCommand),
+    /// Take predictions over HTTP, until a signal ends it.
+    #[cfg(feature = "fleet")]
+    Serve(serve::Serve),
     /// Add, check, retire, stop and list the models of a router.
     Model(model::Model),
     /// Watch a router, its models and its ledger, and tell what somebody should look at.
@@ -146,12 +161,27 @@ enum Command {
     CreateVerifier(steps::CreateVerifier),
 }
 
+impl Command {
+    /// Whether the first signal lets it end in order.
+    fn ends_in_order(&self) -> bool {
+        match self {
+            #[cfg(feature = "fleet")]
+            Self::Fleet(command) => command.ends_in_order(),
+            #[cfg(feature = "fleet")]
+            Self::Worker(_) | Self::Serve(_) => true,
+            _ => false,
+        }
+    }
+}
+
 /// What every command is given.
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) ui: Ui,
     /// Set by the first Ctrl-C where a command can end with what it has.
     pub(crate) stop: Arc<AtomicBool>,
+    /// Becomes true with the first Ctrl-C or SIGTERM where a command can end in order.
+    pub(crate) ending: tokio::sync::watch::Receiver<bool>,
     project: Option<PathBuf>,
 }
 
@@ -199,8 +229,11 @@ pub fn main() -> ExitCode {
         Err(error) => return fail(&ui, &eyre::eyre!("cannot start the runtime: {error}")),
     };
     let stop = Arc::new(AtomicBool::new(false));
-    let context = Context { ui: ui.clone(), stop: stop.clone(), project: cli.global.project };
+    let (end, ending) = tokio::sync::watch::channel(false);
+    let context =
+        Context { ui: ui.clone(), stop: stop.clone(), ending, project: cli.global.project };
     let keeps_best = matches!(cli.command, Command::Tune(_));
+    let in_order = cli.command.ends_in_order();
     // Before the command's first step: until then a signal would end the process without a word.
     let mut signals = {
         let _runtime = runtime.enter();
@@ -211,6 +244,11 @@ pub fn main() -> ExitCode {
         if keeps_best {
             stop.store(true, Ordering::Relaxed);
             ui.note("stopping with the best so far; once more to stop at once");
+            signals.next().await;
+        }
+        if in_order {
+            end.send_replace(true);
+            ui.note("ending; once more to end at once");
             signals.next().await;
         }
     };
@@ -253,6 +291,12 @@ async fn run(command: Command, context: Context) -> Result<()> {
         Command::Deploy(command) => command.run(&context).await,
         Command::Submit(command) => command.run(&context).await,
         Command::VerifySource(command) => command.run(&context).await,
+        #[cfg(feature = "fleet")]
+        Command::Fleet(command) => command.run(&context).await,
+        #[cfg(feature = "fleet")]
+        Command::Worker(command) => command.run(&context).await,
+        #[cfg(feature = "fleet")]
+        Command::Serve(command) => command.run(&context).await,
         Command::Model(command) => command.run(&context).await,
         Command::Watch(command) => command.run(&context).await,
         Command::Anvil(command) => command.run(&context).await,

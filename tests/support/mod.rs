@@ -65,7 +65,40 @@ impl Sandbox {
     /// A built project. The build is shared between tests and kept between runs: it is made once in
     /// cargo's folder for tests and copied from there. What another zkvouch built is built again.
     pub fn built(example_name: &str) -> Self {
-        let shared = Path::new(env!("CARGO_TARGET_TMPDIR")).join("built").join(example_name);
+        Self::shared(example_name, |folder| {
+            for file in ["model.onnx", "input.json", "data.json"] {
+                fs::copy(example(example_name).join(file), folder.join(file)).expect("copied");
+            }
+            let arguments = [
+                "init",
+                "model.onnx",
+                "--no-inspect",
+                "--data",
+                "input.json",
+                "data.json",
+                "--force",
+            ];
+            Outcome::of(zkvouch().args(arguments).current_dir(folder)).success();
+            calibrate_only(folder);
+        })
+    }
+
+    /// The smallest circuit that there is, whose proof takes a tenth of a CPU second, built.
+    pub fn tiny() -> Self {
+        Self::shared("tiny", |folder| {
+            let of = repository().join("tests/fixtures/tiny");
+            for file in ["model.onnx", "input.json"] {
+                fs::copy(of.join(file), folder.join(file)).expect("copied");
+            }
+            let text = "[model]\npath = \"model.onnx\"\ndata = [\"input.json\"]\n[circuit]\ninput_scale = 7\n\
+                        param_scale = 7\nlogrows = 8\nnum_inner_cols = 1\ndecomp_base = 120\ndecomp_legs = 3\n\
+                        [calibration]\ntarget = \"manual\"\n[srs]\nsource = \"unsafe-dev\"\n";
+            fs::write(folder.join("zkvouch.toml"), text).expect("written");
+        })
+    }
+
+    fn shared(name: &str, make: impl Fn(&Path)) -> Self {
+        let shared = Path::new(env!("CARGO_TARGET_TMPDIR")).join("built").join(name);
         fs::create_dir_all(&shared).expect("created");
         let lock = fs::File::create(shared.with_extension("lock")).expect("created");
         lock.lock().expect("locked");
@@ -75,23 +108,8 @@ impl Sandbox {
             fs::create_dir_all(&shared).expect("created");
             fs::write(&stamp, made_by).expect("written");
         }
-        for file in ["model.onnx", "input.json", "data.json"] {
-            fs::copy(example(example_name).join(file), shared.join(file)).expect("copied");
-        }
-        let run = |arguments: &[&str]| {
-            Outcome::of(zkvouch().args(arguments).current_dir(&shared)).success()
-        };
-        run(&[
-            "init",
-            "model.onnx",
-            "--no-inspect",
-            "--data",
-            "input.json",
-            "data.json",
-            "--force",
-        ]);
-        calibrate_only(&shared);
-        run(&["build"]);
+        make(&shared);
+        Outcome::of(zkvouch().arg("build").current_dir(&shared)).success();
         let sandbox = Self { folder: tempfile::tempdir().expect("a temporary folder") };
         copy_folder(&shared, sandbox.path());
         sandbox

@@ -16,7 +16,7 @@ pub use args::{Capabilities, ModelArgs, read_clone};
 pub use artifact::{Artifact, COMPILER, Name, artifact, bindings, decoder, standard_input};
 pub use events::Recorded;
 pub use ledger::{
-    Claims, LedgerRequest, Prediction, Submitted, is_already_recorded, prediction_id,
+    Claims, LedgerRequest, Prediction, Submitted, is_already_recorded, is_recorded, prediction_id,
     submit_to_ledger,
 };
 pub use models::{

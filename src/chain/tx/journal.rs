@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 pub use super::run_file::Error;
@@ -96,13 +96,24 @@ struct Entries {
     entries: Vec<Entry>,
 }
 
+/// Who keeps the journal in a second place, from which another machine can go on.
+pub trait Keeper: std::fmt::Debug + Send + Sync {
+    /// Keeps the whole text, or says why not; then nothing that is new in it is handed over.
+    fn keep(&self, text: &str) -> std::result::Result<(), String>;
+}
+
 /// The journal of one chain, and the file of one run.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
+    keeper: Option<Arc<dyn Keeper>>,
     command: String,
     resume: bool,
     state: Mutex<State>,
+}
+
+fn journal_path(root: &Path, chain: u64) -> PathBuf {
+    root.join("broadcast/journal").join(format!("{chain}.json"))
 }
 
 #[derive(Debug)]
@@ -120,17 +131,45 @@ impl Journal {
     /// # Errors
     /// A file is malformed or of another chain.
     pub fn start(root: &Path, name: &str, chain: u64, resume: bool) -> Result<Self> {
+        Self::open(root, name, chain, resume, None)
+    }
+
+    /// As [`start`](Self::start), going on from what `keeper` kept last, if it kept anything; it gets every
+    /// change before it counts. What the chain has answered for stays until [`forget`](Self::forget).
+    ///
+    /// # Errors
+    /// What was kept is malformed.
+    pub fn kept(
+        root: &Path,
+        name: &str,
+        chain: u64,
+        keeper: Arc<dyn Keeper>,
+        last: Option<&str>,
+    ) -> Result<Self> {
+        if let Some(last) = last {
+            files::write_atomic(&journal_path(root, chain), last.as_bytes())?;
+        }
+        Self::open(root, name, chain, false, Some(keeper))
+    }
+
+    fn open(
+        root: &Path,
+        name: &str,
+        chain: u64,
+        resume: bool,
+        keeper: Option<Arc<dyn Keeper>>,
+    ) -> Result<Self> {
         let file = RunFile::start(root, name, chain, resume)?;
-        let path = root.join("broadcast/journal").join(format!("{chain}.json"));
         let journal = Self {
-            path,
+            path: journal_path(root, chain),
+            keeper,
             command: name.to_owned(),
             resume,
             state: Mutex::new(State { file, seen: Vec::new() }),
         };
         // What is settled and not to be gone on with has no more to say.
         let old = |entry: &Entry| entry.command == name && entry.answer != Answer::Pending;
-        if !resume && journal.read()?.iter().any(old) {
+        if !resume && journal.keeper.is_none() && journal.read()?.iter().any(old) {
             journal.change(|entries| entries.retain(|entry| !old(entry)))?;
         }
         Ok(journal)
@@ -149,6 +188,19 @@ impl Journal {
     /// All entries of the chain.
     pub fn entries(&self) -> Result<Vec<Entry>> {
         self.read()
+    }
+
+    /// Takes the chain's answer back, which a reorganisation undid: the same bytes are to be handed over again.
+    pub fn undone(&self, hash: TxHash) -> Result<()> {
+        self.guard().seen.clear();
+        self.settle(&[hash], Answer::Pending)
+    }
+
+    /// Drops what was signed for a transaction that is so deep in the chain that it stays.
+    pub fn forget(&self, hash: TxHash) -> Result<()> {
+        self.change(|entries| {
+            entries.retain(|entry| entry.sent.iter().all(|sent| sent.hash != hash));
+        })
     }
 
     /// The entry of a call that the chain has not answered for; when resuming, also one that it has,
@@ -267,6 +319,9 @@ impl Journal {
         change(&mut entries);
         let entries = Entries { schema_version: SCHEMA_VERSION, entries };
         let text = serde_json::to_string_pretty(&entries).unwrap_or_default();
+        if let Some(keeper) = &self.keeper {
+            keeper.keep(&text).map_err(Error::NotKept)?;
+        }
         Ok(files::write_atomic(&self.path, text.as_bytes())?)
     }
 

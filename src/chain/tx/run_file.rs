@@ -40,6 +40,9 @@ pub enum Error {
         /// The chain in the file.
         found: u64,
     },
+    /// Who keeps the journal elsewhere did not take it.
+    #[error("what was signed could not be kept, so it was not handed over: {0}")]
+    NotKept(String),
     /// It could not be read or written.
     #[error(transparent)]
     File(#[from] files::Error),
@@ -51,6 +54,7 @@ impl Error {
         match self {
             Self::File(inner) => inner.kind(),
             Self::Malformed { .. } | Self::Chain { .. } => ErrorKind::BadInput,
+            Self::NotKept(..) => ErrorKind::Failure,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The flags that the commands share which talk to a chain.
 
+#[cfg(feature = "fleet")]
+mod queue;
 mod rpc;
 
 use super::Context;
@@ -16,6 +18,8 @@ use crate::{
 use alloy::primitives::Address;
 use clap::Args;
 use eyre::Result;
+#[cfg(feature = "fleet")]
+pub(super) use queue::Queue;
 use rpc::{BroadcastFlags, RpcFlags};
 use std::path::Path;
 

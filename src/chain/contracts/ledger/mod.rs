@@ -14,6 +14,7 @@ use crate::{
         ChainClass, Error, Mode, Result, create2,
         deploy::Outcome,
         deployments::{Deployments, Entry, Role},
+        node::rpc::Rpc,
         submit::check_code,
         tx::{self, Call, Receipt, Sender},
     },
@@ -363,6 +364,14 @@ async fn check_routes(sender: &Sender, request: &LedgerRequest) -> Result<()> {
     } else {
         Err(Error::RoutedElsewhere { model, found, wanted: request.route })
     }
+}
+
+/// Whether the ledger has a prediction of this id by itself, and not under a root of several.
+///
+/// # Errors
+/// If the node does not answer, or no ledger is there.
+pub async fn is_recorded(rpc: &Rpc, ledger: Address, id: B256) -> Result<bool> {
+    ask(rpc, ledger, &PredictionLedger::isVerified_0Call { id }).await
 }
 
 /// Whether an error says that this account recorded this prediction, or these together, before.
