@@ -247,13 +247,13 @@ impl Watch {
         let mut seen = Vec::new();
         let newest = self.rpc.block_number().await?;
         let Some(head) = newest.checked_sub(confirmations) else { return Ok(seen) };
-        seen.extend(self.reorganisation(head).await?);
+        seen.extend(self.reorganisation().await?);
         while self.at.next <= head {
             let to = head.min(self.at.next + self.span - 1);
             match self.look(to).await {
                 Ok(Some(found)) => seen.extend(found),
                 // It was reorganised between two questions.
-                Ok(None) => match self.reorganisation(head).await {
+                Ok(None) => match self.reorganisation().await {
                     Ok(Some(found)) => seen.push(found),
                     // Only blocks that were not looked at are gone: the chain's end is asked for again.
                     Ok(None) => return Ok(seen),
@@ -278,11 +278,11 @@ impl Watch {
     }
 
     /// Goes back to the last block that the chain still has.
-    async fn reorganisation(&mut self, head: u64) -> Result<Option<Seen>, rpc::Error> {
+    async fn reorganisation(&mut self) -> Result<Option<Seen>, rpc::Error> {
         let Some((last, _)) = self.at.blocks.back().copied() else { return Ok(None) };
         let mut left = self.at.blocks.len();
         while let Some((number, hash)) = left.checked_sub(1).map(|at| self.at.blocks[at]) {
-            if number <= head && self.hash_of(number).await? == Some(hash) {
+            if self.hash_of(number).await? == Some(hash) {
                 break;
             }
             left -= 1;
