@@ -3,6 +3,11 @@
 //! Time is the database's own: no worker's clock counts. Every lease has a number, and what a worker says of a
 //! job counts only while that is the newest (`WHERE id = … AND token = …`), so that a worker which was frozen
 //! past its lease can't undo what another one did.
+//!
+//! Why not apalis 1.0: by its own statements a job whose worker dies is handed out again for ever (`reenqueue_orphaned`
+//! and `fetch_next` don't look at `max_attempts`), a second worker locks what is queued for the first (`lock.sql` has no
+//! owner), an acknowledgement carries no attempt, so that a late failure of the first attempt is taken for the
+//! second's, and a worker can't ask for jobs that fit its memory. Here all of that is one `WHERE`.
 
 mod chain;
 mod queue;

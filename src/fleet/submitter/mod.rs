@@ -24,7 +24,7 @@ use crate::{
 };
 use alloy::primitives::U256;
 use keeper::DatabaseKeeper;
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 /// How a submitter works.
@@ -60,7 +60,6 @@ pub struct Submitted {
 }
 
 /// A submitter of one model's predictions, for one account.
-#[derive(Debug)]
 pub struct Submitter {
     store: Store,
     url: String,
@@ -74,6 +73,13 @@ pub struct Submitter {
     options: SubmitterOptions,
     name: String,
     done: Submitted,
+}
+
+impl fmt::Debug for Submitter {
+    // The queue's URL may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Submitter").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 /// Who sends, and what it may spend.
