@@ -491,7 +491,7 @@ fn a_proof_of_several_predictions() {
     let with = |arguments: &[&str]| project.data(&[arguments, &rpc].concat());
     with(&["deploy", "--broadcast"]);
     let swapped = [&["submit", "proof-1.json", "proof-0.json"], &rpc[..]].concat();
-    project.run(swapped).failure(3, &["proof-1.json is of 3 predictions", "put it last"]);
+    project.run(swapped).failure(3, &["the proof number 1 is of 3 predictions", "put it last"]);
     let sent = with(&["submit", "proof-0.json", "proof-1.json", "--broadcast"]);
     let recorded = sent["predictions"].as_array().expect("a list");
     assert_eq!(recorded.len(), 7, "{sent:#}");
