@@ -58,9 +58,7 @@ contract ModelRouter is IModelRouter, Ownable2Step {
     ) external virtual override onlyOwner returns (bytes32 modelId, address verifier) {
         bytes memory immutables;
         (modelId, immutables) = _checked(args);
-        address present = _routes[modelId];
-        if (present == _TOMBSTONE) revert ModelRetired(modelId);
-        if (present != address(0)) revert ModelAlreadyAdded(modelId, present);
+        _requireNew(modelId);
         verifier = Clones.cloneDeterministicWithImmutableArgs(IMPLEMENTATION, immutables, modelId);
         _route(modelId, verifier);
         GoldenGate.admit(IModelVerifier(verifier), modelId, args.capabilities, proof, instances);
@@ -193,6 +191,14 @@ contract ModelRouter is IModelRouter, Ownable2Step {
         if (verifier == address(0)) revert ModelUnknown(modelId);
         if (verifier == _TOMBSTONE) revert ModelRetired(modelId);
         return IModelVerifier(verifier);
+    }
+
+    function _requireNew(
+        bytes32 modelId
+    ) internal view {
+        address present = _routes[modelId];
+        if (present == _TOMBSTONE) revert ModelRetired(modelId);
+        if (present != address(0)) revert ModelAlreadyAdded(modelId, present);
     }
 
     function _route(

@@ -4,76 +4,82 @@ pragma solidity ^0.8.24;
 import {Deployer} from "./lib/Deployer.sol";
 import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {stdJson} from "forge-std/StdJson.sol";
+import {console} from "forge-std/console.sol";
 import {IModelRouter} from "zkvouch/interfaces/IModelRouter.sol";
-import {IModelVerifier, ModelParts} from "zkvouch/interfaces/IModelVerifier.sol";
+import {ModelArgs, ModelParts} from "zkvouch/interfaces/IModelVerifier.sol";
 
-/// @title Deploys a model's verifier and adapter and adds it to the router
+/// @title Deploys a model's bare verifier and adds the model to the router, which makes its clone of `ModelVerifier`
 /// @notice A dry run unless --broadcast is given:
 ///
 ///     ZKVOUCH_ROUTER=0x… ZKVOUCH_MODEL=model.json ZKVOUCH_VERIFIER=verifier.json ZKVOUCH_PROOF=proof.json \
 ///         forge script script/AddModel.s.sol --rpc-url … --account … [--broadcast]
 ///
 /// ZKVOUCH_MODEL has `parts`, `descriptor` and `proofLength` (contracts/README.md), ZKVOUCH_VERIFIER the bare
-/// verifier's `bytecode`, ZKVOUCH_PROOF is a proof of ezkl's format, the golden one. ZKVOUCH_BATCH_VERIFIER is as
-/// ZKVOUCH_VERIFIER for the lean verifier of many proofs; without it, batches are verified one by one. ZKVOUCH_GAS_CAP
-/// is the gas that a bare verifier gets for a proof, 3,000,000 by default. With ZKVOUCH_GUARDIAN an emergency stop
-/// stands in
-/// front. If the sender is not the router's owner, the owner's call is printed instead of made.
+/// verifier's `bytecode`, ZKVOUCH_PROOF is a proof of ezkl's format, the golden one. ZKVOUCH_CAPABILITIES is what the
+/// bare verifier can do besides `verifyProof`: 7 for a lean one, else 0, the default. ZKVOUCH_GAS_CAP is the gas that
+/// it gets for a proof, 3,000,000 by default. ZKVOUCH_GUARDIAN may stop the model for good; without it nobody can,
+/// ever. If the sender is not the router's owner, the owner's call is printed instead of made.
 contract AddModel is Deployer {
     using stdJson for string;
 
-    /// @notice Where a model's contracts are.
-    struct Placed {
-        address bare;
-        address batch;
-        address adapter;
-        address routed;
-    }
-
     /// @notice Reads the environment, deploys and adds.
-    /// @return placed The contracts.
-    function run() external returns (Placed memory placed) {
+    /// @return args What the model was added with; its verifier is at the router's `addressOf(args)`.
+    function run() external returns (ModelArgs memory args) {
         vm.startBroadcast();
         string memory model = vm.readFile(vm.envString("ZKVOUCH_MODEL"));
-        bytes memory verifier = _code(vm.envString("ZKVOUCH_VERIFIER"));
-        bytes memory batchVerifier = _code(vm.envOr("ZKVOUCH_BATCH_VERIFIER", string("")));
-        string memory proof = vm.readFile(vm.envString("ZKVOUCH_PROOF"));
-        uint256 gasCap = vm.envOr("ZKVOUCH_GAS_CAP", uint256(3_000_000));
-        placed = place(model, verifier, batchVerifier, gasCap, vm.envOr("ZKVOUCH_GUARDIAN", address(0)));
-        add(routerFromEnv(), placed.routed, proof, broadcaster());
+        args = place(
+            model,
+            vm.readFile(vm.envString("ZKVOUCH_VERIFIER")).readBytes(".bytecode"),
+            uint8(vm.envOr("ZKVOUCH_CAPABILITIES", uint256(0))),
+            uint64(vm.envOr("ZKVOUCH_GAS_CAP", uint256(3_000_000))),
+            vm.envOr("ZKVOUCH_GUARDIAN", address(0))
+        );
+        add(routerFromEnv(), args, vm.readFile(vm.envString("ZKVOUCH_PROOF")), broadcaster());
         vm.stopBroadcast();
     }
 
-    /// @notice Deploys the bare verifiers, their adapter and, if there is a guardian, the stop in front.
+    /// @notice Deploys the bare verifier.
     /// @param model The model's JSON.
     /// @param verifierCode The bare verifier's creation code.
-    /// @param batchVerifierCode The bare batch verifier's creation code; empty for none.
-    /// @param gasCap The gas that they get for a proof.
-    /// @param guardian Who may stop it; zero for no stop.
-    /// @return placed The contracts.
+    /// @param capabilities What it can do besides `verifyProof`.
+    /// @param gasCap The gas that it gets for a proof.
+    /// @param guardian Who may stop the model; zero for nobody.
+    /// @return What the model is to be added with.
     function place(
         string memory model,
         bytes memory verifierCode,
-        bytes memory batchVerifierCode,
-        uint256 gasCap,
+        uint8 capabilities,
+        uint64 gasCap,
         address guardian
-    ) public returns (Placed memory placed) {
-        placed.bare = deploy("bare verifier", verifierCode);
-        if (batchVerifierCode.length != 0) placed.batch = deploy("bare batch verifier", batchVerifierCode);
-        placed.adapter = deploy("ModelVerifier", creationCode("ModelVerifier", _arguments(model, placed, gasCap)));
-        placed.routed = guardian == address(0)
-            ? placed.adapter
-            : deploy("EmergencyStop", creationCode("EmergencyStop", abi.encode(placed.adapter, guardian)));
+    ) public returns (ModelArgs memory) {
+        address bare = deploy("bare verifier", verifierCode);
+        ModelParts memory parts = ModelParts(
+            model.readBytes32(".parts.onnxHash"),
+            model.readBytes32(".parts.settingsHash"),
+            model.readBytes32(".parts.srsHash"),
+            model.readBytes32(".parts.vkHash"),
+            model.readString(".parts.engine")
+        );
+        return ModelArgs(
+            parts,
+            bare,
+            bare.codehash,
+            capabilities,
+            uint32(model.readUint(".proofLength")),
+            gasCap,
+            guardian,
+            model.readBytes(".descriptor")
+        );
     }
 
-    /// @notice Adds a verifier to the router with a golden proof.
+    /// @notice Adds a model to the router with a golden proof.
     /// @param router The router.
-    /// @param verifier The model's verifier.
+    /// @param args What the model is made from.
     /// @param proofJson The golden proof.
     /// @param sender The account that broadcasts.
     function add(
         IModelRouter router,
-        address verifier,
+        ModelArgs memory args,
         string memory proofJson,
         address sender
     ) public {
@@ -83,45 +89,13 @@ contract AddModel is Deployer {
         for (uint256 i = 0; i < words.length; ++i) {
             instances[i] = _reversed(vm.parseUint(string.concat("0x", words[i])));
         }
+        console.log("ModelVerifier", router.addressOf(args));
         asOwner(
             Ownable(address(router)).owner(),
             sender,
             address(router),
-            abi.encodeCall(IModelRouter.addModel, (IModelVerifier(verifier), proof, instances))
+            abi.encodeCall(IModelRouter.addModel, (args, proof, instances))
         );
-    }
-
-    /// @dev What the adapter's constructor takes.
-    function _arguments(
-        string memory model,
-        Placed memory placed,
-        uint256 gasCap
-    ) private view returns (bytes memory) {
-        ModelParts memory parts = ModelParts(
-            model.readBytes32(".parts.onnxHash"),
-            model.readBytes32(".parts.settingsHash"),
-            model.readBytes32(".parts.srsHash"),
-            model.readBytes32(".parts.vkHash"),
-            model.readString(".parts.engine")
-        );
-        bytes32 batchHash = placed.batch == address(0) ? bytes32(0) : placed.batch.codehash;
-        return abi.encode(
-            parts,
-            placed.bare,
-            placed.bare.codehash,
-            placed.batch,
-            batchHash,
-            model.readUint(".proofLength"),
-            gasCap,
-            model.readBytes(".descriptor")
-        );
-    }
-
-    /// @dev A verifier's creation code; none without a file.
-    function _code(
-        string memory file
-    ) private view returns (bytes memory) {
-        return bytes(file).length == 0 ? bytes("") : vm.readFile(file).readBytes(".bytecode");
     }
 
     /// @dev ezkl writes scalars least significant byte first.

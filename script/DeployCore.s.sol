@@ -3,7 +3,7 @@ pragma solidity ^0.8.24;
 
 import {Deployer} from "./lib/Deployer.sol";
 
-/// @title Deploys the router and the ledger, and a timelock to own the router if one is wanted
+/// @title Deploys the models' implementation, the router and the ledger, and a timelock to own the router if one is wanted
 /// @notice A dry run unless --broadcast is given:
 ///
 ///     ZKVOUCH_OWNER=0x… forge script script/DeployCore.s.sol --rpc-url … --account … [--broadcast]
@@ -38,7 +38,8 @@ contract DeployCore is Deployer {
                 creationCode("TimelockController", abi.encode(delay, accounts, accounts, address(0)))
             );
         }
-        router = deploy("ModelRouter", creationCode("ModelRouter", abi.encode(owner)));
+        address implementation = deploy("ModelVerifier", creationCode("ModelVerifier", ""));
+        router = deploy("ModelRouter", creationCode("ModelRouter", abi.encode(owner, implementation)));
         ledger = deploy("PredictionLedger", creationCode("PredictionLedger", abi.encode(router)));
     }
 }

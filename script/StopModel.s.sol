@@ -2,10 +2,10 @@
 pragma solidity ^0.8.24;
 
 import {Deployer} from "./lib/Deployer.sol";
-import {EmergencyStop} from "zkvouch/EmergencyStop.sol";
+import {ModelVerifier} from "zkvouch/ModelVerifier.sol";
 import {IModelRouter} from "zkvouch/interfaces/IModelRouter.sol";
 
-/// @title Stops a model that has an emergency stop in front, for good
+/// @title Stops a model that has a guardian, for good
 /// @notice A dry run unless --broadcast is given; the sender must be the guardian:
 ///
 ///     ZKVOUCH_ROUTER=0x… ZKVOUCH_MODEL_ID=0x… forge script script/StopModel.s.sol --rpc-url … [--broadcast]
@@ -26,7 +26,7 @@ contract StopModel is Deployer {
         bytes32 modelId,
         address sender
     ) public {
-        EmergencyStop target = EmergencyStop(address(router.verifierOf(modelId)));
-        asOwner(target.owner(), sender, address(target), abi.encodeCall(EmergencyStop.stop, ()));
+        ModelVerifier target = ModelVerifier(address(router.verifierOf(modelId)));
+        asOwner(target.guardian(), sender, address(target), abi.encodeCall(ModelVerifier.stop, ()));
     }
 }

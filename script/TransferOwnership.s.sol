@@ -4,7 +4,7 @@ pragma solidity ^0.8.24;
 import {Deployer} from "./lib/Deployer.sol";
 import {Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
 
-/// @title Gives a router or an emergency stop to another account, in two steps
+/// @title Gives a router to another account, in two steps
 /// @notice A dry run unless --broadcast is given. The owner runs it first, and then the new owner, who accepts:
 ///
 ///     ZKVOUCH_OWNED=0x… ZKVOUCH_NEW_OWNER=0x… forge script script/TransferOwnership.s.sol --rpc-url …

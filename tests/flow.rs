@@ -566,7 +566,7 @@ fn hashed_inputs_of_several_predictions() {
         groups.map(|it| it["kind"].as_str().expect("a kind").to_owned()).collect::<Vec<_>>()
     };
     assert!(groups.iter().all(|it| kinds(it) == ["processed_input", "output"]), "{groups:?}");
-    for place in 0..2 {
+    for place in [0, 1] {
         let values = |number: usize| &groups[number][place]["values"];
         assert_eq!(values(0), values(2), "the same observation");
         assert_ne!(values(0), values(1), "another");

@@ -80,8 +80,8 @@ interface IModelRouterEvents {
 /// @title From a model to its verifier
 interface IModelRouter is IModelRouterErrors, IModelRouterEvents {
     /// @notice Adds a model: makes its verifier, a clone of `IMPLEMENTATION`, of arguments that are checked, and tries
-    /// it with a proof that it must accept and a mutant of that in a batch that it must refuse, by the densest entry
-    /// that the bare verifier is said to have. `gate` tries every entry, and costs nothing when called off chain.
+    /// it, by the densest entry that the bare verifier is said to have, with a proof that it must accept and a mutant
+    /// of that in a batch that it must refuse. `gate` tries every entry, and costs nothing when called off chain.
     /// @param args What the model is made from.
     /// @param proof A valid proof.
     /// @param instances The instances that it shows.

@@ -32,7 +32,8 @@ library GoldenGate {
     }
 
     /// @notice The short examination, for the price of a few verifications: the proof is accepted, and beside it a
-    /// mutant is refused, by the densest entry that the bare verifier is said to have.
+    /// mutant is refused. By the densest entry that the bare verifier is said to have, so that one which packs by other
+    /// widths is found: what it accepts would be read as something else.
     /// @param verifier The model's verifier.
     /// @param modelId The model.
     /// @param capabilities What its bare verifier is said to do.
@@ -45,28 +46,38 @@ library GoldenGate {
         bytes calldata proof,
         uint256[] calldata instances
     ) internal view {
-        bytes memory schema = verifier.verify(proof, instances);
-        Golden memory golden = _golden(verifier, modelId, schema, proof, instances);
+        Golden memory golden = _golden(verifier, modelId, proof, instances);
         if (capabilities & (CAN_VERIFY_PACKED | CAN_VERIFY_MANY_PACKED) != 0 && !golden.packs) {
             revert IModelRouterErrors.GoldenNotPacked(modelId);
         }
         bool proofChanged = instances.length == 0;
         bytes memory mutant = proofChanged ? golden.changedProof : golden.proof;
+        bytes[] memory proofs = new bytes[](1);
+        proofs[0] = golden.proof;
         if (capabilities & CAN_VERIFY_MANY_PACKED != 0) {
-            (bytes[] memory proofs, bytes[] memory packed) = (new bytes[](2), new bytes[](2));
+            bytes[] memory packed = new bytes[](1);
+            packed[0] = golden.packed;
+            verifier.verifyManyPacked(proofs, packed);
+            (proofs, packed) = (new bytes[](2), new bytes[](2));
             (proofs[0], proofs[1]) = (golden.proof, mutant);
             (packed[0], packed[1]) = (golden.packed, golden.changedPacked);
             _requireRefused(golden, abi.encodeCall(verifier.verifyManyPacked, (proofs, packed)), proofChanged);
-        } else if (capabilities & CAN_VERIFY_MANY != 0) {
-            (bytes[] memory proofs, uint256[][] memory all) = (new bytes[](2), new uint256[][](2));
-            (proofs[0], proofs[1]) = (golden.proof, mutant);
-            (all[0], all[1]) = (golden.instances, golden.changed);
-            _requireRefused(golden, abi.encodeCall(verifier.verifyMany, (proofs, all)), proofChanged);
         } else if (capabilities & CAN_VERIFY_PACKED != 0) {
+            verifier.verifyPacked(proof, golden.packed);
             bytes memory call = abi.encodeCall(verifier.verifyPacked, (mutant, golden.changedPacked));
             _requireRefused(golden, call, proofChanged);
         } else {
-            _requireRefused(golden, abi.encodeCall(verifier.verify, (mutant, golden.changed)), proofChanged);
+            verifier.verify(proof, instances);
+            if (capabilities & CAN_VERIFY_MANY == 0) {
+                bytes memory call = abi.encodeCall(verifier.verify, (mutant, golden.changed));
+                _requireRefused(golden, call, proofChanged);
+                return;
+            }
+            uint256[][] memory all = new uint256[][](2);
+            proofs = new bytes[](2);
+            (proofs[0], proofs[1]) = (golden.proof, mutant);
+            (all[0], all[1]) = (golden.instances, golden.changed);
+            _requireRefused(golden, abi.encodeCall(verifier.verifyMany, (proofs, all)), proofChanged);
         }
     }
 
@@ -82,8 +93,8 @@ library GoldenGate {
         bytes calldata proof,
         uint256[] calldata instances
     ) internal view {
-        bytes memory schema = verifier.verify(proof, instances);
-        Golden memory golden = _golden(verifier, modelId, schema, proof, instances);
+        verifier.verify(proof, instances);
+        Golden memory golden = _golden(verifier, modelId, proof, instances);
         _examineOne(golden);
         _examineMany(golden);
         if (!golden.packs) return;
@@ -169,14 +180,14 @@ library GoldenGate {
     function _golden(
         IModelVerifier verifier,
         bytes32 modelId,
-        bytes memory schema,
         bytes memory proof,
         uint256[] memory instances
-    ) private pure returns (Golden memory golden) {
+    ) private view returns (Golden memory golden) {
         (golden.verifier, golden.modelId, golden.proof, golden.instances) = (verifier, modelId, proof, instances);
         golden.changedProof = bytes.concat(proof);
         // Another bit in the middle.
-        golden.changedProof[proof.length / 2] ^= 0x01;
+        if (proof.length != 0) golden.changedProof[proof.length / 2] ^= 0x01;
+        bytes memory schema = verifier.schema();
         (golden.packs, golden.packed) = Instances.tryPack(schema, instances);
         golden.changed = _changed(instances, 1);
         if (!golden.packs) return golden;

@@ -146,8 +146,8 @@ library Instances {
 
     /// @notice The packed form of one proof's instances, if each fits its width: there is no other.
     /// @param schema The schema.
-    /// @param words The instances, which are scalars.
-    /// @return fits Whether they do.
+    /// @param words The instances.
+    /// @return fits Whether they do, and are scalars at all.
     /// @return packed Their packed form.
     function tryPack(
         bytes memory schema,
@@ -260,6 +260,7 @@ library Instances {
                 let shift := sub(256, mul(width, 8))
                 for { let last := add(from, mul(length, 0x20)) } lt(from, last) { from := add(from, 0x20) } {
                     let word := mload(from)
+                    bad := or(bad, iszero(lt(word, modulus)))
                     if shift {
                         // What is in the upper half of the field is negative.
                         word := sub(word, mul(gt(word, shr(1, modulus)), modulus))

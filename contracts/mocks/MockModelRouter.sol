@@ -20,7 +20,9 @@ contract MockModelRouter is ModelRouter {
     ) external onlyOwner {
         bytes4 kind = verifier.selector();
         if (kind != MOCK_SELECTOR) revert SelectorRefused(kind);
-        _route(verifier.modelId(), address(verifier));
+        bytes32 modelId = verifier.modelId();
+        _requireNew(modelId);
+        _route(modelId, address(verifier));
     }
 
     /// @dev No real verifier by mistake.

@@ -16,7 +16,7 @@ abstract contract Deployer is Script {
     address internal constant PROXY = 0x4e59b44847b379578588920cA78FbF26c0B4956C;
 
     /// @notice The salt of every deployment.
-    bytes32 internal constant SALT = keccak256("zkvouch.v2");
+    bytes32 internal constant SALT = keccak256("zkvouch.v3");
 
     /// @notice The chain lacks the common CREATE2 proxy.
     error NoCreate2Proxy(uint256 chainId);

@@ -194,13 +194,13 @@ mod tests {
 
     #[test]
     fn the_lean_verifiers_in_the_tests_tell_their_setup() {
-        let path = |file: &str| concat!(env!("CARGO_MANIFEST_DIR"), "/").to_owned() + file;
-        let srs = path("tests/fixtures/models/tree/kzg-verify.srs");
-        let srs = crate::srs::SrsFile::open(srs.as_ref()).expect("an SRS");
-        for code in [
-            include_str!("../chain/testdata/lean-verifier-tree.hex"),
-            include_str!("../chain/testdata/lean-verifier-credit.hex"),
+        for (name, code) in [
+            ("tree", include_str!("../chain/testdata/lean-verifier-tree.hex")),
+            ("credit", include_str!("../chain/testdata/lean-verifier-credit.hex")),
         ] {
+            let root = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/models");
+            let srs = format!("{root}/{name}/kzg-verify.srs");
+            let srs = crate::srs::SrsFile::open(srs.as_ref()).expect("an SRS");
             let code = alloy::hex::decode(code.trim()).expect("hex");
             assert_eq!(ceremony_words(&code), Ok(srs.neg_tau_g2_words()));
         }

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.24;
 
-import {Fixtures, Model, Proof} from "./Fixtures.sol";
+import {Fixtures, ILeanVerifier, Model, Proof} from "./Fixtures.sol";
 import {HostileVerifier} from "./Hostile.sol";
-import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
-import {EmergencyStop} from "zkvouch/EmergencyStop.sol";
 import {ModelRouter} from "zkvouch/ModelRouter.sol";
 import {ModelVerifier} from "zkvouch/ModelVerifier.sol";
 import {PredictionLedger} from "zkvouch/PredictionLedger.sol";
 import {IModelRouterErrors} from "zkvouch/interfaces/IModelRouter.sol";
-import {IModelVerifierErrors} from "zkvouch/interfaces/IModelVerifier.sol";
+import {IModelVerifierErrors, ModelArgs} from "zkvouch/interfaces/IModelVerifier.sol";
 import {IPredictionLedgerErrors, IPredictionLedgerEvents, Record} from "zkvouch/interfaces/IPredictionLedger.sol";
 import {IBatchProofVerifier} from "zkvouch/interfaces/IProofVerifier.sol";
 import {PredictionTree} from "zkvouch/libraries/PredictionTree.sol";
@@ -50,41 +48,34 @@ contract ModelVerifierBatchTest is BatchBase {
     function setUp() public override {
         super.setUp();
         Model memory without = model;
-        without.batch = IBatchProofVerifier(address(0));
+        without.capabilities = 0;
         plain = deployAdapter(without);
     }
 
-    function test_SaysWhichVerifiersItHas() public view {
-        assertEq(address(adapter.VERIFIER()), address(model.bare));
-        assertEq(address(adapter.BATCH_VERIFIER()), address(model.batch));
-        assertEq(adapter.BATCH_VERIFIER_CODE_HASH(), address(model.batch).codehash);
-        assertEq(address(plain.BATCH_VERIFIER()), address(0));
-        assertEq(plain.BATCH_VERIFIER_CODE_HASH(), 0);
-        assertEq(plain.modelId(), modelId, "the verifiers are not part of the model");
+    function test_SaysWhatItsVerifierCanDo() public view {
+        assertEq(adapter.VERIFIER(), address(model.bare));
+        assertEq(adapter.CAPABILITIES(), 7);
+        assertEq(plain.CAPABILITIES(), 0);
+        assertEq(plain.modelId(), modelId, "the capabilities are not part of the model");
     }
 
     /// @dev One call for all of them, with the cap for each.
-    function test_AsksTheBatchVerifierOnce() public {
+    function test_AsksTheVerifierOnce() public {
         (bytes[] memory proofs, uint256[][] memory instances) = _three();
         bytes memory call = abi.encodeCall(IBatchProofVerifier.verifyMany, (proofs, instances));
-        vm.expectCall(address(model.batch), 0, uint64(3 * GAS_CAP), call, 1);
-        vm.expectCall(address(model.bare), "", 0);
+        vm.expectCall(address(model.bare), 0, uint64(3 * GAS_CAP), call, 1);
+        vm.expectCall(address(model.bare), "", 1);
         adapter.verifyMany(proofs, instances);
     }
 
-    function test_AsksTheOtherForEachWithoutOne() public {
+    function test_AsksForEachWhereItCanNot() public {
         (bytes[] memory proofs, uint256[][] memory instances) = _three();
         for (uint256 i = 0; i < 3; ++i) {
             bytes memory call = abi.encodeCall(model.bare.verifyProof, (proofs[i], instances[i]));
             vm.expectCall(address(model.bare), 0, uint64(GAS_CAP), call, 1);
         }
-        vm.expectCall(address(model.batch), "", 0);
+        vm.expectCall(address(model.bare), "", 3);
         plain.verifyMany(proofs, instances);
-    }
-
-    function test_OneProofAtATimeGoesToTheOther() public {
-        vm.expectCall(address(model.batch), "", 0);
-        adapter.verify(model.first.proof, model.first.instances);
     }
 
     /// @dev Whatever the encoding that came in, one goes out: here every proof and all instances stand there once.
@@ -93,7 +84,7 @@ contract ModelVerifierBatchTest is BatchBase {
         (items[0], items[1]) = (model.first, model.first);
         (bytes[] memory proofs, uint256[][] memory instances) = batchOf(items);
         bytes memory canonical = abi.encodeCall(IBatchProofVerifier.verifyMany, (proofs, instances));
-        vm.expectCall(address(model.batch), canonical, 1);
+        vm.expectCall(address(model.bare), canonical, 1);
         bytes memory proofPart = abi.encodePacked(model.proofLength, model.first.proof);
         bytes memory shared = bytes.concat(
             adapter.verifyMany.selector,
@@ -134,7 +125,6 @@ contract ModelVerifierBatchTest is BatchBase {
     /// @dev Nothing of a wrong shape reaches a bare verifier, wherever it stands.
     function test_RevertWhenOneHasTheWrongShape() public {
         vm.expectCall(address(model.bare), "", 0);
-        vm.expectCall(address(model.batch), "", 0);
         ModelVerifier[2] memory both = [adapter, plain];
         for (uint256 i = 0; i < 6; ++i) {
             ModelVerifier asked = both[i % 2];
@@ -200,52 +190,23 @@ contract ModelVerifierBatchTest is BatchBase {
 
     // ------------------------------------------------------------------------------------------ code and gas
 
-    function test_RevertConstructorWhenTheBatchVerifierIsAnother() public {
-        bytes32 found = address(model.batch).codehash;
-        bytes32 wrong = keccak256("other code");
-        _refusedByTheConstructor(model.batch, wrong, found);
-        _refusedByTheConstructor(model.batch, 0, found);
-        // A hash without a contract, a contract without code.
-        IBatchProofVerifier nobody = IBatchProofVerifier(makeAddr("nobody"));
-        _refusedByTheConstructor(nobody, 0, 0);
-        _refusedByTheConstructor(nobody, wrong, 0);
-        vm.deal(address(nobody), 1);
-        _refusedByTheConstructor(nobody, keccak256(""), keccak256(""));
-        _refusedByTheConstructor(IBatchProofVerifier(address(0)), wrong, address(0).codehash);
-    }
-
-    function _refusedByTheConstructor(
-        IBatchProofVerifier batch,
-        bytes32 expected,
-        bytes32 found
-    ) private {
-        vm.expectRevert(abi.encodeWithSelector(VerifierCodeMismatch.selector, batch, found, expected));
-        new ModelVerifier(
-            model.parts,
-            model.bare,
-            address(model.bare).codehash,
-            batch,
-            expected,
-            model.proofLength,
-            GAS_CAP,
-            model.descriptor
-        );
-    }
-
-    /// @dev Each verifier's code is looked at when that one is asked.
     function test_RevertWhenTheCodeChanges() public {
         bytes memory yes = hex"600160005260206000f3";
         (bytes[] memory proofs, uint256[][] memory instances) = _three();
-        bytes32 expected = address(model.batch).codehash;
-        vm.etch(address(model.batch), yes);
-        vm.expectRevert(abi.encodeWithSelector(VerifierCodeMismatch.selector, model.batch, keccak256(yes), expected));
-        adapter.verifyMany(proofs, instances);
-        adapter.verify(proofs[0], instances[0]);
-        plain.verifyMany(proofs, instances);
-        expected = address(model.bare).codehash;
+        bytes[] memory packed = packedOf(model, instances);
+        bytes32 expected = address(model.bare).codehash;
         vm.etch(address(model.bare), yes);
-        vm.expectRevert(abi.encodeWithSelector(VerifierCodeMismatch.selector, model.bare, keccak256(yes), expected));
-        plain.verifyMany(proofs, instances);
+        ModelVerifier[2] memory both = [adapter, plain];
+        for (uint256 i = 0; i < 2; ++i) {
+            bytes memory reason =
+                abi.encodeWithSelector(VerifierCodeMismatch.selector, model.bare, keccak256(yes), expected);
+            vm.expectRevert(reason);
+            both[i].verifyMany(proofs, instances);
+            vm.expectRevert(reason);
+            both[i].verifyManyPacked(proofs, packed);
+            vm.expectRevert(reason);
+            both[i].verifyPacked(proofs[0], packed[0]);
+        }
     }
 
     /// @dev From too little gas to enough: accepted, or there was too little gas. One by one the gas can end between
@@ -327,7 +288,7 @@ contract ModelVerifierBatchTest is BatchBase {
         bytes memory expected
     ) private {
         Model memory hostile = model;
-        hostile.batch = IBatchProofVerifier(address(new HostileVerifier(mode)));
+        hostile.bare = ILeanVerifier(address(new HostileVerifier(mode)));
         ModelVerifier asked = deployAdapter(hostile);
         (bytes[] memory proofs, uint256[][] memory instances) = batchOf(new Proof[](2));
         (proofs[0], proofs[1]) = (new bytes(model.proofLength), new bytes(model.proofLength));
@@ -338,22 +299,6 @@ contract ModelVerifierBatchTest is BatchBase {
         assertLt(before - gasleft(), 2 * GAS_CAP + 60_000, "it cost more than the cap");
         assertEq(success, expected.length == 0);
         assertEq(reason, expected);
-    }
-}
-
-contract EmergencyStopBatchTest is BatchBase {
-    function test_PassesBatchesOnUntilItIsStopped() public {
-        EmergencyStop stop = new EmergencyStop(adapter, guardian);
-        (bytes[] memory proofs, uint256[][] memory instances) = _three();
-        vm.expectCall(address(adapter), abi.encodeCall(adapter.verifyMany, (proofs, instances)), 1);
-        stop.verifyMany(proofs, instances);
-        (proofs, instances) = _bad(1);
-        vm.expectRevert(abi.encodeWithSelector(InvalidProof.selector, modelId));
-        stop.verifyMany(proofs, instances);
-        vm.prank(guardian);
-        stop.stop();
-        vm.expectRevert(Pausable.EnforcedPause.selector);
-        stop.verifyMany(proofs, instances);
     }
 }
 
@@ -380,11 +325,12 @@ contract ModelRouterBatchTest is BatchBase, IModelRouterErrors {
 
     function setUp() public override {
         super.setUp();
-        router = new ModelRouter(owner);
+        router = deployRouter();
+        adapter = ModelVerifier(router.addressOf(argsOf(model)));
     }
 
     function test_SendsBatchesToTheModelsVerifier() public {
-        addTo(router, model, adapter);
+        addTo(router, model);
         (bytes[] memory proofs, uint256[][] memory instances) = _three();
         vm.expectCall(address(adapter), abi.encodeCall(adapter.verifyMany, (proofs, instances)), 1);
         router.verifyBatch(modelId, proofs, instances);
@@ -397,38 +343,11 @@ contract ModelRouterBatchTest is BatchBase, IModelRouterErrors {
         (bytes[] memory proofs, uint256[][] memory instances) = _three();
         vm.expectRevert(abi.encodeWithSelector(ModelUnknown.selector, modelId));
         router.verifyBatch(modelId, proofs, instances);
-        addTo(router, model, adapter);
+        addTo(router, model);
         vm.prank(owner);
         router.retireModel(modelId);
         vm.expectRevert(abi.encodeWithSelector(ModelRetired.selector, modelId));
         router.verifyBatch(modelId, proofs, instances);
-    }
-
-    /// @dev A batch verifier that is another model's, or none, never gets a route, though the verifier of one is right.
-    function test_RevertAddWithTheWrongBatchVerifier() public {
-        Model memory wrong = model;
-        wrong.batch = loadLean("sibling").batch;
-        _refusedByTheGate(wrong, abi.encodeWithSelector(InvalidProof.selector, modelId));
-        wrong.batch = IBatchProofVerifier(address(new HostileVerifier(HostileVerifier.Mode.True)));
-        _refusedByTheGate(wrong, abi.encodeWithSelector(MutantAccepted.selector, modelId, false));
-        wrong.batch = IBatchProofVerifier(address(new HostileVerifier(HostileVerifier.Mode.Revert)));
-        _refusedByTheGate(wrong, abi.encodeWithSelector(InvalidProof.selector, modelId));
-        // ezkl's own verifies one proof at a time.
-        wrong.batch = IBatchProofVerifier(address(loadModel(model.name).bare));
-        _refusedByTheGate(wrong, abi.encodeWithSelector(InvalidProof.selector, modelId));
-        wrong.batch = model.batch;
-        wrong.bare = loadLean("sibling").bare;
-        _refusedByTheGate(wrong, abi.encodeWithSelector(InvalidProof.selector, modelId));
-    }
-
-    function _refusedByTheGate(
-        Model memory wrong,
-        bytes memory reason
-    ) private {
-        ModelVerifier verifier = deployAdapter(wrong);
-        vm.expectRevert(reason);
-        vm.prank(owner);
-        router.addModel(verifier, model.first.proof, model.first.instances);
     }
 }
 
@@ -440,7 +359,7 @@ contract PredictionLedgerBatchTest is BatchBase, IPredictionLedgerErrors, IPredi
 
     function setUp() public override {
         super.setUp();
-        router = deployRouter(model, adapter);
+        (router, adapter) = deployRouter(model);
         ledger = new PredictionLedger(router);
         vm.roll(1000);
         vm.warp(1_700_000_000);
@@ -471,9 +390,8 @@ contract PredictionLedgerBatchTest is BatchBase, IPredictionLedgerErrors, IPredi
     /// @dev Through an adapter without a batch verifier too.
     function test_RecordsOneByOne() public {
         Model memory plain = loadModel("credit");
-        ModelVerifier verifier = deployAdapter(plain);
         vm.stopPrank();
-        addTo(router, plain, verifier);
+        ModelVerifier verifier = addTo(router, plain);
         Proof[] memory items = new Proof[](2);
         (items[0], items[1]) = (plain.first, loadProof("credit", "proof-1"));
         (bytes[] memory proofs, uint256[][] memory instances) = batchOf(items);
@@ -534,10 +452,16 @@ contract PredictionLedgerBatchTest is BatchBase, IPredictionLedgerErrors, IPredi
         (bytes32[] memory contexts, bytes[] memory proofs, uint256[][] memory instances) = _batch();
         vm.expectRevert(EmptyBatch.selector);
         ledger.recordEach(modelId, new bytes32[](0), new bytes[](0), new uint256[][](0));
-        vm.expectRevert(abi.encodeWithSelector(BatchLengthMismatch.selector, 1, 2));
-        ledger.recordEach(modelId, new bytes32[](1), proofs, instances);
-        vm.expectRevert(abi.encodeWithSelector(BatchLengthMismatch.selector, 3, 2));
-        ledger.recordEach(modelId, new bytes32[](3), proofs, instances);
+        for (uint256 count = 0; count < 5; ++count) {
+            if (count == 2) continue;
+            bytes memory reason = abi.encodeWithSelector(PredictionCountMismatch.selector, count, 2, 1);
+            vm.expectRevert(reason);
+            ledger.recordEach(modelId, new bytes32[](count), proofs, instances);
+            vm.expectRevert(reason);
+            ledger.recordBatch(modelId, 0, count, proofs, instances);
+            vm.expectRevert(reason);
+            ledger.recordFeed(modelId, 0, count, proofs, instances);
+        }
         vm.expectRevert(abi.encodeWithSelector(BatchLengthMismatch.selector, 1, 2));
         ledger.recordEach(modelId, contexts, new bytes[](1), instances);
         vm.expectRevert(abi.encodeWithSelector(BatchLengthMismatch.selector, 2, 0));
@@ -557,23 +481,23 @@ contract PredictionLedgerBatchTest is BatchBase, IPredictionLedgerErrors, IPredi
 
     /// @dev The same batch as one record, and as the start of a feed: with real proofs, by the same one call.
     function test_RecordsUnderARoot() public {
-        (bytes32[] memory contexts, bytes[] memory proofs, uint256[][] memory instances) = _batch();
+        (, bytes[] memory proofs, uint256[][] memory instances) = _batch();
         vm.expectCall(address(adapter), abi.encodeCall(adapter.verifyMany, (proofs, instances)), 2);
         (bytes32[] memory ids, bytes memory schema, bytes32 root) =
-            ledger.recordBatch(modelId, contexts, proofs, instances);
+            ledger.recordBatch(modelId, 0, 2, proofs, instances);
         assertEq(schema, adapter.schema());
         bytes32[] memory path = new bytes32[](1);
         path[0] = PredictionTree.leafOf(ids[1]);
         assertTrue(ledger.isVerified(ids[0], root, path));
-        (ids,, root) = ledger.recordFeed(modelId, 0, proofs, instances);
+        (ids,, root) = ledger.recordFeed(modelId, 0, 2, proofs, instances);
         path[0] = PredictionTree.leafOf(ids[0]);
         assertTrue(ledger.isVerified(ids[1], root, path));
         instances[1] = copyOf(instances[1]);
         instances[1][4] = addmod(instances[1][4], 1, R);
         vm.expectRevert(abi.encodeWithSelector(InvalidProof.selector, modelId));
-        ledger.recordBatch(modelId, contexts, proofs, instances);
+        ledger.recordBatch(modelId, 0, 2, proofs, instances);
         vm.expectRevert(abi.encodeWithSelector(InvalidProof.selector, modelId));
-        ledger.recordFeed(modelId, 2, proofs, instances);
+        ledger.recordFeed(modelId, 2, 2, proofs, instances);
     }
 
     function _batch()

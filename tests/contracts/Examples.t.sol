@@ -2,6 +2,7 @@
 pragma solidity ^0.8.24;
 
 import {Fixtures, Model, Proof} from "./Fixtures.sol";
+import {ModelRouter} from "zkvouch/ModelRouter.sol";
 import {ModelVerifier} from "zkvouch/ModelVerifier.sol";
 import {IPredictionConsumerErrors} from "zkvouch/PredictionConsumer.sol";
 import {PredictionLedger} from "zkvouch/PredictionLedger.sol";
@@ -22,8 +23,8 @@ contract CreditLineTest is Fixtures {
 
     function setUp() public {
         model = loadModel("credit");
-        ModelVerifier adapter = deployAdapter(model);
-        ledger = new PredictionLedger(deployRouter(model, adapter));
+        (ModelRouter router, ModelVerifier adapter) = deployRouter(model);
+        ledger = new PredictionLedger(router);
         line = new CreditLine(ledger, adapter.modelId(), attester);
         risky = model.first;
         sound = loadProof("credit", "proof-1");
@@ -130,8 +131,8 @@ contract SpeciesBountyTest is Fixtures {
 
     function setUp() public {
         model = loadModel("tree");
-        ModelVerifier adapter = deployAdapter(model);
-        ledger = new PredictionLedger(deployRouter(model, adapter));
+        (ModelRouter router, ModelVerifier adapter) = deployRouter(model);
+        ledger = new PredictionLedger(router);
         bounty = new SpeciesBounty(ledger, adapter.modelId());
         flower = model.first;
         vm.deal(sponsor, 10 ether);
@@ -192,10 +193,10 @@ contract SpeciesBountyTest is Fixtures {
 
     /// @dev The model answers whatever it is asked: a flower of 42 centimetres is for the contract to refuse.
     function test_RevertImplausibleMeasurement() public {
-        MockModelRouter router = new MockModelRouter(owner);
+        MockModelRouter router = new MockModelRouter(owner, address(new ModelVerifier()));
         MockModelVerifier mock = new MockModelVerifier("iris", model.descriptor);
         vm.prank(owner);
-        router.addModel(mock, "", new uint256[](0));
+        router.addMock(mock);
         bounty = new SpeciesBounty(new PredictionLedger(router), "iris");
         _offer(0, 1);
         uint256[3] memory wrong = [uint256(42 * 128), 0, R - 128];

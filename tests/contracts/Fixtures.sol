@@ -143,6 +143,16 @@ abstract contract Fixtures is Test {
     }
 
     function deployAdapter(
+        Model memory model,
+        uint256 gasCap,
+        bytes memory descriptor
+    ) internal returns (ModelVerifier) {
+        ModelArgs memory args = argsOf(model);
+        (args.gasCap, args.descriptor) = (uint64(gasCap), descriptor);
+        return deployAdapter(args);
+    }
+
+    function deployAdapter(
         ModelArgs memory args
     ) internal returns (ModelVerifier) {
         if (_implementation == address(0)) _implementation = address(new ModelVerifier());
@@ -194,6 +204,19 @@ abstract contract Fixtures is Test {
         bool fits;
         (fits, packed) = Instances.tryPack(schema, instances);
         require(fits, "an instance does not fit its width");
+    }
+
+    /// @dev The same, where they fit; nothing where they don't, or are no scalars, or another number.
+    function tryPacked(
+        Model memory model,
+        uint256[] memory instances
+    ) internal pure returns (bool, bytes memory) {
+        (bytes memory schema, uint256 count) = SchemaLib.fromDescriptor(model.descriptor);
+        if (instances.length != count) return (false, "");
+        for (uint256 i = 0; i < count; ++i) {
+            if (instances[i] >= R) return (false, "");
+        }
+        return Instances.tryPack(schema, instances);
     }
 
     function packedOf(

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.24;
 
-import {Fixtures, Model, Proof} from "./Fixtures.sol";
+import {Fixtures, ILeanVerifier, Model, Proof} from "./Fixtures.sol";
+import {HostileVerifier} from "./Hostile.sol";
 import {OpenConsumer} from "./OpenConsumer.sol";
 import {stdJson} from "forge-std/StdJson.sol";
 import {ModelRouter} from "zkvouch/ModelRouter.sol";
@@ -255,5 +256,69 @@ contract GasLeanTreeTest is GasTreeTest {
 contract GasLeanCreditTest is GasCreditTest {
     function _lean() internal pure override returns (bool) {
         return true;
+    }
+}
+
+/// @notice The ledger's own part of a proof about many predictions of a model with four inputs and an output, over a
+/// bare verifier that accepts everything.
+contract GasBatchTest is Fixtures {
+    PredictionLedger internal ledger;
+    ModelRouter internal router;
+    Model internal model;
+    bytes32 internal constant ID = "model";
+
+    function setUp() public {
+        model = loadLean("batch");
+        model.bare = ILeanVerifier(address(new HostileVerifier(HostileVerifier.Mode.True)));
+        router = deployRouter();
+        ledger = new PredictionLedger(router);
+    }
+
+    function test_GasOfAPrediction() public {
+        for (uint256 predictions = 8; predictions <= 128; predictions *= 4) {
+            _measure(predictions);
+        }
+    }
+
+    function _measure(
+        uint256 predictions
+    ) private {
+        uint256[] memory words = new uint256[](5 * predictions);
+        for (uint256 i = 0; i < words.length; ++i) {
+            uint256 number = uint256(keccak256(abi.encode(i))) % 0x8000;
+            words[i] = i % 2 == 0 ? number : R - 1 - number;
+        }
+        model.descriptor = abi.encodePacked(
+            hex"02",
+            uint32(predictions),
+            hex"02070202",
+            uint32(predictions),
+            uint32(4),
+            hex"03070202",
+            uint32(predictions),
+            uint32(1)
+        );
+        // A route as the router keeps it, without the golden proof that this verifier can't pass.
+        vm.store(address(router), keccak256(abi.encode(ID, 2)), bytes32(uint256(uint160(address(deployAdapter(model))))));
+        (bytes[] memory proofs, uint256[][] memory instances) = batchOf(model.first.proof, words);
+        bytes[] memory packed = packedOf(model, instances);
+        ledger.recordBatch(ID, bytes32(predictions), predictions, proofs, instances);
+        uint256 used = vm.lastCallGas().gasTotalUsed;
+        _snapshot("recordBatch", predictions, used, abi.encodeCall(model.bare.verifyMany, (proofs, instances)));
+        ledger.recordBatchPacked(ID, bytes32(predictions + 1), predictions, proofs, packed);
+        used = vm.lastCallGas().gasTotalUsed;
+        _snapshot("recordBatch, packed", predictions, used, abi.encodeCall(model.bare.verifyManyPacked, (proofs, packed)));
+    }
+
+    function _snapshot(
+        string memory name,
+        uint256 predictions,
+        uint256 used,
+        bytes memory bareCall
+    ) private {
+        (bool success,) = address(model.bare).call(bareCall);
+        assertTrue(success);
+        string memory row = string.concat(name, ", N = ", vm.toString(predictions));
+        vm.snapshotValue("gas-batch-lean", row, (used - vm.lastCallGas().gasTotalUsed) / predictions);
     }
 }

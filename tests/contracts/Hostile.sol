@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.24;
 
-import {IModelVerifier, PROOF_SELECTOR, Tensor} from "zkvouch/interfaces/IModelVerifier.sol";
+import {ModelArgs, ModelParts} from "zkvouch/interfaces/IModelVerifier.sol";
+import {ModelId} from "zkvouch/libraries/ModelId.sol";
 
 /// @title Bare verifiers that do something else than verify, in the adapter's tests
 contract HostileVerifier {
@@ -60,193 +61,178 @@ contract HostileVerifier {
     }
 }
 
-/// @title A model verifier whose proofs are one word, for the stateful tests and those of the router's gate
-/// @dev It says that it checks proofs, which a mock must not.
-contract StubModelVerifier is IModelVerifier {
+/// @title A bare verifier whose proofs are one word, for the stateful tests and those of the router's gate
+/// @dev It has all entries, and may go bad at any time.
+contract StubVerifier {
     enum Flaw {
         None,
         AcceptsEverything,
         AcceptsChangedProof,
         AcceptsChangedInstance,
-        RefusesByOtherError,
-        RefusesByNothing,
+        RefusesByAnOddAnswer,
+        RefusesByBurningGas,
         RefusesBatches,
         ChecksTheFirstOnly,
         ChecksTheLastOnly,
-        RefusesBatchesByOtherError,
         ChecksTheEndsOnly,
-        ChecksAllButTheProofInTheMiddle
+        ChecksAllButTheProofInTheMiddle,
+        RefusesBatchesByAnOddAnswer,
+        RefusesAll
     }
 
-    error Other();
+    bytes internal constant DESCRIPTOR = hex"02000000010200200003002000";
 
-    bytes32 public immutable override modelId;
-    Flaw public immutable FLAW;
+    /// @dev The one proof of its model.
+    bytes32 public immutable KEY;
+    Flaw public flaw;
+
+    /// @dev The entry that has the flaw; zero for all of them.
+    bytes4 public where;
+
+    error NoProof();
 
     constructor(
-        bytes32 model,
-        Flaw flaw
+        bytes32 key
     ) {
-        modelId = model;
-        FLAW = flaw;
+        KEY = key;
     }
 
-    function verify(
+    function set(
+        Flaw next,
+        bytes4 entry
+    ) external {
+        (flaw, where) = (next, entry);
+    }
+
+    function verifyProof(
         bytes calldata proof,
         uint256[] calldata instances
-    ) external view override {
-        if (_fits(proof, instances)) return;
-        if (FLAW == Flaw.RefusesByOtherError) revert Other();
-        if (FLAW == Flaw.RefusesByNothing) {
-            assembly {
-                revert(0, 0)
-            }
-        }
-        revert InvalidProof(modelId);
+    ) external view returns (bool) {
+        return _one(_flaw(), proof, instances);
+    }
+
+    function verifyPacked(
+        bytes calldata proof,
+        bytes calldata packed
+    ) external view returns (bool) {
+        return _one(_flaw(), proof, abi.decode(bytes.concat(abi.encode(0x20, packed.length / 32), packed), (uint256[])));
     }
 
     function verifyMany(
         bytes[] calldata proofs,
         uint256[][] calldata instances
-    ) external view override {
-        if (proofs.length != instances.length) revert BatchLengthMismatch(proofs.length, instances.length);
-        if (proofs.length == 0) revert EmptyBatch();
-        if (FLAW == Flaw.RefusesBatches) revert InvalidProof(modelId);
-        for (uint256 i = 0; i < proofs.length; ++i) {
-            if (FLAW == Flaw.ChecksTheFirstOnly && i != 0) continue;
-            if (FLAW == Flaw.ChecksTheLastOnly && i + 1 != proofs.length) continue;
-            if (FLAW == Flaw.ChecksTheEndsOnly && i != 0 && i + 1 != proofs.length) continue;
-            bytes calldata proof =
-                FLAW == Flaw.ChecksAllButTheProofInTheMiddle && i == 1 && proofs.length == 3 ? proofs[0] : proofs[i];
-            if (_fits(proof, instances[i])) continue;
-            if (FLAW == Flaw.RefusesBatchesByOtherError) revert Other();
-            revert InvalidProof(modelId);
-        }
+    ) external view returns (bool) {
+        return _many(proofs, instances);
     }
 
-    function _fits(
-        bytes calldata proof,
-        uint256[] calldata instances
-    ) private view returns (bool) {
-        if (FLAW == Flaw.AcceptsEverything) return true;
-        bool proofFits = proof.length == 32 && bytes32(proof) == modelId;
-        bool instancesFit = instances.length == 2 && instances[1] == uint256(keccak256(abi.encode(instances[0]))) >> 8;
-        if (FLAW == Flaw.AcceptsChangedProof) proofFits = true;
-        if (FLAW == Flaw.AcceptsChangedInstance) instancesFit = true;
-        return proofFits && instancesFit;
+    function verifyManyPacked(
+        bytes[] calldata proofs,
+        bytes[] calldata packed
+    ) external view returns (bool) {
+        uint256[][] memory instances = new uint256[][](packed.length);
+        for (uint256 i = 0; i < packed.length; ++i) {
+            instances[i] = abi.decode(bytes.concat(abi.encode(0x20, packed[i].length / 32), packed[i]), (uint256[]));
+        }
+        return _many(proofs, instances);
     }
 
     /// @dev The proof and the instances that it takes for `input`.
     function prove(
         uint256 input
     ) external view returns (bytes memory proof, uint256[] memory instances) {
-        proof = abi.encode(modelId);
+        proof = abi.encode(KEY);
         instances = new uint256[](2);
         instances[0] = input;
-        instances[1] = uint256(keccak256(abi.encode(input))) >> 8;
+        instances[1] = _outputOf(input);
     }
 
-    function selector() external pure override returns (bytes4) {
-        return PROOF_SELECTOR;
+    /// @dev What a model over it is added with: an input and an output, which need whole words.
+    function args(
+        uint8 capabilities,
+        address guardian
+    ) external view returns (ModelArgs memory) {
+        return ModelArgs(
+            ModelParts(KEY, 0, 0, 0, "stub"),
+            address(this),
+            address(this).codehash,
+            capabilities,
+            32,
+            1_000_000,
+            guardian,
+            DESCRIPTOR
+        );
     }
 
-    function schema() external pure override returns (bytes memory) {
-        return hex"020000000001030000000001";
+    /// @dev The id of such a model.
+    function idOf(
+        bytes32 key
+    ) external pure returns (bytes32) {
+        return ModelId.compute(ModelParts(key, 0, 0, 0, "stub"), keccak256(DESCRIPTOR));
     }
 
-    function tensors() external pure override returns (Tensor[] memory) {
-        return new Tensor[](0);
+    function _flaw() private view returns (Flaw) {
+        return where == 0 || where == msg.sig ? flaw : Flaw.None;
+    }
+
+    function _one(
+        Flaw now_,
+        bytes memory proof,
+        uint256[] memory instances
+    ) private view returns (bool) {
+        if (now_ == Flaw.RefusesAll) revert NoProof();
+        if (_fits(now_, proof, instances)) return true;
+        _refuse(now_);
+        revert NoProof();
+    }
+
+    function _many(
+        bytes[] calldata proofs,
+        uint256[][] memory instances
+    ) private view returns (bool) {
+        Flaw now_ = _flaw();
+        if (now_ == Flaw.RefusesBatches || now_ == Flaw.RefusesAll) revert NoProof();
+        for (uint256 i = 0; i < proofs.length; ++i) {
+            bool last = i + 1 == proofs.length;
+            if (now_ == Flaw.ChecksTheFirstOnly && i != 0) continue;
+            if (now_ == Flaw.ChecksTheLastOnly && !last) continue;
+            if (now_ == Flaw.ChecksTheEndsOnly && i != 0 && !last) continue;
+            bool middle = i == 1 && proofs.length == 3;
+            bytes calldata proof = now_ == Flaw.ChecksAllButTheProofInTheMiddle && middle ? proofs[0] : proofs[i];
+            if (_fits(now_, proof, instances[i])) continue;
+            _refuse(now_ == Flaw.RefusesBatchesByAnOddAnswer ? Flaw.RefusesByAnOddAnswer : now_);
+            revert NoProof();
+        }
+        return true;
+    }
+
+    function _fits(
+        Flaw now_,
+        bytes memory proof,
+        uint256[] memory instances
+    ) private view returns (bool) {
+        if (now_ == Flaw.AcceptsEverything) return true;
+        bool proofFits = proof.length == 32 && bytes32(proof) == KEY;
+        bool instancesFit = instances.length == 2 && instances[1] == _outputOf(instances[0]);
+        if (now_ == Flaw.AcceptsChangedProof) proofFits = true;
+        if (now_ == Flaw.AcceptsChangedInstance) instancesFit = true;
+        return proofFits && instancesFit;
+    }
+
+    function _refuse(
+        Flaw now_
+    ) private pure {
+        assembly ("memory-safe") {
+            if eq(now_, 4) {
+                mstore(0x00, 2)
+                return(0x00, 0x20)
+            }
+            if eq(now_, 5) { for {} 1 {} {} }
+        }
+    }
+
+    function _outputOf(
+        uint256 input
+    ) private pure returns (uint256) {
+        return uint256(keccak256(abi.encode(input))) >> 8;
     }
 }
-
-    /// @title A model verifier that verifies, and whose schema goes bad once it has its route
-    contract BadSchemaVerifier is IModelVerifier {
-        enum Mode {
-            Good,
-            Reverts,
-            BurnsGas,
-            TooMany,
-            TooFew,
-            HalfARun,
-            UnknownKind,
-            OutputFirst,
-            Bomb,
-            BadOffset,
-            LongerThanItIs,
-            Nothing
-        }
-
-        bytes32 public immutable override modelId;
-        Mode public mode;
-
-        constructor(
-            bytes32 model
-        ) {
-            modelId = model;
-        }
-
-        function set(
-            Mode next
-        ) external {
-            mode = next;
-        }
-
-        function verify(
-            bytes calldata proof,
-            uint256[] calldata instances
-        ) external view override {
-            if (!_fits(proof, instances)) revert InvalidProof(modelId);
-        }
-
-        function verifyMany(
-            bytes[] calldata proofs,
-            uint256[][] calldata instances
-        ) external view override {
-            for (uint256 i = 0; i < proofs.length; ++i) {
-                if (!_fits(proofs[i], instances[i])) revert InvalidProof(modelId);
-            }
-        }
-
-        function _fits(
-            bytes calldata proof,
-            uint256[] calldata instances
-        ) private view returns (bool) {
-            return proof.length == 32 && bytes32(proof) == modelId && instances.length == 1 && instances[0] == 7;
-        }
-
-        function schema() external view override returns (bytes memory) {
-            Mode now_ = mode;
-            if (now_ == Mode.Reverts) revert("no schema");
-            if (now_ == Mode.TooMany) return hex"030000000009";
-            if (now_ == Mode.TooFew) return hex"";
-            if (now_ == Mode.HalfARun) return hex"0300000000010300";
-            if (now_ == Mode.UnknownKind) return hex"090000000001";
-            if (now_ == Mode.OutputFirst) return hex"030000000001020000000000";
-            assembly {
-                switch now_
-                case 2 { for {} 1 {} {} }
-                case 8 { return(0x00, 200000) }
-                case 9 {
-                    mstore(0x00, 0x40)
-                    mstore(0x20, 6)
-                    return(0x00, 0x60)
-                }
-                case 10 {
-                    mstore(0x00, 0x20)
-                    mstore(0x20, 0x21)
-                    mstore(0x40, shl(208, 0x030000000001))
-                    return(0x00, 0x60)
-                }
-                case 11 { return(0x00, 0x00) }
-            }
-            return hex"030000000001";
-        }
-
-        function selector() external pure override returns (bytes4) {
-            return PROOF_SELECTOR;
-        }
-
-        function tensors() external pure override returns (Tensor[] memory) {
-            return new Tensor[](0);
-        }
-    }

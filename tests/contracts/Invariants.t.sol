@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.24;
 
-import {StubModelVerifier} from "./Hostile.sol";
-import {OpenConsumer} from "./PredictionConsumer.t.sol";
+import {StubVerifier} from "./Hostile.sol";
+import {OpenConsumer} from "./OpenConsumer.sol";
 import {Test} from "forge-std/Test.sol";
-import {EmergencyStop} from "zkvouch/EmergencyStop.sol";
 import {ModelRouter} from "zkvouch/ModelRouter.sol";
+import {ModelVerifier} from "zkvouch/ModelVerifier.sol";
 import {PredictionLedger} from "zkvouch/PredictionLedger.sol";
 import {ModelStatus, Outcome} from "zkvouch/interfaces/IModelRouter.sol";
-import {IModelVerifier} from "zkvouch/interfaces/IModelVerifier.sol";
+import {IModelVerifier, ModelArgs} from "zkvouch/interfaces/IModelVerifier.sol";
 import {Record, Submission} from "zkvouch/interfaces/IPredictionLedger.sol";
 
-/// @notice Does to a router, a ledger and stops whatever anybody may try, and keeps a model of what must be true.
+/// @notice Does to a router, a ledger and guarded models whatever anybody may try, and keeps a model of what must be true.
 /// @dev Every call is made whoever the caller is; where it succeeds, the caller must have been entitled to it. Errors
 /// of the bookkeeping itself revert, which the runner counts as a failure.
 contract Handler is Test {
@@ -20,17 +20,31 @@ contract Handler is Test {
 
     bytes32 internal constant _SALT = keccak256("salt");
 
+    /// @dev A batch for `recordEach`, and what must become of it.
+    struct Each {
+        bytes[] proofs;
+        uint256[][] instances;
+        bytes32[] contexts;
+        bytes32[] ids;
+        bool valid;
+        bool twins;
+    }
+
     ModelRouter public immutable ROUTER;
     PredictionLedger public immutable LEDGER;
     OpenConsumer public immutable CONSUMER;
+    StubVerifier public immutable STUB = new StubVerifier(0);
 
     address public owner;
     address public pendingOwner;
 
-    // What was seen, by model: the route of the first success, whether it was retired, its stop.
+    // What was seen, by model: the route of the first success, whether it was retired, its guardian.
     mapping(uint256 model => IModelVerifier) public routeOf;
+    mapping(uint256 model => bytes32) public codeOf;
     mapping(uint256 model => bool) public retired;
-    mapping(uint256 model => EmergencyStop) public stopOf;
+    mapping(uint256 model => bool) public guarded;
+    mapping(uint256 model => address) public guardianOf;
+    mapping(uint256 model => address) public pendingGuardianOf;
     mapping(uint256 model => bool) public stopped;
 
     // What was recorded, by id.
@@ -54,10 +68,16 @@ contract Handler is Test {
         owner = address(this);
     }
 
-    function modelId(
+    function key(
         uint256 model
     ) public pure returns (bytes32) {
-        return keccak256(abi.encode("model", model));
+        return bytes32(1 + model);
+    }
+
+    function modelId(
+        uint256 model
+    ) public view returns (bytes32) {
+        return STUB.idOf(key(model));
     }
 
     function actor(
@@ -78,26 +98,59 @@ contract Handler is Test {
         uint256 callerSeed,
         uint256 modelSeed,
         uint256 input,
-        bool behindStop,
+        bool withGuardian,
         bool flawed
     ) public {
         uint256 model = modelSeed % MODELS;
         address caller = actor(callerSeed);
-        StubModelVerifier.Flaw flaw = flawed ? StubModelVerifier.Flaw(1 + input % 11) : StubModelVerifier.Flaw.None;
-        IModelVerifier verifier = new StubModelVerifier(modelId(model), flaw);
-        (bytes memory proof, uint256[] memory instances) = StubModelVerifier(address(verifier)).prove(input);
-        if (behindStop) verifier = new EmergencyStop(verifier, guardian());
+        StubVerifier stub = new StubVerifier(key(model));
+        if (flawed) {
+            // Those that a golden proof finds whatever the bare verifier is said to do.
+            uint8[6] memory flaws = [1, 3, 4, 5, 12, 1];
+            stub.set(StubVerifier.Flaw(flaws[input % 6]), 0);
+        }
+        (bytes memory proof, uint256[] memory instances) = stub.prove(input);
+        ModelArgs memory args = stub.args(uint8(input % 8), withGuardian ? guardian() : address(0));
         vm.prank(caller);
-        try ROUTER.addModel(verifier, proof, instances) {
+        try ROUTER.addModel(args, proof, instances) returns (bytes32 id, address verifier) {
             require(caller == owner, "somebody else added a model");
             require(address(routeOf[model]) == address(0), "a model was added twice");
             require(!flawed, "a verifier that is none was added");
-            routeOf[model] = verifier;
-            if (behindStop) stopOf[model] = EmergencyStop(address(verifier));
+            require(id == modelId(model), "another id");
+            routeOf[model] = IModelVerifier(verifier);
+            codeOf[model] = keccak256(_cloneCode(args));
+            (guarded[model], guardianOf[model]) = (withGuardian, args.guardian);
             ++added;
         } catch {
             require(caller != owner || address(routeOf[model]) != address(0) || flawed, "a sound model was refused");
         }
+    }
+
+    /// @dev What a clone's code must be, by ERC-1167 and the layout of the arguments.
+    function _cloneCode(
+        ModelArgs memory args
+    ) private view returns (bytes memory) {
+        bytes memory terms = abi.encodePacked(
+            args.verifier,
+            args.verifierCodeHash,
+            args.capabilities,
+            args.proofLength,
+            args.gasCap,
+            args.guardian,
+            uint32(2),
+            uint8(4),
+            "stub",
+            uint16(18),
+            hex"00000001_02002000000001_03002000000001"
+        );
+        return abi.encodePacked(
+            hex"363d3d373d3d3d363d73",
+            ROUTER.IMPLEMENTATION(),
+            hex"5af43d82803e903d91602b57fd5bf3",
+            abi.encode(args.parts.onnxHash, 0, 0, 0),
+            terms,
+            args.descriptor
+        );
     }
 
     function retireModel(
@@ -151,14 +204,48 @@ contract Handler is Test {
         uint256 modelSeed
     ) external {
         uint256 model = modelSeed % MODELS;
-        if (address(stopOf[model]) == address(0)) return;
+        if (address(routeOf[model]) == address(0)) return;
         address caller = actor(callerSeed);
         vm.prank(caller);
-        try stopOf[model].stop() {
-            require(caller == guardian(), "somebody else stopped");
+        try ModelVerifier(address(routeOf[model])).stop() {
+            require(guarded[model] && caller == guardianOf[model], "somebody else stopped");
             stopped[model] = true;
         } catch {
-            require(caller != guardian() || stopped[model], "the guardian could not stop");
+            require(!guarded[model] || caller != guardianOf[model] || stopped[model], "the guardian could not stop");
+        }
+    }
+
+    function transferGuardian(
+        uint256 callerSeed,
+        uint256 modelSeed,
+        uint256 nextSeed
+    ) external {
+        uint256 model = modelSeed % MODELS;
+        if (address(routeOf[model]) == address(0)) return;
+        address caller = actor(callerSeed);
+        address next = actor(nextSeed);
+        vm.prank(caller);
+        try ModelVerifier(address(routeOf[model])).transferGuardian(next) {
+            require(guarded[model] && caller == guardianOf[model], "somebody else gave the guardian's part away");
+            pendingGuardianOf[model] = next;
+        } catch {
+            require(!guarded[model] || caller != guardianOf[model], "the guardian could not offer its part");
+        }
+    }
+
+    function acceptGuardian(
+        uint256 callerSeed,
+        uint256 modelSeed
+    ) external {
+        uint256 model = modelSeed % MODELS;
+        if (address(routeOf[model]) == address(0)) return;
+        address caller = actor(callerSeed);
+        vm.prank(caller);
+        try ModelVerifier(address(routeOf[model])).acceptGuardian() {
+            require(guarded[model] && caller == pendingGuardianOf[model], "somebody else took the guardian's part");
+            (guardianOf[model], pendingGuardianOf[model]) = (caller, address(0));
+        } catch {
+            require(caller != pendingGuardianOf[model], "the next guardian could not accept");
         }
     }
 
@@ -173,10 +260,8 @@ contract Handler is Test {
     ) external {
         (uint256 model, bytes memory proof, uint256[] memory instances) = _prediction(modelSeed, input, valid);
         address caller = actor(callerSeed);
-        bytes32 ctx = bytes32(context % 2);
-        bytes32 id = LEDGER.idOf(modelId(model), instances, caller, ctx);
-        vm.prank(caller);
-        try LEDGER.record(modelId(model), ctx, proof, instances) returns (bytes32 returned, bytes memory) {
+        bytes32 id = LEDGER.idOf(modelId(model), instances, caller, bytes32(context % 2));
+        try this.ledgerRecord(model, context, proof, instances, caller) returns (bytes32 returned) {
             require(returned == id, "another id");
             require(valid, "an invalid proof was recorded");
             _note(model, id, caller);
@@ -191,38 +276,39 @@ contract Handler is Test {
         uint256 seed,
         uint256 size
     ) external {
-        size = size % 4;
-        address caller = actor(callerSeed);
-        uint256 model = modelSeed % MODELS;
-        bytes[] memory proofs = new bytes[](size);
-        uint256[][] memory instances = new uint256[][](size);
-        bytes32[] memory contexts = new bytes32[](size);
-        bytes32[] memory expected = new bytes32[](size);
-        bool valid = size != 0;
-        bool twins = false;
-        for (uint256 i = 0; i < size; ++i) {
-            uint256 random = seed >> (16 * i);
-            // Seldom invalid, so that whole batches are recorded.
-            (, proofs[i], instances[i]) = _prediction(model, random, random % 64 >= 8);
-            valid = valid && random % 64 >= 8;
-            contexts[i] = bytes32((random >> 8) % 2);
-            expected[i] = LEDGER.idOf(modelId(model), instances[i], caller, contexts[i]);
-            twins = twins || timesRecorded[expected[i]] != 0;
-            for (uint256 j = 0; j < i; ++j) {
-                twins = twins || expected[i] == expected[j];
-            }
-        }
-        vm.prank(caller);
-        try LEDGER.recordEach(modelId(model), contexts, proofs, instances) returns (
-            bytes32[] memory returned, bytes memory
-        ) {
-            require(valid, "an invalid batch was recorded");
-            require(keccak256(abi.encode(returned)) == keccak256(abi.encode(expected)), "other ids");
-            for (uint256 i = 0; i < size; ++i) {
+        (uint256 model, address caller) = (modelSeed % MODELS, actor(callerSeed));
+        Each memory batch = _each(model, seed, size % 4, caller);
+        try this.ledgerEach(model, batch, caller, seed >> 255 == 1) returns (bytes32[] memory returned) {
+            require(batch.valid, "an invalid batch was recorded");
+            require(keccak256(abi.encode(returned)) == keccak256(abi.encode(batch.ids)), "other ids");
+            for (uint256 i = 0; i < returned.length; ++i) {
                 _note(model, returned[i], caller);
             }
         } catch {
-            require(!valid || !_works(model) || twins, "a valid batch was refused");
+            require(!batch.valid || !_works(model) || batch.twins, "a valid batch was refused");
+        }
+    }
+
+    function _each(
+        uint256 model,
+        uint256 seed,
+        uint256 size,
+        address caller
+    ) private view returns (Each memory batch) {
+        (batch.proofs, batch.instances) = (new bytes[](size), new uint256[][](size));
+        (batch.contexts, batch.ids) = (new bytes32[](size), new bytes32[](size));
+        batch.valid = size != 0;
+        for (uint256 i = 0; i < size; ++i) {
+            uint256 random = seed >> (16 * i);
+            // Seldom invalid, so that whole batches are recorded.
+            (, batch.proofs[i], batch.instances[i]) = _prediction(model, random, random % 64 >= 8);
+            batch.valid = batch.valid && random % 64 >= 8;
+            batch.contexts[i] = bytes32((random >> 8) % 2);
+            batch.ids[i] = LEDGER.idOf(modelId(model), batch.instances[i], caller, batch.contexts[i]);
+            batch.twins = batch.twins || timesRecorded[batch.ids[i]] != 0;
+            for (uint256 j = 0; j < i; ++j) {
+                batch.twins = batch.twins || batch.ids[i] == batch.ids[j];
+            }
         }
     }
 
@@ -242,7 +328,7 @@ contract Handler is Test {
             submissions[i] = Submission(modelId(models[i]), 0, proof, instances);
         }
         vm.prank(caller);
-        Outcome[] memory outcomes = LEDGER.tryRecordMany(submissions, 100_000);
+        Outcome[] memory outcomes = LEDGER.tryRecordMany(submissions, 1_200_000);
         for (uint256 i = 0; i < 2; ++i) {
             bool valid = i == 0 ? firstValid : secondValid;
             bytes32 id = LEDGER.idOf(submissions[i].modelId, submissions[i].instances, caller, 0);
@@ -312,8 +398,7 @@ contract Handler is Test {
     ) external {
         (uint256 model, bytes memory proof, uint256[] memory instances) = _prediction(modelSeed, input, valid);
         bytes32 id = LEDGER.idOf(modelId(model), instances, address(CONSUMER), 0);
-        vm.prank(actor(callerSeed));
-        try CONSUMER.consume(modelId(model), proof, instances) {
+        try this.consumerConsume(model, proof, instances, actor(callerSeed), input >> 255 == 1) {
             require(valid, "an invalid proof was consumed");
             _note(model, id, address(CONSUMER));
         } catch {
@@ -336,6 +421,50 @@ contract Handler is Test {
         } catch {
             require(!fresh || !_works(model), "what is fresh was not recalled");
         }
+    }
+
+    // ------------------------------------------------------------------------------------------ either entry
+
+    function ledgerRecord(
+        uint256 model,
+        uint256 context,
+        bytes calldata proof,
+        uint256[] calldata instances,
+        address caller
+    ) external returns (bytes32 id) {
+        (bytes32 of_, bytes32 ctx) = (modelId(model), bytes32(context % 2));
+        vm.prank(caller);
+        if (context % 4 < 2) (id,) = LEDGER.record(of_, ctx, proof, instances);
+        else (id,) = LEDGER.recordPacked(of_, ctx, proof, abi.encodePacked(instances));
+    }
+
+    function ledgerEach(
+        uint256 model,
+        Each calldata batch,
+        address caller,
+        bool packed
+    ) external returns (bytes32[] memory returned) {
+        bytes32 of_ = modelId(model);
+        bytes[] memory small = new bytes[](batch.instances.length);
+        for (uint256 i = 0; i < small.length; ++i) {
+            small[i] = abi.encodePacked(batch.instances[i]);
+        }
+        vm.prank(caller);
+        if (packed) (returned,) = LEDGER.recordEachPacked(of_, batch.contexts, batch.proofs, small);
+        else (returned,) = LEDGER.recordEach(of_, batch.contexts, batch.proofs, batch.instances);
+    }
+
+    function consumerConsume(
+        uint256 model,
+        bytes calldata proof,
+        uint256[] calldata instances,
+        address caller,
+        bool packed
+    ) external {
+        bytes32 of_ = modelId(model);
+        vm.prank(caller);
+        if (packed) CONSUMER.consumePacked(of_, 0, proof, abi.encodePacked(instances));
+        else CONSUMER.consume(of_, proof, instances);
     }
 
     function pass(
@@ -382,7 +511,7 @@ contract Handler is Test {
         model = modelSeed % MODELS;
         // Few inputs, so that replays happen.
         input = input % 4;
-        proof = abi.encode(valid ? modelId(model) : bytes32(0));
+        proof = abi.encode(valid ? key(model) : bytes32(0));
         instances = new uint256[](2);
         instances[0] = input;
         instances[1] = uint256(keccak256(abi.encode(input))) >> 8;
@@ -395,17 +524,17 @@ contract InvariantsTest is Test {
     PredictionLedger internal ledger;
 
     function setUp() public {
-        router = new ModelRouter(address(this));
+        router = new ModelRouter(address(this), address(new ModelVerifier()));
         ledger = new PredictionLedger(router);
         handler = new Handler(router, ledger);
         router.transferOwnership(address(handler));
         vm.prank(address(handler));
         router.acceptOwnership();
-        // Something to begin with: a bare model and one behind a stop.
+        // Something to begin with: a model that nobody can stop, and one with a guardian.
         handler.addModel(0, 0, 0, false, false);
         handler.addModel(0, 1, 0, true, false);
         targetContract(address(handler));
-        bytes4[] memory selectors = new bytes4[](13);
+        bytes4[] memory selectors = new bytes4[](15);
         selectors[0] = Handler.addModel.selector;
         selectors[1] = Handler.retireModel.selector;
         selectors[2] = Handler.transferOwnership.selector;
@@ -419,6 +548,8 @@ contract InvariantsTest is Test {
         selectors[10] = Handler.reveal.selector;
         selectors[11] = Handler.consume.selector;
         selectors[12] = Handler.recall.selector;
+        selectors[13] = Handler.transferGuardian.selector;
+        selectors[14] = Handler.acceptGuardian.selector;
         targetSelector(FuzzSelector(address(handler), selectors));
     }
 
@@ -448,15 +579,22 @@ contract InvariantsTest is Test {
             uint256[] memory instances = new uint256[](2);
             instances[1] = uint256(keccak256(abi.encode(0))) >> 8;
             bool accepted = true;
-            try router.verify(id, abi.encode(id), instances) {}
+            try router.verify(id, abi.encode(handler.key(i)), instances) {}
             catch {
                 accepted = false;
             }
             assertEq(accepted, !handler.retired(i) && !handler.stopped(i));
             bytes[] memory proofs = new bytes[](2);
             uint256[][] memory batch = new uint256[][](2);
-            (proofs[0], proofs[1]) = (abi.encode(id), abi.encode(id));
+            (proofs[0], proofs[1]) = (abi.encode(handler.key(i)), abi.encode(handler.key(i)));
             (batch[0], batch[1]) = (instances, instances);
+            bytes[] memory packed = new bytes[](2);
+            (packed[0], packed[1]) = (abi.encodePacked(instances), abi.encodePacked(instances));
+            try router.verifyBatchPacked(id, proofs, packed) {
+                assertTrue(accepted);
+            } catch {
+                assertFalse(accepted);
+            }
             try router.verifyBatch(id, proofs, batch) {
                 assertTrue(accepted);
             } catch {
@@ -482,8 +620,19 @@ contract InvariantsTest is Test {
 
     function invariant_StopsNeverLift() public view {
         for (uint256 i = 0; i < 5; ++i) {
-            EmergencyStop stop = handler.stopOf(i);
-            if (address(stop) != address(0)) assertEq(stop.paused(), handler.stopped(i));
+            ModelVerifier model = ModelVerifier(address(handler.routeOf(i)));
+            if (address(model) == address(0)) continue;
+            assertEq(model.stopped(), handler.stopped(i));
+            assertEq(model.guardian(), handler.guardianOf(i));
+            assertEq(model.pendingGuardian(), handler.pendingGuardianOf(i));
+        }
+    }
+
+    /// @dev Byte by byte: ERC-1167 over the one implementation, and the arguments that the model was added with.
+    function invariant_EveryRouteIsAClone() public view {
+        for (uint256 i = 0; i < 5; ++i) {
+            address route = address(handler.routeOf(i));
+            if (route != address(0)) assertEq(keccak256(route.code), handler.codeOf(i));
         }
     }
 }

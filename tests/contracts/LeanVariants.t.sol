@@ -4,17 +4,17 @@ pragma solidity ^0.8.24;
 import {ILeanErrors} from "./LeanErrors.sol";
 import {NegativeTestBase} from "./NegativeTestBase.sol";
 import {
+    AdapterPackedVariantTest,
     AdapterVariantTest,
     CreditAdapterVariantTest,
+    LedgerPackedVariantTest,
     LedgerVariantTest,
-    RouterVariantTest,
-    StopVariantTest
+    RouterVariantTest
 } from "./Variants.t.sol";
-import {EmergencyStop} from "zkvouch/EmergencyStop.sol";
 import {ModelRouter} from "zkvouch/ModelRouter.sol";
 import {ModelVerifier} from "zkvouch/ModelVerifier.sol";
 import {PredictionLedger} from "zkvouch/PredictionLedger.sol";
-import {IModelVerifier} from "zkvouch/interfaces/IModelVerifier.sol";
+import {ModelArgs} from "zkvouch/interfaces/IModelVerifier.sol";
 
 /// @notice A bare lean verifier, which says why it refuses. The suite works out by itself which reason that must be.
 abstract contract LeanBareBase is NegativeTestBase, ILeanErrors {
@@ -83,7 +83,7 @@ contract LeanBatchOfOneVariantTest is LeanBareBase {
         uint256[] memory instances
     ) internal view override {
         (bytes[] memory proofs, uint256[][] memory batch) = batchOf(proof, instances);
-        require(model.batch.verifyMany(proofs, batch), "false");
+        require(model.bare.verifyMany(proofs, batch), "false");
     }
 
     function _refusalGas() internal pure override returns (uint256) {
@@ -103,7 +103,7 @@ contract LeanBatchOfThreeVariantTest is LeanBareBase {
         uint256[][] memory batch = new uint256[][](3);
         (proofs[0], proofs[1], proofs[2]) = (model.again.proof, proof, model.first.proof);
         (batch[0], batch[1], batch[2]) = (model.again.instances, instances, model.first.instances);
-        require(model.batch.verifyMany(proofs, batch), "false");
+        require(model.bare.verifyMany(proofs, batch), "false");
     }
 
     function _refusalGas() internal pure override returns (uint256) {
@@ -129,10 +129,10 @@ contract LeanCreditAdapterVariantTest is CreditAdapterVariantTest {
     }
 }
 
-/// @notice The stop over the lean verifier.
+/// @notice The adapter over the lean verifier, which takes packed instances as they are.
 /// forge-config: default.fuzz.runs = 12
 /// forge-config: deep.fuzz.runs = 400
-contract LeanStopVariantTest is StopVariantTest {
+contract LeanAdapterPackedVariantTest is AdapterPackedVariantTest {
     function _lean() internal pure override returns (bool) {
         return true;
     }
@@ -151,6 +151,15 @@ contract LeanRouterVariantTest is RouterVariantTest {
 /// forge-config: default.fuzz.runs = 12
 /// forge-config: deep.fuzz.runs = 400
 contract LeanLedgerVariantTest is LedgerVariantTest {
+    function _lean() internal pure override returns (bool) {
+        return true;
+    }
+}
+
+/// @notice The ledger over the lean verifier, with packed instances.
+/// forge-config: default.fuzz.runs = 12
+/// forge-config: deep.fuzz.runs = 400
+contract LeanLedgerPackedVariantTest is LedgerPackedVariantTest {
     function _lean() internal pure override returns (bool) {
         return true;
     }
@@ -184,7 +193,7 @@ contract LeanAdapterManyVariantTest is AdapterManyVariantTest {
     }
 }
 
-/// @notice Batches behind router and stop.
+/// @notice Batches behind the router, with a guardian.
 /// forge-config: default.fuzz.runs = 12
 /// forge-config: deep.fuzz.runs = 400
 contract LeanRouterBatchVariantTest is NegativeTestBase {
@@ -196,11 +205,10 @@ contract LeanRouterBatchVariantTest is NegativeTestBase {
     }
 
     function _deploy() internal override {
-        IModelVerifier verifier = new EmergencyStop(deployAdapter(model), guardian);
-        modelId = verifier.modelId();
-        router = new ModelRouter(owner);
-        vm.prank(owner);
-        router.addModel(verifier, model.first.proof, model.first.instances);
+        router = deployRouter();
+        ModelArgs memory args = argsOf(model);
+        args.guardian = guardian;
+        modelId = addTo(router, args, model.first).modelId();
     }
 
     function _verify(
@@ -225,9 +233,9 @@ contract LeanLedgerBatchVariantTest is NegativeTestBase {
     }
 
     function _deploy() internal override {
-        ModelVerifier adapter = deployAdapter(model);
+        (ModelRouter router, ModelVerifier adapter) = deployRouter(model);
         modelId = adapter.modelId();
-        ledger = new PredictionLedger(deployRouter(model, adapter));
+        ledger = new PredictionLedger(router);
     }
 
     function _verify(
@@ -236,14 +244,38 @@ contract LeanLedgerBatchVariantTest is NegativeTestBase {
     ) internal override {
         bytes[] memory proofs = new bytes[](2);
         uint256[][] memory batch = new uint256[][](2);
-        bytes32[] memory contexts = new bytes32[](2);
         (proofs[0], proofs[1]) = (proof, model.again.proof);
         (batch[0], batch[1]) = (instances, model.again.instances);
-        (contexts[0], contexts[1]) = (bytes32(nonce++), bytes32(nonce++));
-        ledger.recordBatch(modelId, contexts, proofs, batch);
+        _record(bytes32(nonce++), proofs, batch);
+    }
+
+    function _record(
+        bytes32 context,
+        bytes[] memory proofs,
+        uint256[][] memory batch
+    ) internal virtual {
+        ledger.recordBatch(modelId, context, 2, proofs, batch);
     }
 
     function _refusalGas() internal pure override returns (uint256) {
         return 900_000;
+    }
+}
+
+/// @notice The same with packed instances.
+/// forge-config: default.fuzz.runs = 12
+/// forge-config: deep.fuzz.runs = 400
+contract LeanLedgerBatchPackedVariantTest is LeanLedgerBatchVariantTest {
+    function _record(
+        bytes32 context,
+        bytes[] memory proofs,
+        uint256[][] memory batch
+    ) internal override {
+        bytes[] memory packed = new bytes[](2);
+        bool fits;
+        (fits, packed[0]) = tryPacked(model, batch[0]);
+        packed[1] = packedOf(model, batch[1]);
+        if (fits) ledger.recordBatchPacked(modelId, context, 2, proofs, packed);
+        else super._record(context, proofs, batch);
     }
 }

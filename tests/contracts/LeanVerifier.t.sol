@@ -24,7 +24,7 @@ contract LeanEncodingTest is Fixtures, ILeanErrors {
 
     function test_SelectorsAreStable() public view {
         assertEq(bytes32(model.bare.verifyProof.selector), bytes32(bytes4(0x1e8e1e13)));
-        assertEq(bytes32(model.batch.verifyMany.selector), bytes32(bytes4(0x71ff65ff)));
+        assertEq(bytes32(model.bare.verifyMany.selector), bytes32(bytes4(0x71ff65ff)));
     }
 
     function test_OneRefusesNonCanonicalEncodings() public {
@@ -53,7 +53,7 @@ contract LeanEncodingTest is Fixtures, ILeanErrors {
 
     function test_ManyRefusesNonCanonicalEncodings() public {
         bytes memory canonical = _twice();
-        address many = address(model.batch);
+        address many = address(model.bare);
         _accepted(many, canonical);
 
         _refused(many, bytes.concat(canonical, bytes32(0)));
@@ -87,7 +87,7 @@ contract LeanEncodingTest is Fixtures, ILeanErrors {
     /// @dev Each decodes to the very same arguments.
     function test_ManyRefusesOtherLayouts() public {
         bytes memory canonical = _twice();
-        address many = address(model.batch);
+        address many = address(model.bare);
         bytes memory other = _with(canonical, PROOFS_AT + 0x20, 0x40 + proofSize);
         _refusedThoughDecodable(many, _with(other, PROOFS_AT + 0x40, 0x40));
         other = _with(canonical, instancesAt + 0x20, 0x40 + instancesSize);
@@ -107,24 +107,24 @@ contract LeanEncodingTest is Fixtures, ILeanErrors {
         (proofs[0], proofs[1]) = (model.first.proof, model.first.proof);
         uint256[][] memory instances = new uint256[][](1);
         instances[0] = model.first.instances;
-        address many = address(model.batch);
-        _refused(many, abi.encodeCall(model.batch.verifyMany, (proofs, instances)));
+        address many = address(model.bare);
+        _refused(many, abi.encodeCall(model.bare.verifyMany, (proofs, instances)));
         instances = new uint256[][](3);
         (instances[0], instances[1], instances[2]) =
         (model.first.instances, model.first.instances, model.first.instances);
-        _refused(many, abi.encodeCall(model.batch.verifyMany, (proofs, instances)));
-        _refused(many, abi.encodeCall(model.batch.verifyMany, (proofs, new uint256[][](0))));
+        _refused(many, abi.encodeCall(model.bare.verifyMany, (proofs, instances)));
+        _refused(many, abi.encodeCall(model.bare.verifyMany, (proofs, new uint256[][](0))));
     }
 
     function test_ManyRefusesAnEmptyBatch() public {
         bytes4 empty = IModelVerifierErrors.EmptyBatch.selector;
-        address many = address(model.batch);
-        bytes memory call = abi.encodeCall(model.batch.verifyMany, (new bytes[](0), new uint256[][](0)));
+        address many = address(model.bare);
+        bytes memory call = abi.encodeCall(model.bare.verifyMany, (new bytes[](0), new uint256[][](0)));
         _refusedBy(many, call, empty);
         _refusedBy(many, _cut(call, 1), 0);
-        call = abi.encodeCall(model.batch.verifyMany, (new bytes[](0), new uint256[][](1)));
+        call = abi.encodeCall(model.bare.verifyMany, (new bytes[](0), new uint256[][](1)));
         _refusedBy(many, call, empty);
-        _refusedBy(many, abi.encodePacked(model.batch.verifyMany.selector), 0);
+        _refusedBy(many, abi.encodePacked(model.bare.verifyMany.selector), 0);
     }
 
     /// @dev More proofs than the calldata can have, where sums of offsets would wrap around.
@@ -133,13 +133,13 @@ contract LeanEncodingTest is Fixtures, ILeanErrors {
     ) public {
         vm.assume(count > 2);
         bytes memory call = _with(_twice(), PROOFS_AT, count);
-        _refused(address(model.batch), call);
-        _refused(address(model.batch), _with(call, instancesAt, count));
+        _refused(address(model.bare), call);
+        _refused(address(model.bare), _with(call, instancesAt, count));
     }
 
     /// @dev Neither knows another function, nor takes Ether.
     function test_KnowNothingElse() public {
-        address[2] memory both = [address(model.bare), address(model.batch)];
+        address[2] memory both = [address(model.bare), address(model.bare)];
         for (uint256 i = 0; i < 2; ++i) {
             (bool success,) = both[i].call("");
             assertFalse(success);
@@ -157,7 +157,7 @@ contract LeanEncodingTest is Fixtures, ILeanErrors {
         Proof[] memory items = new Proof[](2);
         (items[0], items[1]) = (model.first, model.first);
         (bytes[] memory proofs, uint256[][] memory instances) = batchOf(items);
-        return abi.encodeCall(model.batch.verifyMany, (proofs, instances));
+        return abi.encodeCall(model.bare.verifyMany, (proofs, instances));
     }
 
     function _accepted(
@@ -195,7 +195,7 @@ contract LeanEncodingTest is Fixtures, ILeanErrors {
     ) private view {
         _refusedBy(target, call, CalldataNotCanonical.selector);
         (bytes[] memory proofs, uint256[][] memory instances) = abi.decode(_from(call, 4), (bytes[], uint256[][]));
-        assertEq(abi.encodeCall(model.batch.verifyMany, (proofs, instances)), _twice());
+        assertEq(abi.encodeCall(model.bare.verifyMany, (proofs, instances)), _twice());
     }
 
     function _with(
@@ -390,8 +390,8 @@ contract LeanBatchTest is Fixtures, ILeanErrors {
         Proof[] memory items
     ) private view returns (uint256 used) {
         (bytes[] memory proofs, uint256[][] memory instances) = batchOf(items);
-        bytes memory data = abi.encodeCall(model.batch.verifyMany, (proofs, instances));
-        address target = address(model.batch);
+        bytes memory data = abi.encodeCall(model.bare.verifyMany, (proofs, instances));
+        address target = address(model.bare);
         uint256 before = gasleft();
         assembly ("memory-safe") {
             pop(staticcall(gas(), target, add(data, 0x20), mload(data), 0x00, 0x00))
@@ -431,7 +431,7 @@ contract LeanBatchTest is Fixtures, ILeanErrors {
         Proof[] memory items
     ) private view {
         (bytes[] memory proofs, uint256[][] memory instances) = batchOf(items);
-        assertTrue(model.batch.verifyMany(proofs, instances));
+        assertTrue(model.bare.verifyMany(proofs, instances));
     }
 
     function _refused(
@@ -439,7 +439,7 @@ contract LeanBatchTest is Fixtures, ILeanErrors {
         bytes4 expected
     ) private view {
         (bytes[] memory proofs, uint256[][] memory instances) = batchOf(items);
-        try model.batch.verifyMany(proofs, instances) returns (bool) {
+        try model.bare.verifyMany(proofs, instances) returns (bool) {
             revert("a bad batch was accepted");
         } catch (bytes memory reason) {
             assertEq(reason, abi.encodeWithSelector(expected));
@@ -484,7 +484,7 @@ abstract contract DifferentialBase is Fixtures {
         items[(seed >> 16) % 2] = Proof(proof, instances, new string[](0));
         items[1 - (seed >> 16) % 2] = valid[(seed >> 17) % 2];
         (bytes[] memory proofs, uint256[][] memory batch) = batchOf(items);
-        bool many = _accepts(abi.encodeCall(model.batch.verifyMany, (proofs, batch)), address(model.batch));
+        bool many = _accepts(abi.encodeCall(model.bare.verifyMany, (proofs, batch)), address(model.bare));
         assertEq(many, expected, "the lean batch verifier differs");
     }
 

@@ -2,13 +2,20 @@
 pragma solidity ^0.8.24;
 
 import {Fixtures, Model} from "./Fixtures.sol";
-import {BadSchemaVerifier, StubModelVerifier} from "./Hostile.sol";
+import {StubVerifier} from "./Hostile.sol";
 import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {TimelockController} from "@openzeppelin/contracts/governance/TimelockController.sol";
+import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
 import {ModelRouter} from "zkvouch/ModelRouter.sol";
 import {ModelVerifier} from "zkvouch/ModelVerifier.sol";
 import {Claim, IModelRouterErrors, IModelRouterEvents, ModelStatus, Outcome} from "zkvouch/interfaces/IModelRouter.sol";
-import {IModelVerifier, IModelVerifierErrors, MOCK_SELECTOR} from "zkvouch/interfaces/IModelVerifier.sol";
+import {
+    IModelVerifierErrors,
+    MOCK_SELECTOR,
+    ModelArgs,
+    PROOF_SELECTOR
+} from "zkvouch/interfaces/IModelVerifier.sol";
+import {SchemaLib} from "zkvouch/libraries/SchemaLib.sol";
 import {MockModelRouter} from "zkvouch/mocks/MockModelRouter.sol";
 import {MockModelVerifier} from "zkvouch/mocks/MockModelVerifier.sol";
 
@@ -20,9 +27,9 @@ contract ModelRouterTest is Fixtures, IModelRouterErrors, IModelRouterEvents {
 
     function setUp() public {
         model = loadModel("tree");
-        adapter = deployAdapter(model);
-        modelId = adapter.modelId();
-        router = new ModelRouter(owner);
+        router = deployRouter();
+        adapter = ModelVerifier(router.addressOf(argsOf(model)));
+        modelId = router.modelIdOf(argsOf(model));
     }
 
     // ------------------------------------------------------------------------------------------ adding
@@ -31,20 +38,66 @@ contract ModelRouterTest is Fixtures, IModelRouterErrors, IModelRouterEvents {
         assertEq(uint8(router.statusOf(modelId)), uint8(ModelStatus.Unknown));
         vm.expectEmit(address(router));
         emit ModelAdded(modelId, address(adapter));
-        addTo(router, model, adapter);
+        vm.prank(owner);
+        (bytes32 id, address verifier) = router.addModel(argsOf(model), model.first.proof, model.first.instances);
+        assertEq(id, modelId);
+        assertEq(verifier, address(adapter), "it is elsewhere than addressOf says");
+        assertEq(adapter.modelId(), modelId);
         assertEq(uint8(router.statusOf(modelId)), uint8(ModelStatus.Active));
         assertEq(address(router.verifierOf(modelId)), address(adapter));
         assertEq(router.modelCount(), 1);
         assertEq(router.modelAt(0), modelId);
         router.verify(modelId, model.first.proof, model.first.instances);
+        router.verifyPacked(modelId, model.first.proof, packedOf(model, model.first.instances));
+        assertEq(Clones.fetchCloneArgs(verifier), this.immutablesOf(argsOf(model)));
+    }
+
+    /// @dev The address follows from the router, its implementation, the model's id and all arguments.
+    function test_TheAddressCommitsToEveryArgument() public {
+        address[8] memory seen;
+        ModelArgs memory args = argsOf(model);
+        seen[0] = router.addressOf(args);
+        args.parts.vkHash = ~args.parts.vkHash;
+        seen[1] = router.addressOf(args);
+        args = argsOf(model);
+        args.capabilities = 1;
+        seen[2] = router.addressOf(args);
+        args = argsOf(model);
+        args.proofLength += 32;
+        seen[3] = router.addressOf(args);
+        args = argsOf(model);
+        args.gasCap += 1;
+        seen[4] = router.addressOf(args);
+        args = argsOf(model);
+        args.guardian = guardian;
+        seen[5] = router.addressOf(args);
+        args = argsOf(model);
+        args.descriptor = hex"020000000103000200";
+        seen[6] = router.addressOf(args);
+        args = argsOf(model);
+        StubVerifier stub = new StubVerifier("x");
+        (args.verifier, args.verifierCodeHash) = (address(stub), address(stub).codehash);
+        seen[7] = router.addressOf(args);
+        for (uint256 i = 0; i < 8; ++i) {
+            for (uint256 j = 0; j < i; ++j) {
+                assertTrue(seen[i] != seen[j]);
+            }
+        }
+        assertNotEq(deployRouter().addressOf(argsOf(model)), seen[0], "another router has its own clones");
+        bytes memory immutables = this.immutablesOf(argsOf(model));
+        assertEq(
+            seen[0],
+            Clones.predictDeterministicAddressWithImmutableArgs(
+                router.IMPLEMENTATION(), immutables, modelId, address(router)
+            )
+        );
     }
 
     /// @dev Two models: each proof goes to its own verifier, and the other one is not asked.
     function test_RoutesToTheRightVerifierOnly() public {
-        addTo(router, model, adapter);
+        addTo(router, model);
         Model memory other = loadModel("hashed");
-        ModelVerifier otherAdapter = deployAdapter(other);
-        addTo(router, other, otherAdapter);
+        ModelVerifier otherAdapter = addTo(router, other);
         bytes32 otherId = otherAdapter.modelId();
         bytes memory call = abi.encodeCall(adapter.verify, (model.first.proof, model.first.instances));
         bytes memory otherCall = abi.encodeCall(adapter.verify, (other.first.proof, other.first.instances));
@@ -65,174 +118,130 @@ contract ModelRouterTest is Fixtures, IModelRouterErrors, IModelRouterEvents {
         vm.assume(caller != owner);
         vm.expectRevert(abi.encodeWithSelector(Ownable.OwnableUnauthorizedAccount.selector, caller));
         vm.prank(caller);
-        router.addModel(adapter, model.first.proof, model.first.instances);
+        router.addModel(argsOf(model), model.first.proof, model.first.instances);
     }
 
-    /// @dev Another verifier of the same model, as good as the first, is not taken either.
+    /// @dev Another clone for the same model, as good as the first, is not made either.
     function test_RevertAddTwice() public {
-        addTo(router, model, adapter);
-        ModelVerifier second = deployAdapter(model);
-        assertEq(second.modelId(), modelId);
-        vm.startPrank(owner);
-        vm.expectRevert(abi.encodeWithSelector(ModelAlreadyAdded.selector, modelId, adapter));
-        router.addModel(second, model.first.proof, model.first.instances);
-        vm.expectRevert(abi.encodeWithSelector(ModelAlreadyAdded.selector, modelId, adapter));
-        router.addModel(adapter, model.first.proof, model.first.instances);
-        vm.stopPrank();
+        addTo(router, model);
+        bytes memory reason = abi.encodeWithSelector(ModelAlreadyAdded.selector, modelId, adapter);
+        _refusedToAdd(argsOf(model), reason);
+        ModelArgs memory other = argsOf(model);
+        other.gasCap += 1;
+        other.guardian = guardian;
+        assertEq(router.modelIdOf(other), modelId);
+        _refusedToAdd(other, reason);
         assertEq(address(router.verifierOf(modelId)), address(adapter));
     }
 
     function test_RevertAddRetired() public {
-        addTo(router, model, adapter);
-        vm.startPrank(owner);
+        addTo(router, model);
+        vm.prank(owner);
         router.retireModel(modelId);
-        vm.expectRevert(abi.encodeWithSelector(ModelRetired.selector, modelId));
-        router.addModel(adapter, model.first.proof, model.first.instances);
-        vm.stopPrank();
+        _refusedToAdd(argsOf(model), abi.encodeWithSelector(ModelRetired.selector, modelId));
     }
 
-    /// @dev No golden proof, no route: the verifier's own error comes through.
-    function test_RevertAddWithoutAGoldenProof() public {
-        vm.startPrank(owner);
-        vm.expectRevert(abi.encodeWithSelector(IModelVerifierErrors.ProofLengthMismatch.selector, 0, model.proofLength));
-        router.addModel(adapter, "", model.first.instances);
-        bytes memory proof = copyOf(model.first.proof);
-        proof[7] ^= 0x01;
-        vm.expectRevert(abi.encodeWithSelector(IModelVerifierErrors.InvalidProof.selector, modelId));
-        router.addModel(adapter, proof, model.first.instances);
-        vm.stopPrank();
-    }
+    // ------------------------------------------------------------------------------------------ arguments
 
-    function test_RevertAddWhenMutantsAreAccepted() public {
-        _refusedByTheGate(
-            StubModelVerifier.Flaw.AcceptsEverything, abi.encodeWithSelector(MutantAccepted.selector, modelId, false)
-        );
-        _refusedByTheGate(
-            StubModelVerifier.Flaw.AcceptsChangedInstance,
-            abi.encodeWithSelector(MutantAccepted.selector, modelId, false)
-        );
-        _refusedByTheGate(
-            StubModelVerifier.Flaw.AcceptsChangedProof, abi.encodeWithSelector(MutantAccepted.selector, modelId, true)
+    function test_RevertWhenTheCodeDiffers() public {
+        ModelArgs memory args = argsOf(model);
+        args.verifierCodeHash = keccak256("other code");
+        bytes32 found = args.verifier.codehash;
+        _refused(
+            args,
+            abi.encodeWithSelector(
+                IModelVerifierErrors.VerifierCodeMismatch.selector, args.verifier, found, args.verifierCodeHash
+            )
         );
     }
 
-    /// @dev A verifier that only runs out of gas, say, on everything but its golden proof.
-    function test_RevertAddWhenMutantsAreRefusedOtherwise() public {
-        _refusedByTheGate(
-            StubModelVerifier.Flaw.RefusesByOtherError,
-            abi.encodeWithSelector(MutantRefusedOtherwise.selector, modelId, StubModelVerifier.Other.selector)
-        );
-        _refusedByTheGate(
-            StubModelVerifier.Flaw.RefusesByNothing,
-            abi.encodeWithSelector(MutantRefusedOtherwise.selector, modelId, bytes4(0))
-        );
+    /// @dev The hash of no code, or of an account that isn't there, can't be pinned.
+    function test_RevertWhenThereIsNoCode() public {
+        ModelArgs memory args = argsOf(model);
+        bytes4 selector = IModelVerifierErrors.VerifierCodeMismatch.selector;
+        (args.verifier, args.verifierCodeHash) = (makeAddr("nobody"), 0);
+        _refused(args, abi.encodeWithSelector(selector, args.verifier, bytes32(0), bytes32(0)));
+        vm.deal(args.verifier, 1);
+        args.verifierCodeHash = keccak256("");
+        _refused(args, abi.encodeWithSelector(selector, args.verifier, keccak256(""), keccak256("")));
     }
 
-    /// @dev Sound with one proof, and none with several.
-    function test_RevertAddWhenBatchesAreNotVerified() public {
-        bytes memory invalid = abi.encodeWithSelector(IModelVerifierErrors.InvalidProof.selector, modelId);
-        _refusedByTheGate(StubModelVerifier.Flaw.RefusesBatches, invalid);
-        _refusedByTheGate(
-            StubModelVerifier.Flaw.ChecksTheFirstOnly, abi.encodeWithSelector(MutantAccepted.selector, modelId, false)
-        );
-        _refusedByTheGate(
-            StubModelVerifier.Flaw.ChecksTheLastOnly, abi.encodeWithSelector(MutantAccepted.selector, modelId, false)
-        );
-        _refusedByTheGate(
-            StubModelVerifier.Flaw.ChecksTheEndsOnly, abi.encodeWithSelector(MutantAccepted.selector, modelId, false)
-        );
-        _refusedByTheGate(
-            StubModelVerifier.Flaw.ChecksAllButTheProofInTheMiddle,
-            abi.encodeWithSelector(MutantAccepted.selector, modelId, true)
-        );
-        _refusedByTheGate(
-            StubModelVerifier.Flaw.RefusesBatchesByOtherError,
-            abi.encodeWithSelector(MutantRefusedOtherwise.selector, modelId, StubModelVerifier.Other.selector)
-        );
+    function test_RevertWhenAnArgumentIsWrong() public {
+        uint32[3] memory lengths = [uint32(0), 31, 2975];
+        for (uint256 i = 0; i < lengths.length; ++i) {
+            ModelArgs memory wrong = argsOf(model);
+            wrong.proofLength = lengths[i];
+            _refused(wrong, abi.encodeWithSelector(InvalidArgument.selector, "proofLength"));
+        }
+        ModelArgs memory args = argsOf(model);
+        args.gasCap = 0;
+        _refused(args, abi.encodeWithSelector(InvalidArgument.selector, "gasCap"));
+        args = argsOf(model);
+        args.parts.engine = "";
+        _refused(args, abi.encodeWithSelector(InvalidArgument.selector, "engine"));
+        args.parts.engine = "a version of more than 31 bytes.";
+        _refused(args, abi.encodeWithSelector(InvalidArgument.selector, "engine"));
+        args = argsOf(model);
+        for (uint256 bit = 3; bit < 8; ++bit) {
+            args.capabilities = uint8(1 << bit);
+            _refused(args, abi.encodeWithSelector(InvalidArgument.selector, "capabilities"));
+        }
+        args = argsOf(model);
+        args.descriptor = hex"02000000010207";
+        _refused(args, abi.encodeWithSelector(SchemaLib.DescriptorTruncated.selector, 5));
+        args.descriptor = hex"01000000010207020000";
+        _refused(args, abi.encodeWithSelector(SchemaLib.UnknownDescriptorVersion.selector));
     }
 
-    function test_TheGateTakesAStubWithoutFlaw() public {
-        StubModelVerifier stub = new StubModelVerifier(modelId, StubModelVerifier.Flaw.None);
+    /// @dev Half of the gas that there is on any chain is a cap as any other.
+    function test_TheGreatestArgumentsAreFine() public {
+        StubVerifier stub = new StubVerifier("great");
+        ModelArgs memory args = stub.args(7, address(type(uint160).max));
+        args.gasCap = type(uint64).max;
+        args.parts.engine = "a version of just 31 bytes, ok.";
         (bytes memory proof, uint256[] memory instances) = stub.prove(5);
         vm.prank(owner);
-        router.addModel(stub, proof, instances);
+        (, address verifier) = router.addModel(args, proof, instances);
+        assertEq(ModelVerifier(verifier).GAS_CAP(), type(uint64).max);
+        assertEq(ModelVerifier(verifier).modelParts().engine, args.parts.engine);
     }
 
-    /// @dev The mutants that the gate tries differ from the golden proof in one place each.
-    function test_TheGateTriesBothMutants() public {
-        bytes memory changedProof = copyOf(model.first.proof);
-        changedProof[changedProof.length / 2] ^= 0x01;
-        uint256[] memory changed = copyOf(model.first.instances);
-        changed[6] = addmod(changed[6], 1, R);
-        vm.expectCall(address(adapter), abi.encodeCall(adapter.verify, (model.first.proof, model.first.instances)), 1);
-        vm.expectCall(address(adapter), abi.encodeCall(adapter.verify, (model.first.proof, changed)), 1);
-        vm.expectCall(address(adapter), abi.encodeCall(adapter.verify, (changedProof, model.first.instances)), 1);
-
-        bytes[] memory proofs = new bytes[](3);
-        uint256[][] memory batch = new uint256[][](3);
-        for (uint256 i = 0; i < 3; ++i) {
-            (proofs[i], batch[i]) = (model.first.proof, model.first.instances);
-        }
-        vm.expectCall(address(adapter), abi.encodeCall(adapter.verifyMany, (proofs, batch)), 1);
-        for (uint256 i = 0; i < 3; ++i) {
-            batch[i] = changed;
-            vm.expectCall(address(adapter), abi.encodeCall(adapter.verifyMany, (proofs, batch)), 1);
-            (proofs[i], batch[i]) = (changedProof, model.first.instances);
-            vm.expectCall(address(adapter), abi.encodeCall(adapter.verifyMany, (proofs, batch)), 1);
-            proofs[i] = model.first.proof;
-        }
-        addTo(router, model, adapter);
-    }
-
-    function test_RevertAddMock() public {
+    function test_RevertConstructorOverSomethingElse() public {
+        vm.expectRevert(abi.encodeWithSelector(InvalidArgument.selector, "implementation"));
+        new ModelRouter(owner, makeAddr("nobody"));
         MockModelVerifier mock = new MockModelVerifier(modelId, model.descriptor);
-        bytes memory proof = mock.mockProof(model.first.instances);
-        mock.verify(proof, model.first.instances);
         vm.expectRevert(abi.encodeWithSelector(SelectorRefused.selector, MOCK_SELECTOR));
-        vm.prank(owner);
-        router.addModel(mock, proof, model.first.instances);
+        new ModelRouter(owner, address(mock));
+        vm.expectRevert();
+        new ModelRouter(owner, address(router));
     }
 
-    /// @dev A verifier that does not say what its instances are, or says it of another number.
-    function test_RevertAddWithoutASchema() public {
-        uint256[] memory seven = new uint256[](1);
-        seven[0] = 7;
-        for (uint8 mode = 1; mode <= uint8(type(BadSchemaVerifier.Mode).max); ++mode) {
-            BadSchemaVerifier bad = new BadSchemaVerifier(modelId);
-            bad.set(BadSchemaVerifier.Mode(mode));
-            vm.expectRevert(abi.encodeWithSelector(SchemaRefused.selector, modelId, 1));
-            vm.prank(owner);
-            router.addModel{gas: 2_000_000}(bad, abi.encode(modelId), seven);
-        }
-        BadSchemaVerifier good = new BadSchemaVerifier(modelId);
-        vm.prank(owner);
-        router.addModel(good, abi.encode(modelId), seven);
-    }
-
-    function test_RevertAddAnAccountWithoutCode() public {
-        // The compiler's own check, which has no data.
-        vm.expectRevert(bytes(""));
-        vm.prank(owner);
-        router.addModel(IModelVerifier(makeAddr("nobody")), model.first.proof, model.first.instances);
-    }
-
-    function _refusedByTheGate(
-        StubModelVerifier.Flaw flaw,
+    function _refused(
+        ModelArgs memory args,
         bytes memory reason
     ) private {
-        StubModelVerifier stub = new StubModelVerifier(modelId, flaw);
-        (bytes memory proof, uint256[] memory instances) = stub.prove(1);
+        _refusedToAdd(args, reason);
+        vm.expectRevert(reason);
+        router.modelIdOf(args);
+        vm.expectRevert(reason);
+        router.addressOf(args);
+    }
+
+    function _refusedToAdd(
+        ModelArgs memory args,
+        bytes memory reason
+    ) private {
+        uint256 before = router.modelCount();
         vm.expectRevert(reason);
         vm.prank(owner);
-        router.addModel(stub, proof, instances);
-        assertEq(uint8(router.statusOf(modelId)), uint8(ModelStatus.Unknown));
-        assertEq(router.modelCount(), 0);
+        router.addModel(args, model.first.proof, model.first.instances);
+        assertEq(router.modelCount(), before);
     }
 
     // ------------------------------------------------------------------------------------------ retiring
 
     function test_RetiresForGood() public {
-        addTo(router, model, adapter);
+        addTo(router, model);
         vm.expectEmit(address(router));
         emit ModelRetiredForGood(modelId, address(adapter));
         vm.prank(owner);
@@ -265,7 +274,7 @@ contract ModelRouterTest is Fixtures, IModelRouterErrors, IModelRouterEvents {
         address caller
     ) public {
         vm.assume(caller != owner);
-        addTo(router, model, adapter);
+        addTo(router, model);
         vm.expectRevert(abi.encodeWithSelector(Ownable.OwnableUnauthorizedAccount.selector, caller));
         vm.prank(caller);
         router.retireModel(modelId);
@@ -280,11 +289,11 @@ contract ModelRouterTest is Fixtures, IModelRouterErrors, IModelRouterEvents {
         assertEq(router.owner(), owner);
         vm.expectRevert(abi.encodeWithSelector(Ownable.OwnableUnauthorizedAccount.selector, next));
         vm.prank(next);
-        router.addModel(adapter, model.first.proof, model.first.instances);
+        router.addModel(argsOf(model), model.first.proof, model.first.instances);
         vm.prank(next);
         router.acceptOwnership();
         vm.prank(next);
-        router.addModel(adapter, model.first.proof, model.first.instances);
+        router.addModel(argsOf(model), model.first.proof, model.first.instances);
         vm.expectRevert(abi.encodeWithSelector(Ownable.OwnableUnauthorizedAccount.selector, owner));
         vm.prank(owner);
         router.retireModel(modelId);
@@ -292,7 +301,7 @@ contract ModelRouterTest is Fixtures, IModelRouterErrors, IModelRouterEvents {
 
     /// @dev Frozen, not dead: what has a route keeps it.
     function test_RenouncingFreezesTheRoutes() public {
-        addTo(router, model, adapter);
+        addTo(router, model);
         vm.prank(owner);
         router.renounceOwnership();
         router.verify(modelId, model.first.proof, model.first.instances);
@@ -313,9 +322,9 @@ contract ModelRouterTest is Fixtures, IModelRouterErrors, IModelRouterEvents {
         assertEq(router.owner(), address(timelock));
         vm.expectRevert(abi.encodeWithSelector(Ownable.OwnableUnauthorizedAccount.selector, owner));
         vm.prank(owner);
-        router.addModel(adapter, model.first.proof, model.first.instances);
+        router.addModel(argsOf(model), model.first.proof, model.first.instances);
 
-        _throughTimelock(timelock, abi.encodeCall(router.addModel, (adapter, model.first.proof, model.first.instances)));
+        _throughTimelock(timelock, abi.encodeCall(router.addModel, (argsOf(model), model.first.proof, model.first.instances)));
         router.verify(modelId, model.first.proof, model.first.instances);
         _throughTimelock(timelock, abi.encodeCall(router.retireModel, (modelId)));
         assertEq(uint8(router.statusOf(modelId)), uint8(ModelStatus.Retired));
@@ -336,14 +345,14 @@ contract ModelRouterTest is Fixtures, IModelRouterErrors, IModelRouterEvents {
     // ------------------------------------------------------------------------------------------ batches
 
     function test_VerifiesMany() public {
-        addTo(router, model, adapter);
+        addTo(router, model);
         Claim[] memory claims = _claims(3);
         router.verifyMany(claims);
         router.verifyMany(new Claim[](0));
     }
 
     function test_RevertManyWhenOneIsWrong() public {
-        addTo(router, model, adapter);
+        addTo(router, model);
         Claim[] memory claims = _claims(3);
         claims[1].instances = new uint256[](7);
         vm.expectRevert(abi.encodeWithSelector(IModelVerifierErrors.InvalidProof.selector, modelId));
@@ -355,18 +364,19 @@ contract ModelRouterTest is Fixtures, IModelRouterErrors, IModelRouterEvents {
     }
 
     function test_TriesMany() public {
-        addTo(router, model, adapter);
-        StubModelVerifier stub = new StubModelVerifier(keccak256("stub"), StubModelVerifier.Flaw.None);
+        addTo(router, model);
+        StubVerifier stub = new StubVerifier("stub");
         (bytes memory proof, uint256[] memory instances) = stub.prove(1);
+        ModelArgs memory args = stub.args(0, address(0));
         vm.startPrank(owner);
-        router.addModel(stub, proof, instances);
-        router.retireModel(keccak256("stub"));
+        (bytes32 retired,) = router.addModel(args, proof, instances);
+        router.retireModel(retired);
         vm.stopPrank();
 
         Claim[] memory claims = _claims(6);
         claims[1].instances = new uint256[](7);
         claims[2].modelId = keccak256("unknown");
-        claims[3].modelId = keccak256("stub");
+        claims[3].modelId = retired;
         claims[4].proof = "";
         Outcome[] memory outcomes = router.tryVerifyMany(claims, 2_000_000);
         assertEq(outcomes.length, 6);
@@ -380,7 +390,7 @@ contract ModelRouterTest is Fixtures, IModelRouterErrors, IModelRouterEvents {
 
     /// @dev The stipend is too small for the adapter's cap: that is the caller's doing, and says so.
     function test_TriesManyWithASmallStipend() public {
-        addTo(router, model, adapter);
+        addTo(router, model);
         Outcome[] memory outcomes = router.tryVerifyMany(_claims(1), 300_000);
         _outcome(outcomes[0], false, IModelVerifierErrors.InsufficientGas.selector);
         // Hardly enough to be called at all.
@@ -393,7 +403,7 @@ contract ModelRouterTest is Fixtures, IModelRouterErrors, IModelRouterEvents {
     function testFuzz_RevertTryManyWhenTheStipendIsNotThere(
         uint256 gas
     ) public {
-        addTo(router, model, adapter);
+        addTo(router, model);
         gas = bound(gas, 300_000, 4_000_000);
         (bool success, bytes memory answer) =
             address(router).staticcall{gas: gas}(abi.encodeCall(router.tryVerifyMany, (_claims(2), 2_000_000)));
@@ -404,13 +414,6 @@ contract ModelRouterTest is Fixtures, IModelRouterErrors, IModelRouterEvents {
         Outcome[] memory outcomes = abi.decode(answer, (Outcome[]));
         _outcome(outcomes[0], true, 0);
         _outcome(outcomes[1], true, 0);
-    }
-
-    /// @dev Code that vanished, as it can on chains where SELFDESTRUCT still removes it.
-    function test_TryManyRefusesAVerifierWithoutCode() public {
-        addTo(router, model, adapter);
-        vm.etch(address(adapter), "");
-        _outcome(router.tryVerifyMany(_claims(1), 2_000_000)[0], false, 0);
     }
 
     function _claims(
@@ -434,15 +437,24 @@ contract ModelRouterTest is Fixtures, IModelRouterErrors, IModelRouterEvents {
     // ------------------------------------------------------------------------------------------ mocks
 
     function test_MockRouterTakesMocksOnly() public {
-        MockModelRouter mockRouter = new MockModelRouter(owner);
+        MockModelRouter mockRouter = new MockModelRouter(owner, router.IMPLEMENTATION());
         MockModelVerifier mock = new MockModelVerifier(modelId, model.descriptor);
+        addTo(router, model);
+        ModelArgs memory args = argsOf(model);
         vm.startPrank(owner);
-        vm.expectRevert(abi.encodeWithSelector(SelectorRefused.selector, adapter.selector()));
-        mockRouter.addModel(adapter, model.first.proof, model.first.instances);
-        mockRouter.addModel(mock, "", new uint256[](0));
+        vm.expectRevert(abi.encodeWithSelector(SelectorRefused.selector, PROOF_SELECTOR));
+        mockRouter.addMock(adapter);
+        vm.expectRevert(abi.encodeWithSelector(SelectorRefused.selector, PROOF_SELECTOR));
+        mockRouter.addModel(args, model.first.proof, model.first.instances);
+        mockRouter.addMock(mock);
+        vm.expectRevert(abi.encodeWithSelector(ModelAlreadyAdded.selector, modelId, mock));
+        mockRouter.addMock(mock);
         vm.stopPrank();
+        vm.expectRevert(abi.encodeWithSelector(Ownable.OwnableUnauthorizedAccount.selector, address(this)));
+        mockRouter.addMock(mock);
         bytes memory proof = mock.mockProof(model.first.instances);
         mockRouter.verify(modelId, proof, model.first.instances);
+        mockRouter.verifyPacked(modelId, proof, packedOf(model, model.first.instances));
         assertEq(mock.schema(), adapter.schema());
         assertEq(abi.encode(mock.tensors()), abi.encode(adapter.tensors()));
         vm.expectRevert(abi.encodeWithSelector(IModelVerifierErrors.InvalidProof.selector, modelId));

@@ -3,24 +3,24 @@ pragma solidity ^0.8.24;
 
 import {Fixtures, Model} from "./Fixtures.sol";
 import {HostileVerifier} from "./Hostile.sol";
-import {ShortStrings} from "@openzeppelin/contracts/utils/ShortStrings.sol";
+import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
 import {stdJson} from "forge-std/StdJson.sol";
 import {ModelVerifier} from "zkvouch/ModelVerifier.sol";
 import {
     IModelVerifierErrors,
     MOCK_SELECTOR,
+    ModelArgs,
     ModelParts,
     PROOF_SELECTOR,
     Tensor,
     TensorKind
 } from "zkvouch/interfaces/IModelVerifier.sol";
-import {IBatchProofVerifier, IProofVerifier} from "zkvouch/interfaces/IProofVerifier.sol";
+import {IProofVerifier} from "zkvouch/interfaces/IProofVerifier.sol";
+import {ModelArgsLib} from "zkvouch/libraries/ModelArgsLib.sol";
 import {ModelId} from "zkvouch/libraries/ModelId.sol";
 import {SchemaLib} from "zkvouch/libraries/SchemaLib.sol";
 
 contract ModelVerifierTest is Fixtures, IModelVerifierErrors {
-    IBatchProofVerifier private constant NONE = IBatchProofVerifier(address(0));
-
     Model internal model;
     ModelVerifier internal adapter;
 
@@ -34,13 +34,15 @@ contract ModelVerifierTest is Fixtures, IModelVerifierErrors {
     function test_SaysWhatItIs() public view {
         assertEq(address(adapter.VERIFIER()), address(model.bare));
         assertEq(adapter.VERIFIER_CODE_HASH(), address(model.bare).codehash);
-        assertEq(address(adapter.BATCH_VERIFIER()), address(0));
-        assertEq(adapter.BATCH_VERIFIER_CODE_HASH(), 0);
+        assertEq(adapter.CAPABILITIES(), 0);
+        assertEq(adapter.predictions(), 1);
+        assertEq(adapter.guardian(), address(0));
+        assertFalse(adapter.stopped());
         assertEq(adapter.PROOF_LENGTH(), model.first.proof.length);
         assertEq(adapter.INSTANCE_COUNT(), 7);
         assertEq(adapter.GAS_CAP(), GAS_CAP);
         assertEq(adapter.descriptor(), model.descriptor);
-        assertEq(adapter.schema(), hex"020700000004030700000003");
+        assertEq(adapter.schema(), hex"000000010207020000000403070200000003");
         ModelParts memory parts = adapter.modelParts();
         assertEq(abi.encode(parts), abi.encode(model.parts));
     }
@@ -55,8 +57,8 @@ contract ModelVerifierTest is Fixtures, IModelVerifierErrors {
 
     function test_SelectorIsStable() public view {
         assertEq(bytes32(adapter.selector()), bytes32(PROOF_SELECTOR));
-        assertEq(bytes32(PROOF_SELECTOR), bytes32(bytes4(keccak256("zkvouch.proof.v1"))));
-        assertEq(bytes32(PROOF_SELECTOR), bytes32(bytes4(0xae446610)), "the selector is part of deployed routers");
+        assertEq(bytes32(PROOF_SELECTOR), bytes32(bytes4(keccak256("zkvouch.proof.v2"))));
+        assertEq(bytes32(PROOF_SELECTOR), bytes32(bytes4(0x32c749ef)), "the selector is part of deployed routers");
         assertNotEq(bytes32(PROOF_SELECTOR), bytes32(MOCK_SELECTOR));
     }
 
@@ -65,6 +67,7 @@ contract ModelVerifierTest is Fixtures, IModelVerifierErrors {
         assertEq(tensors.length, 2);
         assertEq(uint8(tensors[0].kind), uint8(TensorKind.Input));
         assertEq(tensors[0].scale, 7);
+        assertEq(tensors[0].width, 2);
         assertEq(tensors[0].shape.length, 2);
         assertEq(tensors[0].shape[0], 1);
         assertEq(tensors[0].shape[1], 4);
@@ -110,106 +113,122 @@ contract ModelVerifierTest is Fixtures, IModelVerifierErrors {
     /// @dev Outputs scaled by 128, and inputs called outputs: other models, which no route of the honest one has.
     function test_AnotherDescriptorIsAnotherModel() public {
         bytes32 honest = adapter.modelId();
-        bytes memory scaled = hex"02070200000001000000040300020000000100000003";
-        bytes memory allOutputs = hex"03070200000001000000040307020000000100000003";
+        bytes memory scaled = hex"0200000001020702020000000100000004030002020000000100000003";
+        bytes memory allOutputs = hex"0200000001030702020000000100000004030702020000000100000003";
         bytes32 first = deployAdapter(model, GAS_CAP, scaled).modelId();
         bytes32 second = deployAdapter(model, GAS_CAP, allOutputs).modelId();
         assertTrue(first != honest && second != honest && first != second);
     }
 
-    /// @dev Whatever an adapter is made with moves its deterministic address.
-    function test_TheAddressCommitsToEveryArgument() public {
-        bytes memory code = type(ModelVerifier).creationCode;
-        bytes32 hash = address(model.bare).codehash;
-        bytes32[6] memory seen;
-        ModelParts memory parts = model.parts;
-        seen[0] = keccak256(bytes.concat(code, _arguments(parts, hash, model.proofLength, GAS_CAP, model.descriptor)));
-        parts.vkHash = ~parts.vkHash;
-        seen[1] = keccak256(bytes.concat(code, _arguments(parts, hash, model.proofLength, GAS_CAP, model.descriptor)));
-        parts.vkHash = ~parts.vkHash;
-        seen[2] = keccak256(bytes.concat(code, _arguments(parts, ~hash, model.proofLength, GAS_CAP, model.descriptor)));
-        seen[3] =
-            keccak256(bytes.concat(code, _arguments(parts, hash, model.proofLength + 32, GAS_CAP, model.descriptor)));
-        seen[4] =
-            keccak256(bytes.concat(code, _arguments(parts, hash, model.proofLength, GAS_CAP + 1, model.descriptor)));
-        seen[5] = keccak256(bytes.concat(code, _arguments(parts, hash, model.proofLength, GAS_CAP, hex"030000")));
-        for (uint256 i = 0; i < 6; ++i) {
-            for (uint256 j = 0; j < i; ++j) {
-                assertTrue(seen[i] != seen[j]);
-            }
-        }
-    }
-
-    function _arguments(
-        ModelParts memory parts,
-        bytes32 codeHash,
-        uint256 proofLength,
-        uint256 gasCap,
-        bytes memory tensorDescriptor
-    ) private view returns (bytes memory) {
-        return abi.encode(parts, model.bare, codeHash, address(0), bytes32(0), proofLength, gasCap, tensorDescriptor);
-    }
-
-    /// @dev Long schemas fill several of the four words, and nothing of the memory behind them gets in.
-    function testFuzz_SchemaIsKeptWhole(
-        uint8 runs
+    /// @dev All of the arguments are read back as they were encoded, whatever they are.
+    /// forge-config: default.fuzz.runs = 64
+    function testFuzz_ReadsItsArgumentsBack(
+        ModelArgs memory args,
+        uint8 runs,
+        uint8 engine
     ) public {
+        bytes memory version = new bytes(bound(engine, 1, 31));
+        for (uint256 i = 0; i < version.length; ++i) {
+            version[i] = bytes1(uint8(33 + i));
+        }
+        args.parts.engine = string(version);
         runs = uint8(bound(runs, 0, 21));
-        bytes memory descriptor;
-        bytes memory expected;
+        args.descriptor = hex"0200000001";
+        bytes memory expected = hex"00000001";
+        uint256 count = 0;
         for (uint8 i = 0; i < runs; ++i) {
-            descriptor = abi.encodePacked(descriptor, uint8(2), int8(i), uint8(1), uint32(i) + 1);
-            expected = abi.encodePacked(expected, uint8(2), int8(i), uint32(i) + 1);
+            args.descriptor = abi.encodePacked(args.descriptor, uint8(2), int8(i), uint8(4), uint8(1), uint32(i) + 1);
+            expected = abi.encodePacked(expected, uint8(2), int8(i), uint8(4), uint32(i) + 1);
+            count += i + 1;
         }
-        ModelVerifier other = deployAdapter(model, GAS_CAP, descriptor);
+        ModelVerifier other = deployAdapter(args);
+        assertEq(abi.encode(other.modelParts()), abi.encode(args.parts));
+        assertEq(other.modelId(), ModelId.compute(args.parts, keccak256(args.descriptor)));
+        assertEq(other.VERIFIER(), args.verifier);
+        assertEq(other.VERIFIER_CODE_HASH(), args.verifierCodeHash);
+        assertEq(other.CAPABILITIES(), args.capabilities);
+        assertEq(other.PROOF_LENGTH(), args.proofLength);
+        assertEq(other.GAS_CAP(), args.gasCap);
+        assertEq(other.guardian(), args.guardian);
+        assertEq(other.INSTANCE_COUNT(), count);
         assertEq(other.schema(), expected);
+        assertEq(other.descriptor(), args.descriptor);
+        assertEq(other.tensors().length, runs);
     }
 
-    // ------------------------------------------------------------------------------------------ construction
-
-    function test_RevertConstructorWhenCodeDiffers() public {
-        bytes32 found = address(model.bare).codehash;
-        bytes32 wrong = keccak256("other code");
-        vm.expectRevert(abi.encodeWithSelector(VerifierCodeMismatch.selector, address(model.bare), found, wrong));
-        new ModelVerifier(model.parts, model.bare, wrong, NONE, 0, model.proofLength, GAS_CAP, model.descriptor);
-    }
-
-    /// @dev The hash of no code, or of an account that isn't there, can't be pinned.
-    function test_RevertConstructorWhenThereIsNoCode() public {
-        IProofVerifier nobody = IProofVerifier(makeAddr("nobody"));
-        vm.expectRevert(abi.encodeWithSelector(VerifierCodeMismatch.selector, nobody, bytes32(0), bytes32(0)));
-        new ModelVerifier(model.parts, nobody, bytes32(0), NONE, 0, model.proofLength, GAS_CAP, model.descriptor);
-        vm.deal(address(nobody), 1);
-        bytes32 empty = keccak256("");
-        vm.expectRevert(abi.encodeWithSelector(VerifierCodeMismatch.selector, nobody, empty, empty));
-        new ModelVerifier(model.parts, nobody, empty, NONE, 0, model.proofLength, GAS_CAP, model.descriptor);
-    }
-
-    function test_RevertConstructorWhenAnArgumentIsWrong() public {
-        bytes32 hash = address(model.bare).codehash;
-        uint256[3] memory lengths = [uint256(0), 31, 2975];
-        for (uint256 i = 0; i < lengths.length; ++i) {
-            vm.expectRevert(abi.encodeWithSelector(ModelVerifier.InvalidArgument.selector, "proofLength"));
-            new ModelVerifier(model.parts, model.bare, hash, NONE, 0, lengths[i], GAS_CAP, model.descriptor);
-        }
-        vm.expectRevert(abi.encodeWithSelector(ModelVerifier.InvalidArgument.selector, "gasCap"));
-        new ModelVerifier(model.parts, model.bare, hash, NONE, 0, model.proofLength, 0, model.descriptor);
-        vm.expectRevert(abi.encodeWithSelector(ModelVerifier.InvalidArgument.selector, "gasCap"));
-        new ModelVerifier(model.parts, model.bare, hash, NONE, 0, model.proofLength, 1 << 64, model.descriptor);
-        ModelParts memory parts = model.parts;
-        parts.engine = "";
-        vm.expectRevert(abi.encodeWithSelector(ModelVerifier.InvalidArgument.selector, "engine"));
-        new ModelVerifier(parts, model.bare, hash, NONE, 0, model.proofLength, GAS_CAP, model.descriptor);
-        parts.engine = "a version of more than 31 bytes.";
-        vm.expectRevert(abi.encodeWithSelector(ShortStrings.StringTooLong.selector, parts.engine));
-        new ModelVerifier(parts, model.bare, hash, NONE, 0, model.proofLength, GAS_CAP, model.descriptor);
-    }
-
-    function test_RevertConstructorWhenTheDescriptorIsMalformed() public {
-        vm.expectRevert(abi.encodeWithSelector(SchemaLib.DescriptorTruncated.selector, 0));
-        new ModelVerifier(
-            model.parts, model.bare, address(model.bare).codehash, NONE, 0, model.proofLength, GAS_CAP, hex"0207"
+    /// @dev The encoding that contracts/README.md describes, written down by hand.
+    function test_TheArgumentsAreThoseOfTheReadme() public view {
+        ModelArgs memory args = ModelArgs(
+            ModelParts(bytes32(uint256(1)), bytes32(uint256(2)), bytes32(uint256(3)), bytes32(uint256(4)), "23.0.5"),
+            address(5),
+            bytes32(uint256(6)),
+            7,
+            2976,
+            3_000_000,
+            address(8),
+            hex"0200000001020702020000000100000003030702020000000100000004"
         );
+        bytes memory expected = bytes.concat(
+            abi.encode(1, 2, 3, 4),
+            bytes20(address(5)),
+            abi.encode(6),
+            hex"07_00000ba0_00000000002dc6c0",
+            bytes20(address(8)),
+            hex"00000007_06",
+            "23.0.5",
+            hex"0012_00000001_02070200000003_03070200000004",
+            args.descriptor
+        );
+        assertEq(this.immutablesOf(args), expected);
+    }
+
+    /// @dev A prefix of OpenZeppelin's, the implementation in it, then the arguments.
+    function test_IsACloneWithArguments() public view {
+        assertEq(Clones.fetchCloneArgs(address(adapter)), this.immutablesOf(argsOf(model)));
+        bytes memory code = address(adapter).code;
+        assertEq(bytes10(code), bytes10(hex"363d3d373d3d3d363d73"));
+    }
+
+    /// @dev The implementation is no model, and nobody can make it one.
+    function test_TheImplementationIsNoModel() public {
+        ModelVerifier bare = new ModelVerifier();
+        bytes4 no = ModelVerifier.NotAClone.selector;
+        vm.expectRevert(no);
+        bare.verify(model.first.proof, model.first.instances);
+        (bytes[] memory proofs, uint256[][] memory instances) = batchOf(model.first.proof, model.first.instances);
+        vm.expectRevert(no);
+        bare.verifyMany(proofs, instances);
+        vm.expectRevert(no);
+        bare.verifyPacked(model.first.proof, "");
+        vm.expectRevert(no);
+        bare.verifyManyPacked(proofs, new bytes[](1));
+        string[14] memory views = [
+            "modelId()",
+            "schema()",
+            "tensors()",
+            "descriptor()",
+            "modelParts()",
+            "predictions()",
+            "VERIFIER()",
+            "VERIFIER_CODE_HASH()",
+            "CAPABILITIES()",
+            "PROOF_LENGTH()",
+            "INSTANCE_COUNT()",
+            "GAS_CAP()",
+            "guardian()",
+            "stopped()"
+        ];
+        for (uint256 i = 0; i < views.length; ++i) {
+            (bool success, bytes memory reason) = address(bare).staticcall(abi.encodeWithSignature(views[i]));
+            assertFalse(success, views[i]);
+            assertEq(bytes32(reason), bytes32(no), views[i]);
+        }
+        vm.expectRevert(no);
+        bare.stop();
+        vm.expectRevert(no);
+        bare.transferGuardian(address(this));
+        vm.expectRevert(abi.encodeWithSelector(ModelVerifier.NotTheGuardian.selector, address(this)));
+        bare.acceptGuardian();
     }
 
     // ------------------------------------------------------------------------------------------ refusals in full
@@ -236,7 +255,7 @@ contract ModelVerifierTest is Fixtures, IModelVerifierErrors {
     ) public {
         count = uint8(bound(count, 1, 40));
         HostileVerifier yes = new HostileVerifier(HostileVerifier.Mode.True);
-        ModelVerifier open = _adapterOf(yes, abi.encodePacked(uint8(2), uint8(0), uint8(1), uint32(count)));
+        ModelVerifier open = _adapterOf(yes, abi.encodePacked(hex"0200000001020020_01", uint32(count)));
         uint256[] memory instances = new uint256[](count);
         for (uint256 i = 0; i < count; ++i) {
             instances[i] = R - 1 - i;
@@ -439,8 +458,9 @@ contract ModelVerifierTest is Fixtures, IModelVerifierErrors {
         HostileVerifier verifier,
         bytes memory descriptor
     ) private returns (ModelVerifier) {
-        return new ModelVerifier(
-            model.parts, IProofVerifier(address(verifier)), address(verifier).codehash, NONE, 0, 32, GAS_CAP, descriptor
-        );
+        ModelArgs memory args = argsOf(model);
+        (args.verifier, args.verifierCodeHash) = (address(verifier), address(verifier).codehash);
+        (args.proofLength, args.descriptor) = (32, descriptor);
+        return deployAdapter(args);
     }
 }

@@ -2,97 +2,14 @@
 pragma solidity ^0.8.24;
 
 import {Fixtures, Model, Proof} from "./Fixtures.sol";
-import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
-import {EmergencyStop} from "zkvouch/EmergencyStop.sol";
+import {OpenConsumer} from "./OpenConsumer.sol";
 import {ModelRouter} from "zkvouch/ModelRouter.sol";
 import {ModelVerifier} from "zkvouch/ModelVerifier.sol";
-import {
-    IPredictionConsumerErrors,
-    IPredictionConsumerEvents,
-    Prediction,
-    PredictionConsumer
-} from "zkvouch/PredictionConsumer.sol";
+import {IPredictionConsumerErrors, IPredictionConsumerEvents, Prediction} from "zkvouch/PredictionConsumer.sol";
 import {PredictionLedger} from "zkvouch/PredictionLedger.sol";
 import {IModelRouterErrors} from "zkvouch/interfaces/IModelRouter.sol";
-import {IModelVerifierErrors} from "zkvouch/interfaces/IModelVerifier.sol";
+import {IModelVerifierErrors, ModelArgs} from "zkvouch/interfaces/IModelVerifier.sol";
 import {IPredictionLedger, IPredictionLedgerErrors} from "zkvouch/interfaces/IPredictionLedger.sol";
-
-/// @notice Opens the base's functions to the tests.
-contract OpenConsumer is PredictionConsumer {
-    constructor(
-        IPredictionLedger ledger
-    ) PredictionConsumer(ledger) {}
-
-    function consume(
-        bytes32 modelId,
-        bytes calldata proof,
-        uint256[] calldata instances
-    ) external returns (Prediction memory) {
-        return _consume(modelId, proof, instances);
-    }
-
-    function consumeOnce(
-        bytes32 modelId,
-        bytes calldata proof,
-        uint256[] calldata instances
-    ) external returns (Prediction memory) {
-        return _consume(modelId, bytes32(uint256(uint160(msg.sender))), proof, instances);
-    }
-
-    function consumeBatch(
-        bytes32 modelId,
-        bytes[] calldata proofs,
-        uint256[][] calldata instances
-    ) external returns (Prediction[] memory) {
-        return _consumeBatch(modelId, proofs, instances);
-    }
-
-    function consumeBatchIn(
-        bytes32 modelId,
-        bytes32[] calldata contexts,
-        bytes[] calldata proofs,
-        uint256[][] calldata instances
-    ) external returns (Prediction[] memory) {
-        return _consumeBatch(modelId, contexts, proofs, instances);
-    }
-
-    function consumeFeed(
-        bytes32 modelId,
-        uint64 first,
-        bytes[] calldata proofs,
-        uint256[][] calldata instances
-    ) external returns (Prediction[] memory) {
-        return _consumeFeed(modelId, first, proofs, instances);
-    }
-
-    function recallFeed(
-        bytes32 modelId,
-        uint64 position,
-        uint256[] calldata instances,
-        bytes32 root,
-        bytes32[] calldata path,
-        uint256 maxAge
-    ) external view returns (Prediction memory) {
-        return _recallFeed(modelId, position, instances, root, path, maxAge);
-    }
-
-    function reveal(
-        bytes32 modelId,
-        bytes calldata proof,
-        uint256[] calldata instances,
-        bytes32 salt
-    ) external returns (Prediction memory) {
-        return _consumeCommitted(modelId, proof, instances, salt);
-    }
-
-    function recall(
-        bytes32 modelId,
-        uint256[] calldata instances,
-        uint256 maxAge
-    ) external view returns (Prediction memory) {
-        return _recall(modelId, 0, instances, maxAge);
-    }
-}
 
 /// @notice A consumer that asks for more patience.
 contract SlowConsumer is OpenConsumer {
@@ -146,9 +63,9 @@ contract PredictionConsumerTest is
 
     function setUp() public {
         model = loadModel("tree");
-        ModelVerifier adapter = deployAdapter(model);
+        ModelVerifier adapter;
+        (router, adapter) = deployRouter(model);
         modelId = adapter.modelId();
-        router = deployRouter(model, adapter);
         ledger = new PredictionLedger(router);
         consumer = new OpenConsumer(ledger);
         vm.warp(1_700_000_000);
@@ -163,7 +80,7 @@ contract PredictionConsumerTest is
         for (uint256 i = 0; i < names.length; ++i) {
             Model memory m = loadModel(names[i]);
             ModelVerifier adapter = deployAdapter(m);
-            if (i != 0) addTo(router, m, adapter);
+            if (i != 0) addTo(router, m);
             _compare(adapter.modelId(), m.first);
         }
         _compare(modelId, loadProof("tree", "proof-1"));
@@ -200,7 +117,7 @@ contract PredictionConsumerTest is
         Proof[] memory items = new Proof[](2);
         (items[0], items[1]) = (model.first, loadProof("tree", "proof-1"));
         (bytes[] memory proofs, uint256[][] memory instances) = batchOf(items);
-        Prediction[] memory predictions = consumer.consumeBatch(modelId, proofs, instances);
+        Prediction[] memory predictions = consumer.consumeBatch(modelId, 2, proofs, instances);
         assertEq(predictions.length, 2);
         OpenConsumer other = new OpenConsumer(ledger);
         for (uint256 i = 0; i < 2; ++i) {
@@ -223,7 +140,40 @@ contract PredictionConsumerTest is
         instances[1] = items[1].instances;
         other = new OpenConsumer(ledger);
         vm.expectRevert(abi.encodeWithSelector(IModelVerifierErrors.InvalidProof.selector, modelId));
-        other.consumeBatch(modelId, proofs, instances);
+        other.consumeBatch(modelId, 2, proofs, instances);
+    }
+
+    /// @dev Packed, a prediction is the same, and used up by either entry.
+    function test_ConsumesPacked() public {
+        Prediction memory alone = new OpenConsumer(ledger).consume(modelId, model.first.proof, model.first.instances);
+        bytes memory packed = packedOf(model, model.first.instances);
+        Prediction memory p = consumer.consumePacked(modelId, 0, model.first.proof, packed);
+        assertEq(p.id, ledger.idOf(modelId, model.first.instances, address(consumer), 0));
+        alone.id = p.id;
+        assertEq(abi.encode(p), abi.encode(alone));
+        vm.expectRevert(abi.encodeWithSelector(AlreadyRecorded.selector, p.id));
+        consumer.consume(modelId, model.first.proof, model.first.instances);
+        vm.expectRevert(abi.encodeWithSelector(AlreadyRecorded.selector, p.id));
+        consumer.consumePacked(modelId, 0, model.again.proof, packed);
+        p = consumer.consumePacked(modelId, "other", model.first.proof, packed);
+        assertEq(p.id, ledger.idOf(modelId, model.first.instances, address(consumer), "other"));
+
+        Proof[] memory items = new Proof[](2);
+        (items[0], items[1]) = (model.first, loadProof("tree", "proof-1"));
+        (bytes[] memory proofs, uint256[][] memory instances) = batchOf(items);
+        bytes[] memory small = packedOf(model, instances);
+        OpenConsumer second = new OpenConsumer(ledger);
+        Prediction[] memory batch = second.consumeBatchPacked(modelId, new bytes32[](2), proofs, small);
+        for (uint256 i = 0; i < 2; ++i) {
+            assertEq(batch[i].id, ledger.idOf(modelId, instances[i], address(second), 0));
+            assertEq(abi.encode(batch[i].instances), abi.encode(instances[i]));
+            vm.expectRevert(abi.encodeWithSelector(AlreadyRecorded.selector, batch[i].id));
+            second.consume(modelId, proofs[i], instances[i]);
+        }
+        Prediction[] memory fed = second.consumeFeedPacked(modelId, 0, 2, proofs, small);
+        assertEq(abi.encode(fed[1].instances), abi.encode(instances[1]));
+        vm.expectRevert(abi.encodeWithSelector(WrongPosition.selector, 0, 2));
+        second.consumeFeed(modelId, 0, 2, proofs, instances);
     }
 
     /// @dev Recording it directly, under whatever name, takes nothing from the consumer.
@@ -473,20 +423,21 @@ contract PredictionConsumerTest is
 
     /// @dev What a verifier said before it was stopped is not to be acted on, and no route around the stop serves it.
     function test_RevertRecallOfAStoppedModel() public {
-        router = new ModelRouter(owner);
-        EmergencyStop stop = new EmergencyStop(deployAdapter(model), guardian);
-        vm.prank(owner);
-        router.addModel(stop, model.first.proof, model.first.instances);
+        router = deployRouter();
+        ModelArgs memory args = argsOf(model);
+        args.guardian = guardian;
+        ModelVerifier guarded = addTo(router, args, model.first);
         ledger = new PredictionLedger(router);
         consumer = new OpenConsumer(ledger);
         Prediction memory p = consumer.consume(modelId, model.first.proof, model.first.instances);
         assertEq(consumer.recall(modelId, model.first.instances, 100).id, p.id);
         vm.prank(guardian);
-        stop.stop();
-        vm.expectRevert(Pausable.EnforcedPause.selector);
+        guarded.stop();
+        bytes memory stopped = abi.encodeWithSelector(IModelVerifierErrors.ModelStopped.selector, modelId);
+        vm.expectRevert(stopped);
         consumer.recall(modelId, model.first.instances, 100);
         OpenConsumer another = new OpenConsumer(ledger);
-        vm.expectRevert(Pausable.EnforcedPause.selector);
+        vm.expectRevert(stopped);
         another.consume(modelId, model.first.proof, model.first.instances);
         // That it was verified once stays on record.
         assertTrue(ledger.isVerified(p.id));

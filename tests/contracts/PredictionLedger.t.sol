@@ -2,12 +2,12 @@
 pragma solidity ^0.8.24;
 
 import {Fixtures, Model, Proof} from "./Fixtures.sol";
-import {BadSchemaVerifier, StubModelVerifier} from "./Hostile.sol";
+import {HostileVerifier, StubVerifier} from "./Hostile.sol";
 import {ModelRouter} from "zkvouch/ModelRouter.sol";
 import {ModelVerifier} from "zkvouch/ModelVerifier.sol";
 import {PredictionLedger} from "zkvouch/PredictionLedger.sol";
 import {IModelRouterErrors, Outcome} from "zkvouch/interfaces/IModelRouter.sol";
-import {IModelVerifierErrors} from "zkvouch/interfaces/IModelVerifier.sol";
+import {IModelVerifierErrors, ModelArgs} from "zkvouch/interfaces/IModelVerifier.sol";
 import {
     IPredictionLedgerErrors,
     IPredictionLedgerEvents,
@@ -25,9 +25,9 @@ contract PredictionLedgerTest is Fixtures, IPredictionLedgerErrors, IPredictionL
 
     function setUp() public {
         model = loadModel("tree");
-        ModelVerifier adapter = deployAdapter(model);
+        ModelVerifier adapter;
+        (router, adapter) = deployRouter(model);
         modelId = adapter.modelId();
-        router = deployRouter(model, adapter);
         ledger = new PredictionLedger(router);
         vm.roll(1000);
         vm.warp(1_700_000_000);
@@ -46,7 +46,7 @@ contract PredictionLedgerTest is Fixtures, IPredictionLedgerErrors, IPredictionL
         vm.prank(user);
         (bytes32 returned, bytes memory schema) = ledger.record(modelId, 0, model.first.proof, model.first.instances);
         assertEq(returned, id);
-        assertEq(schema, hex"020700000004030700000003");
+        assertEq(schema, hex"000000010207020000000403070200000003");
         assertTrue(ledger.isVerified(id));
         Record memory record = ledger.recordOf(id);
         assertEq(record.submitter, user);
@@ -58,8 +58,7 @@ contract PredictionLedgerTest is Fixtures, IPredictionLedgerErrors, IPredictionL
     /// @dev A hash of an input is among the inputs, and not among the outputs.
     function test_RecordsAModelWithHashedInputs() public {
         Model memory hashed = loadModel("hashed");
-        ModelVerifier adapter = deployAdapter(hashed);
-        addTo(router, hashed, adapter);
+        ModelVerifier adapter = addTo(router, hashed);
         bytes32 hashedId = adapter.modelId();
         bytes32 id = ledger.idOf(hashedId, hashed.first.instances, user, 0);
         vm.expectEmit(address(ledger));
@@ -136,6 +135,43 @@ contract PredictionLedgerTest is Fixtures, IPredictionLedgerErrors, IPredictionL
         assertTrue(ledger.isVerified(_id(user, 0)));
     }
 
+    // ------------------------------------------------------------------------------------------ packed
+
+    /// @dev The same id, record and event as by words, and once for both.
+    function test_RecordsPackedAsTheSame() public {
+        bytes32 id = _id(user, 0);
+        bytes memory packed = packedOf(model, model.first.instances);
+        bytes memory inputs = abi.encodePacked(_slice(model.first.instances, 0, 4));
+        vm.expectEmit(address(ledger));
+        emit PredictionRecorded(modelId, id, user, 0, keccak256(inputs), _slice(model.first.instances, 4, 7));
+        vm.startPrank(user);
+        (bytes32 returned, bytes memory schema) = ledger.recordPacked(modelId, 0, model.first.proof, packed);
+        assertEq(returned, id);
+        assertEq(schema, hex"000000010207020000000403070200000003");
+        assertTrue(ledger.isVerified(id));
+        vm.expectRevert(abi.encodeWithSelector(AlreadyRecorded.selector, id));
+        ledger.record(modelId, 0, model.first.proof, model.first.instances);
+        vm.expectRevert(abi.encodeWithSelector(AlreadyRecorded.selector, id));
+        ledger.recordPacked(modelId, 0, model.first.proof, packed);
+        vm.expectRevert(abi.encodeWithSelector(AlreadyRecorded.selector, id));
+        ledger.recordPacked(modelId, 0, model.again.proof, packed);
+    }
+
+    function test_RevertPackedInvalidUnknownRetired() public {
+        bytes memory packed = packedOf(model, model.first.instances);
+        packed[13] ^= 0x01;
+        vm.expectRevert(abi.encodeWithSelector(IModelVerifierErrors.InvalidProof.selector, modelId));
+        ledger.recordPacked(modelId, 0, model.first.proof, packed);
+        vm.expectRevert(abi.encodeWithSelector(IModelVerifierErrors.PackedLengthMismatch.selector, 13, 14));
+        ledger.recordPacked(modelId, 0, model.first.proof, new bytes(13));
+        vm.expectRevert(abi.encodeWithSelector(IModelRouterErrors.ModelUnknown.selector, bytes32("x")));
+        ledger.recordPacked("x", 0, model.first.proof, packed);
+        vm.prank(owner);
+        router.retireModel(modelId);
+        vm.expectRevert(abi.encodeWithSelector(IModelRouterErrors.ModelRetired.selector, modelId));
+        ledger.recordPacked(modelId, 0, model.first.proof, packed);
+    }
+
     // ------------------------------------------------------------------------------------------ ids
 
     function testFuzz_IdIsTheHashOfItsParts(
@@ -199,11 +235,12 @@ contract PredictionLedgerTest is Fixtures, IPredictionLedgerErrors, IPredictionL
     }
 
     function test_TriesMany() public {
-        StubModelVerifier stub = new StubModelVerifier(keccak256("stub"), StubModelVerifier.Flaw.None);
+        StubVerifier stub = new StubVerifier("stub");
         (bytes memory stubProof, uint256[] memory stubInstances) = stub.prove(1);
+        ModelArgs memory args = stub.args(7, address(0));
         vm.startPrank(owner);
-        router.addModel(stub, stubProof, stubInstances);
-        router.retireModel(keccak256("stub"));
+        (bytes32 retired,) = router.addModel(args, stubProof, stubInstances);
+        router.retireModel(retired);
         vm.stopPrank();
 
         Submission[] memory pair = _submissions();
@@ -212,7 +249,7 @@ contract PredictionLedgerTest is Fixtures, IPredictionLedgerErrors, IPredictionL
         all[1] = Submission(modelId, "other", pair[1].proof, pair[0].instances);
         all[2] = pair[0];
         all[3] = Submission("x", 0, "", new uint256[](0));
-        all[4] = Submission(keccak256("stub"), 0, stubProof, stubInstances);
+        all[4] = Submission(retired, 0, stubProof, stubInstances);
         all[5] = Submission(modelId, 0, "", pair[1].instances);
         all[6] = pair[1];
         vm.prank(user);
@@ -249,37 +286,39 @@ contract PredictionLedgerTest is Fixtures, IPredictionLedgerErrors, IPredictionL
         assertTrue(outcomes[0].ok && outcomes[1].ok);
     }
 
-    /// @dev A verifier that goes bad after it got its route takes nobody else's prediction with it, and nothing of its
-    /// own is recorded; all or nothing, it is refused by name.
+    /// @dev A bare verifier that goes bad after it got its route takes nobody else's prediction with it, and nothing of
+    /// its own is recorded; all or nothing, it is refused by name.
     function test_OneBadModelHurtsItselfOnly() public {
-        bytes32 id = keccak256("bad");
-        BadSchemaVerifier bad = new BadSchemaVerifier(id);
-        uint256[] memory seven = new uint256[](1);
-        seven[0] = 7;
+        StubVerifier stub = new StubVerifier("stub");
+        (bytes memory proof, uint256[] memory instances) = stub.prove(1);
+        ModelArgs memory args = stub.args(0, address(0));
         vm.prank(owner);
-        router.addModel(bad, abi.encode(id), seven);
-        for (uint8 mode = 0; mode <= uint8(type(BadSchemaVerifier.Mode).max); ++mode) {
-            bad.set(BadSchemaVerifier.Mode(mode));
+        (bytes32 id,) = router.addModel(args, proof, instances);
+        bytes4[4] memory reasons = [
+            IModelVerifierErrors.InvalidProof.selector,
+            IModelVerifierErrors.UnexpectedVerifierReturn.selector,
+            IModelVerifierErrors.VerifierOutOfGas.selector,
+            IModelVerifierErrors.VerifierCodeMismatch.selector
+        ];
+        for (uint256 i = 0; i < reasons.length; ++i) {
+            // Another answer than it gave, by other code.
+            HostileVerifier.Mode mode = i == 0
+                ? HostileVerifier.Mode.Revert
+                : i == 1 ? HostileVerifier.Mode.ReturnBomb : HostileVerifier.Mode.BurnGas;
+            if (i != 3) vm.mockFunction(address(stub), address(new HostileVerifier(mode)), "");
+            else vm.etch(address(stub), hex"00");
             Submission[] memory all = new Submission[](3);
-            all[0] = Submission(modelId, bytes32(uint256(mode)), model.first.proof, model.first.instances);
-            all[1] = Submission(id, bytes32(uint256(mode)), abi.encode(id), seven);
-            all[2] = Submission(modelId, bytes32(100 + uint256(mode)), model.again.proof, model.again.instances);
+            all[0] = Submission(modelId, bytes32(i), model.first.proof, model.first.instances);
+            all[1] = Submission(id, bytes32(i), proof, instances);
+            all[2] = Submission(modelId, bytes32(100 + i), model.again.proof, model.again.instances);
             vm.prank(user);
             Outcome[] memory outcomes = ledger.tryRecordMany{gas: 8_000_000}(all, 2_000_000);
             _outcome(outcomes[0], true, 0);
-            _outcome(outcomes[1], mode == 0, mode == 0 ? bytes4(0) : SchemaUnavailable.selector);
+            _outcome(outcomes[1], false, reasons[i]);
             _outcome(outcomes[2], true, 0);
-            assertEq(ledger.isVerified(outcomes[1].id), mode == 0);
-            if (mode == 0) continue;
-            vm.expectRevert(abi.encodeWithSelector(SchemaUnavailable.selector, id));
-            ledger.record{gas: 2_000_000}(id, 0, abi.encode(id), seven);
-            (bytes[] memory proofs, uint256[][] memory instances) = batchOf(abi.encode(id), seven);
-            vm.expectRevert(abi.encodeWithSelector(SchemaUnavailable.selector, id));
-            ledger.recordBatch{gas: 2_000_000}(id, new bytes32[](1), proofs, instances);
-            vm.expectRevert(abi.encodeWithSelector(SchemaUnavailable.selector, id));
-            ledger.recordEach{gas: 2_000_000}(id, new bytes32[](1), proofs, instances);
-            vm.expectRevert(abi.encodeWithSelector(SchemaUnavailable.selector, id));
-            ledger.recordFeed{gas: 2_000_000}(id, 0, proofs, instances);
+            assertFalse(ledger.isVerified(outcomes[1].id));
+            vm.expectPartialRevert(reasons[i]);
+            ledger.record{gas: 2_000_000}(id, 0, proof, instances);
         }
     }
 

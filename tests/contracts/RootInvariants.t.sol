@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.24;
 
-import {StubModelVerifier} from "./Hostile.sol";
-import {OpenConsumer} from "./PredictionConsumer.t.sol";
+import {StubVerifier} from "./Hostile.sol";
+import {OpenConsumer} from "./OpenConsumer.sol";
 import {Paths} from "./Roots.t.sol";
 import {Test} from "forge-std/Test.sol";
 import {ModelRouter} from "zkvouch/ModelRouter.sol";
-import {Prediction} from "zkvouch/PredictionConsumer.sol";
+import {ModelVerifier} from "zkvouch/ModelVerifier.sol";
 import {PredictionLedger} from "zkvouch/PredictionLedger.sol";
 import {Record, Submission} from "zkvouch/interfaces/IPredictionLedger.sol";
 import {FeedContext} from "zkvouch/libraries/FeedContext.sol";
@@ -24,6 +24,11 @@ contract RootHandler is Test, Paths {
 
     PredictionLedger public immutable LEDGER;
     OpenConsumer public immutable CONSUMER;
+    bytes32 public immutable FIRST;
+    bytes32 public immutable SECOND;
+
+    /// @dev Whether the call that is being made packs its instances.
+    bool public packed;
 
     Batch[] internal _batches;
     mapping(bytes32 root => bool) public seen;
@@ -35,16 +40,19 @@ contract RootHandler is Test, Paths {
     mapping(address submitter => mapping(bytes32 modelId => uint256)) public fed;
 
     constructor(
-        PredictionLedger ledger
+        PredictionLedger ledger,
+        bytes32 first,
+        bytes32 second
     ) {
         LEDGER = ledger;
         CONSUMER = new OpenConsumer(ledger);
+        (FIRST, SECOND) = (first, second);
     }
 
     function modelId(
         uint256 seed
-    ) public pure returns (bytes32) {
-        return keccak256(abi.encode("model", seed % 2));
+    ) public view returns (bytes32) {
+        return seed % 2 == 0 ? FIRST : SECOND;
     }
 
     function actor(
@@ -82,14 +90,19 @@ contract RootHandler is Test, Paths {
         uint256 seed,
         uint256 size
     ) external {
+        packed = seed >> 255 == 1;
         (bytes32[] memory contexts, bytes[] memory proofs, uint256[][] memory instances, bool valid) =
             _batch(model, seed, size % 4);
         address caller = actor(callerSeed);
+        for (uint256 i = 1; i < contexts.length; ++i) {
+            contexts[i] = contexts[0];
+        }
         bytes32[] memory expected = _ids(model, contexts, instances, caller);
         bool new_ = expected.length != 0 && !seen[PredictionTree.rootOf(expected)];
-        vm.prank(caller);
-        try LEDGER.recordBatch(modelId(model), contexts, proofs, instances) returns (
-            bytes32[] memory ids, bytes memory, bytes32 root
+        try this.ledgerBatch(
+            model, proofs.length == 0 ? bytes32(0) : contexts[0], proofs, instances, caller
+        ) returns (
+            bytes32[] memory ids, bytes32 root
         ) {
             require(valid && new_, "an invalid batch, or one again");
             _noteRoot(root, ids, expected, caller);
@@ -132,12 +145,12 @@ contract RootHandler is Test, Paths {
         uint256 model,
         uint256 seed
     ) external {
+        packed = seed >> 255 == 1;
         (bytes32[] memory contexts, bytes[] memory proofs, uint256[][] memory instances, bool valid) =
             _batch(model, seed, 1);
         address caller = actor(callerSeed);
         bytes32[] memory expected = _ids(model, contexts, instances, caller);
-        vm.prank(caller);
-        try LEDGER.record(modelId(model), contexts[0], proofs[0], instances[0]) returns (bytes32 id, bytes memory) {
+        try this.ledgerRecord(model, contexts[0], proofs[0], instances[0], caller) returns (bytes32 id) {
             require(valid, "an invalid proof was recorded");
             _noteStrict(id);
             bytes32[] memory ids = new bytes32[](1);
@@ -154,13 +167,13 @@ contract RootHandler is Test, Paths {
         uint256 seed,
         uint256 size
     ) external {
+        packed = seed >> 255 == 1;
         address caller = actor(callerSeed);
         (bytes32[] memory contexts, bytes[] memory proofs, uint256[][] memory instances, bool valid) =
             _batch(model, seed, size % 4);
         bytes32[] memory expected = _ids(model, contexts, instances, caller);
         bool fresh = valid && !_anyUsed(expected);
-        vm.prank(caller);
-        try LEDGER.recordEach(modelId(model), contexts, proofs, instances) {
+        try this.ledgerEach(model, contexts, proofs, instances, caller) {
             require(fresh, "an invalid batch was recorded, or one again");
             _noteEach(expected, caller);
         } catch {
@@ -173,11 +186,12 @@ contract RootHandler is Test, Paths {
         uint256 seed,
         uint256 size
     ) external {
+        packed = seed >> 255 == 1;
         (bytes32[] memory contexts, bytes[] memory proofs, uint256[][] memory instances, bool valid) =
             _batch(model, seed, size % 4);
         bytes32[] memory expected = _ids(model, contexts, instances, address(CONSUMER));
         bool fresh = valid && !_anyUsed(expected);
-        try CONSUMER.consumeBatchIn(modelId(model), contexts, proofs, instances) returns (Prediction[] memory) {
+        try this.consumerBatch(model, contexts, proofs, instances) {
             require(fresh, "an invalid batch was consumed, or one again");
             _noteEach(expected, address(CONSUMER));
         } catch {
@@ -195,12 +209,12 @@ contract RootHandler is Test, Paths {
         uint256 size,
         uint64 off
     ) external {
+        packed = seed >> 255 == 1;
         address caller = actor(callerSeed);
         (uint64 first, bool next) = _position(caller, model, off);
         (, bytes[] memory proofs, uint256[][] memory instances, bool valid) = _batch(model, seed, size % 4);
-        vm.prank(caller);
-        try LEDGER.recordFeed(modelId(model), first, proofs, instances) returns (
-            bytes32[] memory ids, bytes memory, bytes32 root
+        try this.ledgerFeed(model, first, proofs, instances, caller) returns (
+            bytes32[] memory ids, bytes32 root
         ) {
             require(valid && next, "an invalid batch was recorded, or at another position");
             _noteFeed(model, first, instances, caller);
@@ -216,13 +230,102 @@ contract RootHandler is Test, Paths {
         uint256 size,
         uint64 off
     ) external {
+        packed = seed >> 255 == 1;
         (uint64 first, bool next) = _position(address(CONSUMER), model, off);
         (, bytes[] memory proofs, uint256[][] memory instances, bool valid) = _batch(model, seed, size % 4);
-        try CONSUMER.consumeFeed(modelId(model), first, proofs, instances) returns (Prediction[] memory) {
+        try this.consumerFeed(model, first, proofs, instances) {
             require(valid && next, "an invalid batch was consumed, or at another position");
             _noteFeed(model, first, instances, address(CONSUMER));
         } catch {
             require(!valid || !next, "a feed's next batch was not consumed");
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------ either entry
+
+    function ledgerRecord(
+        uint256 model,
+        bytes32 context,
+        bytes calldata proof,
+        uint256[] calldata instances,
+        address caller
+    ) external returns (bytes32 id) {
+        bytes32 of_ = modelId(model);
+        vm.prank(caller);
+        if (packed) (id,) = LEDGER.recordPacked(of_, context, proof, abi.encodePacked(instances));
+        else (id,) = LEDGER.record(of_, context, proof, instances);
+    }
+
+    function ledgerBatch(
+        uint256 model,
+        bytes32 context,
+        bytes[] calldata proofs,
+        uint256[][] calldata instances,
+        address caller
+    ) external returns (bytes32[] memory ids, bytes32 root) {
+        bytes32 id = modelId(model);
+        bytes[] memory small = _packed(instances);
+        vm.prank(caller);
+        if (packed) (ids,, root) = LEDGER.recordBatchPacked(id, context, proofs.length, proofs, small);
+        else (ids,, root) = LEDGER.recordBatch(id, context, proofs.length, proofs, instances);
+    }
+
+    function ledgerEach(
+        uint256 model,
+        bytes32[] calldata contexts,
+        bytes[] calldata proofs,
+        uint256[][] calldata instances,
+        address caller
+    ) external {
+        bytes32 id = modelId(model);
+        bytes[] memory small = _packed(instances);
+        vm.prank(caller);
+        if (packed) LEDGER.recordEachPacked(id, contexts, proofs, small);
+        else LEDGER.recordEach(id, contexts, proofs, instances);
+    }
+
+    function ledgerFeed(
+        uint256 model,
+        uint64 first,
+        bytes[] calldata proofs,
+        uint256[][] calldata instances,
+        address caller
+    ) external returns (bytes32[] memory ids, bytes32 root) {
+        bytes32 id = modelId(model);
+        bytes[] memory small = _packed(instances);
+        vm.prank(caller);
+        if (packed) (ids,, root) = LEDGER.recordFeedPacked(id, first, proofs.length, proofs, small);
+        else (ids,, root) = LEDGER.recordFeed(id, first, proofs.length, proofs, instances);
+    }
+
+    function consumerBatch(
+        uint256 model,
+        bytes32[] calldata contexts,
+        bytes[] calldata proofs,
+        uint256[][] calldata instances
+    ) external {
+        if (packed) CONSUMER.consumeBatchPacked(modelId(model), contexts, proofs, _packed(instances));
+        else CONSUMER.consumeBatchIn(modelId(model), contexts, proofs, instances);
+    }
+
+    function consumerFeed(
+        uint256 model,
+        uint64 first,
+        bytes[] calldata proofs,
+        uint256[][] calldata instances
+    ) external {
+        bytes32 id = modelId(model);
+        if (packed) CONSUMER.consumeFeedPacked(id, first, proofs.length, proofs, _packed(instances));
+        else CONSUMER.consumeFeed(id, first, proofs.length, proofs, instances);
+    }
+
+    /// @dev A stub's instances are packed in whole words.
+    function _packed(
+        uint256[][] calldata instances
+    ) private pure returns (bytes[] memory small) {
+        small = new bytes[](instances.length);
+        for (uint256 i = 0; i < small.length; ++i) {
+            small[i] = abi.encodePacked(instances[i]);
         }
     }
 
@@ -334,7 +437,7 @@ contract RootHandler is Test, Paths {
             uint256 random = seed >> (24 * i);
             bool good = random % 64 >= 6;
             valid = valid && good;
-            proofs[i] = abi.encode(good ? modelId(model) : bytes32(0));
+            proofs[i] = abi.encode(good ? bytes32(1 + model % 2) : bytes32(0));
             uint256 input = (random >> 8) % 4;
             instances[i] = new uint256[](2);
             instances[i][0] = input;
@@ -349,14 +452,15 @@ contract RootInvariantsTest is Test {
     PredictionLedger internal ledger;
 
     function setUp() public {
-        ModelRouter router = new ModelRouter(address(this));
+        ModelRouter router = new ModelRouter(address(this), address(new ModelVerifier()));
         ledger = new PredictionLedger(router);
-        handler = new RootHandler(ledger);
+        bytes32[2] memory models;
         for (uint256 i = 0; i < 2; ++i) {
-            StubModelVerifier verifier = new StubModelVerifier(handler.modelId(i), StubModelVerifier.Flaw.None);
-            (bytes memory proof, uint256[] memory instances) = verifier.prove(0);
-            router.addModel(verifier, proof, instances);
+            StubVerifier stub = new StubVerifier(bytes32(1 + i));
+            (bytes memory proof, uint256[] memory instances) = stub.prove(0);
+            (models[i],) = router.addModel(stub.args(i == 0 ? 7 : 0, address(0)), proof, instances);
         }
+        handler = new RootHandler(ledger, models[0], models[1]);
         targetContract(address(handler));
         bytes4[] memory selectors = new bytes4[](8);
         selectors[0] = RootHandler.recordBatch.selector;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.24;
 
-import {StubModelVerifier} from "./Hostile.sol";
-import {OpenConsumer} from "./PredictionConsumer.t.sol";
+import {StubVerifier} from "./Hostile.sol";
+import {OpenConsumer} from "./OpenConsumer.sol";
 import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {stdJson} from "forge-std/StdJson.sol";
 import {Test, Vm} from "forge-std/Test.sol";
 import {ModelRouter} from "zkvouch/ModelRouter.sol";
+import {ModelVerifier} from "zkvouch/ModelVerifier.sol";
 import {IPredictionConsumerErrors, Prediction} from "zkvouch/PredictionConsumer.sol";
 import {PredictionLedger} from "zkvouch/PredictionLedger.sol";
 import {IModelRouterErrors, Outcome} from "zkvouch/interfaces/IModelRouter.sol";
@@ -196,24 +197,24 @@ contract PredictionTreeTest is Test, Paths {
 
 /// @notice Roots and feeds, over a verifier whose proofs cost nothing.
 abstract contract RootsBase is Test, Paths, IPredictionLedgerErrors, IPredictionLedgerEvents {
-    StubModelVerifier internal model;
-    StubModelVerifier internal sibling;
+    StubVerifier internal model;
+    StubVerifier internal sibling;
     ModelRouter internal router;
     PredictionLedger internal ledger;
-    bytes32 internal constant ID = keccak256("model");
-    bytes32 internal constant SIBLING = keccak256("sibling");
+    bytes32 internal ID;
+    bytes32 internal SIBLING;
     address internal user = makeAddr("user");
     address internal other = makeAddr("other");
 
     function setUp() public virtual {
-        router = new ModelRouter(address(this));
+        router = new ModelRouter(address(this), address(new ModelVerifier()));
         ledger = new PredictionLedger(router);
-        model = new StubModelVerifier(ID, StubModelVerifier.Flaw.None);
-        sibling = new StubModelVerifier(SIBLING, StubModelVerifier.Flaw.None);
+        model = new StubVerifier("model");
+        sibling = new StubVerifier("sibling");
         (bytes memory proof, uint256[] memory instances) = model.prove(0);
-        router.addModel(model, proof, instances);
+        (ID,) = router.addModel(model.args(7, address(0)), proof, instances);
         (proof, instances) = sibling.prove(0);
-        router.addModel(sibling, proof, instances);
+        (SIBLING,) = router.addModel(sibling.args(7, address(0)), proof, instances);
         vm.roll(1000);
         vm.warp(1_700_000_000);
         vm.startPrank(user);
@@ -244,21 +245,42 @@ abstract contract RootsBase is Test, Paths, IPredictionLedgerErrors, IPrediction
 }
 
 contract RootsTest is RootsBase {
-    /// @dev One slot, whatever the size; each member is verified by its path, and none by itself.
+    /// @dev A stub's instances are packed in whole words.
+    function _packed(
+        uint256[][] memory instances
+    ) private pure returns (bytes[] memory packed) {
+        packed = new bytes[](instances.length);
+        for (uint256 i = 0; i < packed.length; ++i) {
+            packed[i] = abi.encodePacked(instances[i]);
+        }
+    }
+
+    function _outputs(
+        uint256[][] memory instances
+    ) private pure returns (bytes memory outputs) {
+        for (uint256 i = 0; i < instances.length; ++i) {
+            outputs = abi.encodePacked(outputs, instances[i][1]);
+        }
+    }
+
+    /// @dev One slot, whatever the size; each member is verified by its path, and none by itself. Packed it is the same.
     function testFuzz_OneSlotForABatch(
-        uint256 size
+        uint256 size,
+        bool packed
     ) public {
         size = bound(size, 1, 20);
         (bytes32[] memory contexts, bytes[] memory proofs, uint256[][] memory instances) = _batch(7, size);
         bytes32[] memory expected = _ids(contexts, instances, user);
         vm.record();
         vm.expectEmit(address(ledger));
-        emit BatchRecorded(PredictionTree.rootOf(expected), user, size);
-        (bytes32[] memory ids, bytes memory schema, bytes32 root) = ledger.recordBatch(ID, contexts, proofs, instances);
+        emit BatchRecorded(PredictionTree.rootOf(expected), ID, user, 0, expected, _outputs(instances));
+        (bytes32[] memory ids, bytes memory schema, bytes32 root) = packed
+            ? ledger.recordBatchPacked(ID, 0, size, proofs, _packed(instances))
+            : ledger.recordBatch(ID, 0, size, proofs, instances);
         assertEq(_slotsWritten(), 1);
         assertEq(abi.encode(ids), abi.encode(expected));
         assertEq(root, PredictionTree.rootOf(ids));
-        assertEq(schema, model.schema());
+        assertEq(schema, router.verifierOf(ID).schema());
         for (uint256 i = 0; i < size; ++i) {
             bytes32[] memory path = pathOf(ids, i);
             assertTrue(ledger.isVerified(ids[i], root, path));
@@ -279,15 +301,27 @@ contract RootsTest is RootsBase {
         }
     }
 
-    /// @dev What an indexer needs: the root first, then its leaves in order.
+    /// @dev What an indexer needs: one event of a batch of one model; of many models the root first, then its leaves in
+    /// order.
     function test_EventsTellTheTree() public {
         (bytes32[] memory contexts, bytes[] memory proofs, uint256[][] memory instances) = _batch(0, 3);
         vm.recordLogs();
-        (bytes32[] memory ids,, bytes32 root) = ledger.recordBatch(ID, contexts, proofs, instances);
+        (bytes32[] memory ids,, bytes32 root) = ledger.recordBatch(ID, "context", 3, proofs, instances);
         Vm.Log[] memory logs = vm.getRecordedLogs();
+        assertEq(logs.length, 1);
+        bytes32[] memory topics = new bytes32[](4);
+        (topics[0], topics[1], topics[2]) = (BatchRecorded.selector, root, ID);
+        topics[3] = bytes32(uint256(uint160(user)));
+        assertEq(abi.encode(logs[0].topics), abi.encode(topics));
+        assertEq(logs[0].data, abi.encode(bytes32("context"), ids, _outputs(instances)));
+
+        vm.recordLogs();
+        (ids, root) = ledger.recordMany(_submissions(contexts, proofs, instances));
+        logs = vm.getRecordedLogs();
         assertEq(logs.length, 4);
-        assertEq(logs[0].topics[0], BatchRecorded.selector);
+        assertEq(logs[0].topics[0], ManyRecorded.selector);
         assertEq(logs[0].topics[1], root);
+        assertEq(logs[0].topics[2], topics[3]);
         assertEq(abi.decode(logs[0].data, (uint256)), 3);
         for (uint256 i = 0; i < 3; ++i) {
             assertEq(logs[1 + i].topics[0], PredictionRecorded.selector);
@@ -298,12 +332,12 @@ contract RootsTest is RootsBase {
     /// @dev A batch of one and a prediction by itself are one record.
     function test_OneIsARecord() public {
         (bytes32[] memory contexts, bytes[] memory proofs, uint256[][] memory instances) = _batch(0, 1);
-        (bytes32[] memory ids,,) = ledger.recordBatch(ID, contexts, proofs, instances);
+        (bytes32[] memory ids,,) = ledger.recordBatch(ID, contexts[0], proofs.length, proofs, instances);
         assertTrue(ledger.isVerified(ids[0]));
         vm.expectRevert(abi.encodeWithSelector(AlreadyRecorded.selector, ids[0]));
         ledger.record(ID, 0, proofs[0], instances[0]);
         vm.expectRevert(abi.encodeWithSelector(AlreadyRecorded.selector, ids[0]));
-        ledger.recordBatch(ID, contexts, proofs, instances);
+        ledger.recordBatch(ID, contexts[0], proofs.length, proofs, instances);
         vm.expectRevert(abi.encodeWithSelector(AlreadyRecorded.selector, ids[0]));
         ledger.recordEach(ID, contexts, proofs, instances);
         // What `record` made has a root and an empty path.
@@ -313,31 +347,31 @@ contract RootsTest is RootsBase {
 
     function test_RevertTheSameBatch() public {
         (bytes32[] memory contexts, bytes[] memory proofs, uint256[][] memory instances) = _batch(0, 3);
-        (,, bytes32 root) = ledger.recordBatch(ID, contexts, proofs, instances);
+        (,, bytes32 root) = ledger.recordBatch(ID, contexts[0], proofs.length, proofs, instances);
         Record memory made = _recordOf(contexts, instances, root);
         skip(100);
-        // It need not even be proofs: the root comes first.
-        bytes[] memory nothing = new bytes[](3);
         vm.expectRevert(abi.encodeWithSelector(BatchAlreadyRecorded.selector, root));
-        ledger.recordBatch(ID, contexts, nothing, instances);
+        ledger.recordBatch(ID, 0, 3, proofs, instances);
+        vm.expectRevert(abi.encodeWithSelector(BatchAlreadyRecorded.selector, root));
+        ledger.recordBatchPacked(ID, 0, 3, proofs, _packed(instances));
         vm.expectRevert(abi.encodeWithSelector(BatchAlreadyRecorded.selector, root));
         ledger.recordMany(_submissions(contexts, proofs, instances));
         assertEq(abi.encode(_recordOf(contexts, instances, root)), abi.encode(made), "a root changed");
         // Another order, context, or account makes another batch of it.
         (proofs[0], proofs[2]) = (proofs[2], proofs[0]);
         (instances[0], instances[2]) = (instances[2], instances[0]);
-        ledger.recordBatch(ID, contexts, proofs, instances);
-        contexts[1] = "context";
-        ledger.recordBatch(ID, contexts, proofs, instances);
+        ledger.recordBatch(ID, contexts[0], proofs.length, proofs, instances);
+        contexts[0] = "context";
+        ledger.recordBatch(ID, contexts[0], proofs.length, proofs, instances);
         vm.stopPrank();
         vm.prank(other);
-        ledger.recordBatch(ID, contexts, proofs, instances);
+        ledger.recordBatch(ID, contexts[0], proofs.length, proofs, instances);
     }
 
     /// @dev A batch's record says that it was verified, not that it is new: that is what the two modes are for.
     function test_ABatchUsesUpNoPrediction() public {
         (bytes32[] memory contexts, bytes[] memory proofs, uint256[][] memory instances) = _batch(0, 2);
-        ledger.recordBatch(ID, contexts, proofs, instances);
+        ledger.recordBatch(ID, contexts[0], proofs.length, proofs, instances);
         (bytes32[] memory ids,) = ledger.recordEach(ID, contexts, proofs, instances);
         for (uint256 i = 0; i < 2; ++i) {
             assertTrue(ledger.isVerified(ids[i]));
@@ -375,7 +409,7 @@ contract RootsTest is RootsBase {
         assertEq(root, 0);
         assertFalse(ledger.isVerified(0, 0, new bytes32[](0)));
         vm.expectRevert(IModelVerifierErrors.EmptyBatch.selector);
-        ledger.recordFeed(ID, 0, new bytes[](0), new uint256[][](0));
+        ledger.recordFeed(ID, 0, 0, new bytes[](0), new uint256[][](0));
     }
 
     /// @dev Whatever id, root and path somebody thinks of.
@@ -385,7 +419,7 @@ contract RootsTest is RootsBase {
         bytes32[] calldata path
     ) public {
         (bytes32[] memory contexts, bytes[] memory proofs, uint256[][] memory instances) = _batch(0, 4);
-        (,, bytes32 recorded) = ledger.recordBatch(ID, contexts, proofs, instances);
+        (,, bytes32 recorded) = ledger.recordBatch(ID, contexts[0], proofs.length, proofs, instances);
         assertFalse(ledger.isVerified(id, root, path));
         assertFalse(ledger.isVerified(id, recorded, path));
         vm.expectRevert(abi.encodeWithSelector(NotRecorded.selector, id));
@@ -398,7 +432,7 @@ contract RootsTest is RootsBase {
         (bytes32[] memory contexts, bytes[] memory proofs, uint256[][] memory instances) = _batch(0, 5);
         for (uint256 i = 0; i < 5; ++i) {
             bytes memory good = proofs[i];
-            proofs[i] = abi.encode(bytes32(uint256(ID) ^ 1));
+            proofs[i] = abi.encode(bytes32(uint256(model.KEY()) ^ 1));
             _refuses(contexts, proofs, instances);
             proofs[i] = good;
             instances[i][1] ^= 1;
@@ -406,7 +440,7 @@ contract RootsTest is RootsBase {
             instances[i][1] ^= 1;
         }
         assertEq(ledger.nextPosition(user, ID), 0);
-        ledger.recordBatch(ID, contexts, proofs, instances);
+        ledger.recordBatch(ID, contexts[0], proofs.length, proofs, instances);
     }
 
     // ------------------------------------------------------------------------------------------ feeds
@@ -418,16 +452,16 @@ contract RootsTest is RootsBase {
             contexts[i] = FeedContext.at(i);
         }
         assertEq(contexts[2], bytes32(bytes24("zkvouch.feed")) | bytes32(uint256(2)));
-        (bytes32[] memory ids, bytes memory schema, bytes32 root) = ledger.recordFeed(ID, 0, proofs, instances);
+        (bytes32[] memory ids, bytes memory schema, bytes32 root) = ledger.recordFeed(ID, 0, proofs.length, proofs, instances);
         assertEq(abi.encode(ids), abi.encode(_ids(contexts, instances, user)));
-        assertEq(schema, model.schema());
+        assertEq(schema, router.verifierOf(ID).schema());
         assertEq(ledger.nextPosition(user, ID), 3);
         for (uint256 i = 0; i < 3; ++i) {
             assertTrue(ledger.isVerified(ids[i], root, pathOf(ids, i)));
         }
         // The same instances at the next positions are other predictions; two slots are written.
         vm.record();
-        (bytes32[] memory more,,) = ledger.recordFeed(ID, 3, proofs, instances);
+        (bytes32[] memory more,,) = ledger.recordFeed(ID, 3, proofs.length, proofs, instances);
         assertEq(_slotsWritten(), 2);
         assertNotEq(more[0], ids[0]);
         assertEq(ledger.nextPosition(user, ID), 6);
@@ -439,25 +473,25 @@ contract RootsTest is RootsBase {
     ) public {
         uint256 size = bound(used, 1, 8);
         (, bytes[] memory proofs, uint256[][] memory instances) = _batch(0, size);
-        ledger.recordFeed(ID, 0, proofs, instances);
+        ledger.recordFeed(ID, 0, proofs.length, proofs, instances);
         vm.assume(first != size);
         vm.expectRevert(abi.encodeWithSelector(WrongPosition.selector, first, size));
-        ledger.recordFeed(ID, first, proofs, instances);
+        ledger.recordFeed(ID, first, proofs.length, proofs, instances);
     }
 
     /// @dev Each account and each model counts for itself.
     function test_FeedsAreApart() public {
         (, bytes[] memory proofs, uint256[][] memory instances) = _batch(0, 2);
-        ledger.recordFeed(ID, 0, proofs, instances);
+        ledger.recordFeed(ID, 0, proofs.length, proofs, instances);
         assertEq(ledger.nextPosition(other, ID), 0);
         assertEq(ledger.nextPosition(user, SIBLING), 0);
         vm.stopPrank();
         vm.prank(other);
-        ledger.recordFeed(ID, 0, proofs, instances);
+        ledger.recordFeed(ID, 0, proofs.length, proofs, instances);
         (proofs[0],) = sibling.prove(0);
         (proofs[1],) = sibling.prove(1);
         vm.prank(user);
-        ledger.recordFeed(SIBLING, 0, proofs, instances);
+        ledger.recordFeed(SIBLING, 0, proofs.length, proofs, instances);
         assertEq(ledger.nextPosition(user, ID), 2);
     }
 
@@ -471,13 +505,19 @@ contract RootsTest is RootsBase {
         vm.expectRevert(reserved);
         ledger.record(ID, contexts[1], proofs[0], instances[0]);
         vm.expectRevert(reserved);
-        ledger.recordBatch(ID, contexts, proofs, instances);
+        ledger.recordBatch(ID, contexts[1], 2, proofs, instances);
+        vm.expectRevert(reserved);
+        ledger.recordBatchPacked(ID, contexts[1], 2, proofs, _packed(instances));
+        vm.expectRevert(reserved);
+        ledger.recordPacked(ID, contexts[1], proofs[1], _packed(instances)[1]);
+        vm.expectRevert(reserved);
+        ledger.recordEachPacked(ID, contexts, proofs, _packed(instances));
         vm.expectRevert(reserved);
         ledger.recordEach(ID, contexts, proofs, instances);
         Submission[] memory all = _submissions(contexts, proofs, instances);
         vm.expectRevert(reserved);
         ledger.recordMany(all);
-        Outcome[] memory outcomes = ledger.tryRecordMany(all, 100_000);
+        Outcome[] memory outcomes = ledger.tryRecordMany(all, 1_200_000);
         assertTrue(outcomes[0].ok);
         assertFalse(outcomes[1].ok);
         assertEq(bytes32(outcomes[1].reason), bytes32(ContextReserved.selector));
@@ -498,15 +538,15 @@ contract RootsTest is RootsBase {
         bytes memory good = proofs[1];
         proofs[1] = "";
         vm.expectRevert(abi.encodeWithSelector(IModelVerifierErrors.InvalidProof.selector, ID));
-        ledger.recordFeed(ID, 0, proofs, instances);
+        ledger.recordFeed(ID, 0, proofs.length, proofs, instances);
         proofs[1] = good;
         vm.expectRevert(abi.encodeWithSelector(IModelVerifierErrors.BatchLengthMismatch.selector, 1, 2));
-        ledger.recordFeed(ID, 0, new bytes[](1), instances);
+        ledger.recordFeed(ID, 0, 2, new bytes[](1), instances);
         vm.stopPrank();
         router.retireModel(ID);
         vm.prank(user);
         vm.expectRevert(abi.encodeWithSelector(IModelRouterErrors.ModelRetired.selector, ID));
-        ledger.recordFeed(ID, 0, proofs, instances);
+        ledger.recordFeed(ID, 0, proofs.length, proofs, instances);
         assertEq(ledger.nextPosition(user, ID), 0);
     }
 
@@ -515,7 +555,7 @@ contract RootsTest is RootsBase {
     function test_ConsumesAFeed() public {
         OpenConsumer consumer = new OpenConsumer(ledger);
         (, bytes[] memory proofs, uint256[][] memory instances) = _batch(5, 3);
-        Prediction[] memory predictions = consumer.consumeFeed(ID, 0, proofs, instances);
+        Prediction[] memory predictions = consumer.consumeFeed(ID, 0, proofs.length, proofs, instances);
         bytes32[] memory ids = new bytes32[](3);
         for (uint64 i = 0; i < 3; ++i) {
             ids[i] = ledger.idOf(ID, instances[i], address(consumer), FeedContext.at(i));
@@ -525,7 +565,7 @@ contract RootsTest is RootsBase {
         }
         // Anybody may call this consumer, and nobody makes it act on a position again.
         vm.expectRevert(abi.encodeWithSelector(WrongPosition.selector, 0, 3));
-        consumer.consumeFeed(ID, 0, proofs, instances);
+        consumer.consumeFeed(ID, 0, proofs.length, proofs, instances);
 
         bytes32 root = PredictionTree.rootOf(ids);
         skip(50);
@@ -559,13 +599,20 @@ contract RootsTest is RootsBase {
     ) private {
         bytes memory invalid = abi.encodeWithSelector(IModelVerifierErrors.InvalidProof.selector, ID);
         vm.expectRevert(invalid);
-        ledger.recordBatch(ID, contexts, proofs, instances);
+        ledger.recordBatch(ID, contexts[0], proofs.length, proofs, instances);
         vm.expectRevert(invalid);
         ledger.recordEach(ID, contexts, proofs, instances);
         vm.expectRevert(invalid);
-        ledger.recordFeed(ID, 0, proofs, instances);
+        ledger.recordFeed(ID, 0, proofs.length, proofs, instances);
         vm.expectRevert(invalid);
         ledger.recordMany(_submissions(contexts, proofs, instances));
+        bytes[] memory packed = _packed(instances);
+        vm.expectRevert(invalid);
+        ledger.recordBatchPacked(ID, 0, proofs.length, proofs, packed);
+        vm.expectRevert(invalid);
+        ledger.recordEachPacked(ID, contexts, proofs, packed);
+        vm.expectRevert(invalid);
+        ledger.recordFeedPacked(ID, 0, proofs.length, proofs, packed);
     }
 
     function _recordOf(
@@ -581,7 +628,7 @@ contract RootsTest is RootsBase {
         bytes32[] memory contexts,
         bytes[] memory proofs,
         uint256[][] memory instances
-    ) private pure returns (Submission[] memory all) {
+    ) private view returns (Submission[] memory all) {
         all = new Submission[](proofs.length);
         for (uint256 i = 0; i < all.length; ++i) {
             all[i] = Submission(ID, contexts[i], proofs[i], instances[i]);

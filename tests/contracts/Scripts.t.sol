@@ -11,11 +11,11 @@ import {Fixtures, Model} from "./Fixtures.sol";
 import {TimelockController} from "@openzeppelin/contracts/governance/TimelockController.sol";
 import {stdJson} from "forge-std/StdJson.sol";
 import {VmSafe} from "forge-std/Vm.sol";
-import {EmergencyStop} from "zkvouch/EmergencyStop.sol";
 import {ModelRouter} from "zkvouch/ModelRouter.sol";
 import {ModelVerifier} from "zkvouch/ModelVerifier.sol";
 import {PredictionLedger} from "zkvouch/PredictionLedger.sol";
 import {IModelRouterErrors, ModelStatus} from "zkvouch/interfaces/IModelRouter.sol";
+import {ModelArgs} from "zkvouch/interfaces/IModelVerifier.sol";
 
 contract ScriptsTest is Fixtures {
     using stdJson for string;
@@ -24,7 +24,6 @@ contract ScriptsTest is Fixtures {
     string internal constant PROOF = "tests/fixtures/models/tree/proof-0.json";
     string internal constant VERIFIER = "tests/fixtures/generated/tree.json";
     string internal constant LEAN = "tests/fixtures/generated/tree-lean.json";
-    string internal constant LEAN_BATCH = "tests/fixtures/generated/tree-lean-batch.json";
 
     // ------------------------------------------------------------------------------------------ addresses
 
@@ -35,7 +34,8 @@ contract ScriptsTest is Fixtures {
         (address router, address ledger) = new DeployCore().core(vector.readAddress(".owner"), 0);
         assertEq(router, vector.readAddress(".ModelRouter"));
         assertEq(ledger, vector.readAddress(".PredictionLedger"));
-        assertEq(keccak256("zkvouch.v2"), vector.readBytes32(".salt"));
+        assertEq(ModelRouter(router).IMPLEMENTATION(), vector.readAddress(".ModelVerifier"));
+        assertEq(keccak256("zkvouch.v3"), vector.readBytes32(".salt"));
         assertEq(ModelRouter(router).owner(), vector.readAddress(".owner"));
         assertEq(address(PredictionLedger(ledger).router()), router);
     }
@@ -45,7 +45,11 @@ contract ScriptsTest is Fixtures {
     function test_DeploysTheSourcesBytecode() public {
         (address router, address ledger) = new DeployCore().core(owner, 0);
         if (vm.isContext(VmSafe.ForgeContext.Coverage)) return;
-        assertEq(router.code, address(new ModelRouter(owner)).code);
+        address implementation = ModelRouter(router).IMPLEMENTATION();
+        assertEq(router.code, address(new ModelRouter(owner, implementation)).code);
+        // But for the address that it keeps of itself.
+        bytes memory sources = type(ModelVerifier).creationCode;
+        assertEq(keccak256(sources), vm.readFile("contracts/artifacts/ModelVerifier.json").readBytes32(".initCodeHash"));
         assertEq(ledger.code, address(new PredictionLedger(ModelRouter(router))).code);
     }
 
@@ -71,7 +75,7 @@ contract ScriptsTest is Fixtures {
         AddModel script = new AddModel();
         string memory model = vm.readFile(MODEL);
         vm.expectRevert(abi.encodeWithSelector(Deployer.DeploymentFailed.selector, "bare verifier"));
-        script.place(model, hex"fe", "", GAS_CAP, address(0));
+        script.place(model, hex"fe", 0, uint64(GAS_CAP), address(0));
     }
 
     // ------------------------------------------------------------------------------------------ steps
@@ -90,25 +94,25 @@ contract ScriptsTest is Fixtures {
     function test_AddLeavesTheOwnersCallToTheOwner() public {
         (address router,) = new DeployCore().core(owner, 0);
         AddModel script = new AddModel();
-        AddModel.Placed memory placed =
-            script.place(vm.readFile(MODEL), vm.readFile(VERIFIER).readBytes(".bytecode"), "", GAS_CAP, address(0));
-        script.add(ModelRouter(router), placed.routed, vm.readFile(PROOF), guardian);
-        bytes32 id = ModelVerifier(placed.adapter).modelId();
+        bytes memory code = vm.readFile(VERIFIER).readBytes(".bytecode");
+        ModelArgs memory args = script.place(vm.readFile(MODEL), code, 0, uint64(GAS_CAP), address(0));
+        script.add(ModelRouter(router), args, vm.readFile(PROOF), guardian);
+        bytes32 id = ModelRouter(router).modelIdOf(args);
         assertEq(uint8(ModelRouter(router).statusOf(id)), uint8(ModelStatus.Unknown));
-        assertEq(placed.routed, placed.adapter);
-        assertEq(placed.batch, address(0));
-        assertEq(address(ModelVerifier(placed.adapter).VERIFIER()), placed.bare);
+        assertGt(args.verifier.code.length, 0);
+        assertEq(ModelRouter(router).addressOf(args).code.length, 0);
         new RetireModel().retire(ModelRouter(router), id, guardian);
     }
 
     function test_TransfersInTwoSteps() public {
         TransferOwnership script = new TransferOwnership();
-        ModelRouter router = new ModelRouter(address(script));
+        address implementation = address(new ModelVerifier());
+        ModelRouter router = new ModelRouter(address(script), implementation);
         script.step(router, guardian, address(script));
         assertEq(router.pendingOwner(), guardian);
         vm.expectRevert(abi.encodeWithSelector(TransferOwnership.NothingToDo.selector, owner));
         script.step(router, guardian, owner);
-        router = new ModelRouter(owner);
+        router = new ModelRouter(owner, implementation);
         vm.prank(owner);
         router.transferOwnership(address(script));
         script.step(router, address(script), address(script));
@@ -121,7 +125,7 @@ contract ScriptsTest is Fixtures {
         vm.setEnv("ZKVOUCH_MODEL", MODEL);
         vm.setEnv("ZKVOUCH_PROOF", PROOF);
         vm.setEnv("ZKVOUCH_VERIFIER", LEAN);
-        vm.setEnv("ZKVOUCH_BATCH_VERIFIER", LEAN_BATCH);
+        vm.setEnv("ZKVOUCH_CAPABILITIES", "7");
         vm.setEnv("ZKVOUCH_GAS_CAP", "1500000");
         (address at, address ledger) = new DeployCore().run();
         ModelRouter router = ModelRouter(at);
@@ -129,18 +133,19 @@ contract ScriptsTest is Fixtures {
         vm.setEnv("ZKVOUCH_ROUTER", vm.toString(at));
         vm.setEnv("ZKVOUCH_GUARDIAN", vm.toString(DEFAULT_SENDER));
 
-        AddModel.Placed memory placed = new AddModel().run();
+        ModelArgs memory args = new AddModel().run();
         Model memory model = loadModel("tree");
-        bytes32 id = ModelVerifier(placed.adapter).modelId();
-        assertEq(address(router.verifierOf(id)), placed.routed);
-        assertEq(ModelVerifier(placed.adapter).GAS_CAP(), 1_500_000);
-        assertEq(address(ModelVerifier(placed.adapter).BATCH_VERIFIER()), placed.batch);
-        assertEq(ModelVerifier(placed.adapter).BATCH_VERIFIER_CODE_HASH(), placed.batch.codehash);
+        bytes32 id = router.modelIdOf(args);
+        ModelVerifier adapter = ModelVerifier(address(router.verifierOf(id)));
+        assertEq(address(adapter), router.addressOf(args));
+        assertEq(adapter.GAS_CAP(), 1_500_000);
+        assertEq(adapter.CAPABILITIES(), 7);
+        assertEq(adapter.guardian(), DEFAULT_SENDER);
         PredictionLedger(ledger).record(id, 0, model.first.proof, model.first.instances);
 
         vm.setEnv("ZKVOUCH_MODEL_ID", vm.toString(id));
         new StopModel().run();
-        assertTrue(EmergencyStop(placed.routed).paused());
+        assertTrue(adapter.stopped());
         new RetireModel().run();
         assertEq(uint8(router.statusOf(id)), uint8(ModelStatus.Retired));
         RetireModel again = new RetireModel();

@@ -3,11 +3,10 @@ pragma solidity ^0.8.24;
 
 import {Proof} from "./Fixtures.sol";
 import {NegativeTestBase} from "./NegativeTestBase.sol";
-import {EmergencyStop} from "zkvouch/EmergencyStop.sol";
 import {ModelRouter} from "zkvouch/ModelRouter.sol";
 import {ModelVerifier} from "zkvouch/ModelVerifier.sol";
 import {PredictionLedger} from "zkvouch/PredictionLedger.sol";
-import {IModelVerifier} from "zkvouch/interfaces/IModelVerifier.sol";
+import {ModelArgs} from "zkvouch/interfaces/IModelVerifier.sol";
 
 /// @notice The bare verifier that ezkl generates, with our guard: it refuses without a reason.
 /// forge-config: default.fuzz.runs = 12
@@ -166,25 +165,28 @@ contract CreditAdapterVariantTest is NegativeTestBase {
     }
 }
 
-/// @notice Trust level two: behind the emergency stop.
+/// @notice The adapter, with the instances packed; what does not fit its width goes as words, and is refused all the
+/// same.
 /// forge-config: default.fuzz.runs = 12
 /// forge-config: deep.fuzz.runs = 400
-contract StopVariantTest is NegativeTestBase {
-    EmergencyStop internal stop;
+contract AdapterPackedVariantTest is NegativeTestBase {
+    ModelVerifier internal adapter;
 
     function _deploy() internal override {
-        stop = new EmergencyStop(deployAdapter(model), guardian);
+        adapter = deployAdapter(model);
     }
 
     function _verify(
         bytes memory proof,
         uint256[] memory instances
     ) internal view override {
-        stop.verify(proof, instances);
+        (bool fits, bytes memory packed) = tryPacked(model, instances);
+        if (fits) adapter.verifyPacked(proof, packed);
+        else adapter.verify(proof, instances);
     }
 }
 
-/// @notice Trust level three: behind the router, and the stop too.
+/// @notice Trust level two: behind the router, with a guardian.
 /// forge-config: default.fuzz.runs = 12
 /// forge-config: deep.fuzz.runs = 400
 contract RouterVariantTest is NegativeTestBase {
@@ -192,11 +194,10 @@ contract RouterVariantTest is NegativeTestBase {
     bytes32 internal modelId;
 
     function _deploy() internal override {
-        IModelVerifier verifier = new EmergencyStop(deployAdapter(model), guardian);
-        modelId = verifier.modelId();
-        router = new ModelRouter(owner);
-        vm.prank(owner);
-        router.addModel(verifier, model.first.proof, model.first.instances);
+        router = deployRouter();
+        ModelArgs memory args = argsOf(model);
+        args.guardian = guardian;
+        modelId = addTo(router, args, model.first).modelId();
     }
 
     function _verify(
@@ -216,15 +217,29 @@ contract LedgerVariantTest is NegativeTestBase {
     uint256 internal nonce;
 
     function _deploy() internal override {
-        ModelVerifier adapter = deployAdapter(model);
+        (ModelRouter router, ModelVerifier adapter) = deployRouter(model);
         modelId = adapter.modelId();
-        ledger = new PredictionLedger(deployRouter(model, adapter));
+        ledger = new PredictionLedger(router);
     }
 
     function _verify(
         bytes memory proof,
         uint256[] memory instances
-    ) internal override {
+    ) internal virtual override {
         ledger.record(modelId, bytes32(nonce++), proof, instances);
+    }
+}
+
+/// @notice The whole way, through the ledger, with the instances packed.
+/// forge-config: default.fuzz.runs = 12
+/// forge-config: deep.fuzz.runs = 400
+contract LedgerPackedVariantTest is LedgerVariantTest {
+    function _verify(
+        bytes memory proof,
+        uint256[] memory instances
+    ) internal override {
+        (bool fits, bytes memory packed) = tryPacked(model, instances);
+        if (fits) ledger.recordPacked(modelId, bytes32(nonce++), proof, packed);
+        else super._verify(proof, instances);
     }
 }

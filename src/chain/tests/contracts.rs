@@ -6,13 +6,12 @@ use crate::{
     chain::{
         ChainClass, Error, Mode,
         contracts::{
-            AddModel, AddedModel, Capabilities, Claims, Core, CoreRequest, LedgerRequest,
-            ModelArgs, ModelInfo, Prediction, Recorded, Status, Submitted, add_model,
-            ask as ask_contract, bindings::PredictionLedger, decoder, default_gas_cap, deploy_core,
-            is_already_recorded, list_models, prediction_id, retire_model, stop_model,
+            AddModel, Claims, Core, CoreRequest, LedgerRequest, ModelInfo, Prediction, Recorded,
+            Status, Submitted, add_model, ask as ask_contract, bindings::PredictionLedger,
+            deploy_core, is_already_recorded, list_models, prediction_id, retire_model, stop_model,
             submit_to_ledger, transfer_ownership, tree,
         },
-        deploy::{Deployed, Deployer, Outcome, VerifierRequest},
+        deploy::{Deployer, Outcome, VerifierRequest},
         deployments::{Deployments, ModelRecord, Role},
         tx::journal::Journal,
     },

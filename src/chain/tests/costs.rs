@@ -12,8 +12,7 @@ use crate::{
 use alloy::primitives::{Address, B256};
 use std::{collections::BTreeMap, path::Path};
 
-/// Compared with snapshots/forks.json, which contracts/README.md has its table from. With `SNAPSHOTS=overwrite` it is
-/// written anew.
+/// Compared with snapshots/forks.json and with README.md's table. With `SNAPSHOTS=overwrite` both are written anew.
 #[test]
 fn every_contract_costs_what_the_snapshot_says_under_both_forks() {
     let models = ["credit", "tree", "batch"].map(|name| (name, lean_verifier(name)));
@@ -43,11 +42,65 @@ fn every_contract_costs_what_the_snapshot_says_under_both_forks() {
     }
     let mut text = serde_json::to_string_pretty(&found).expect("JSON");
     text.push('\n');
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots/forks.json");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    is_as_written(&root.join("snapshots/forks.json"), |_| text);
+    is_as_written(&root.join("README.md"), |readme| with_table(&readme, &table(&found)));
+}
+
+/// Compares a file with what it should be, or makes it so.
+fn is_as_written(path: &Path, expected: impl FnOnce(String) -> String) {
+    let known = files::read_to_string(path).unwrap_or_default();
+    let expected = expected(known.clone());
     if std::env::var("SNAPSHOTS").is_ok_and(|value| value == "overwrite") {
-        files::write_atomic(&path, text.as_bytes()).expect("written");
+        return files::write_atomic(path, expected.as_bytes()).expect("written");
     }
-    let known =
-        files::read_to_string(&path).expect("the snapshot; make it with SNAPSHOTS=overwrite");
-    assert_eq!(known, text, "SNAPSHOTS=overwrite writes snapshots/forks.json anew");
+    let path = path.display();
+    assert_eq!(known, expected, "{path}: SNAPSHOTS=overwrite writes it anew");
+}
+
+/// A table in place of that between README's markers.
+fn with_table(readme: &str, table: &str) -> String {
+    let (before, rest) = readme.split_once("<!-- gas of the contracts").expect("a marker");
+    let (marker, rest) = rest.split_once("-->\n").expect("its end");
+    let (_, after) = rest.split_once("<!-- end -->").expect("the other marker");
+    format!("{before}<!-- gas of the contracts{marker}-->\n\n{table}\n<!-- end -->{after}")
+}
+
+/// A column for each model and fork, in the order of the snapshot, today's rules first.
+fn table(found: &BTreeMap<&str, BTreeMap<&str, Costs>>) -> String {
+    type Cell = fn(&Costs) -> Option<u64>;
+    let rows: [(&str, Cell); 8] = [
+        ("deploy the verifier and add the model", |it| Some(it.model)),
+        ("of which the router's call, with the golden proof", |it| Some(it.add_model)),
+        ("verify a proof, by the bare verifier", |it| Some(it.verify)),
+        ("the same, public values packed", |it| it.verify_packed),
+        ("record the predictions of a proof, each", |it| Some(it.record)),
+        ("the same, packed", |it| it.record_packed),
+        ("record those of 16 proofs at once, each", |it| Some(it.batch)),
+        ("the same, packed", |it| it.batch_packed),
+    ];
+    let columns: Vec<(String, &Costs)> = found
+        .iter()
+        .flat_map(|(name, costs)| {
+            Hardfork::REPORTED.map(|fork| (format!("{name}, {fork}"), &costs[fork.name()]))
+        })
+        .collect();
+    let names: Vec<_> = columns.iter().map(|(name, _)| name.as_str()).collect();
+    let mut lines = vec![format!("| | {} |", names.join(" | "))];
+    lines.push(format!("|---|{}", "--:|".repeat(columns.len())));
+    for (what, cell) in rows {
+        let cells: Vec<_> = columns.iter().map(|(_, costs)| grouped(cell(costs))).collect();
+        lines.push(format!("| {what} | {} |", cells.join(" | ")));
+    }
+    lines.join("\n") + "\n"
+}
+
+/// With a comma between thousands.
+fn grouped(gas: Option<u64>) -> String {
+    let digits = gas.map_or_else(String::new, |gas| gas.to_string());
+    let first = digits.len() % 3;
+    let mut groups = vec![&digits[..first]];
+    groups.extend((first..digits.len()).step_by(3).map(|at| &digits[at..at + 3]));
+    groups.retain(|group| !group.is_empty());
+    groups.join(",")
 }

@@ -4,7 +4,7 @@
 use super::text::{parse_range, parse_variable};
 use super::text::{variables_from_table, variables_to_table};
 use crate::{
-    artifacts::run_args::{MAX_LOGROWS, RunArgs, Visibility},
+    artifacts::run_args::{RunArgs, Visibility},
     field::Scale,
 };
 use serde::{Deserialize, Serialize};
@@ -39,7 +39,7 @@ pub struct CircuitConfig {
     #[cfg_attr(feature = "cli", arg(long))]
     pub scale_rebase_multiplier: Option<u32>,
     /// The circuit has 2^logrows rows.
-    #[cfg_attr(feature = "cli", arg(long, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_LOGROWS))))]
+    #[cfg_attr(feature = "cli", arg(long, value_parser = clap::value_parser!(u32).range(1..=i64::from(crate::artifacts::run_args::MAX_LOGROWS))))]
     pub logrows: Option<u32>,
     /// Columns per block of advice.
     #[cfg_attr(feature = "cli", arg(long))]
