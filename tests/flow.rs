@@ -524,12 +524,14 @@ fn a_proof_of_several_predictions() {
     }
 
     // As one of a circuit of one, or of two.
-    for (other, found) in [("{", 1), (r#"{"predictions":{"size":2,"count":2},"#, 2)] {
+    for (other, words) in [
+        ("{", "of 1 predictions, and the project's circuit is for 4"),
+        (r#"{"predictions":{"size":2,"count":2},"#, "not those of 2 predictions"),
+    ] {
         let whole = r#"{"predictions":{"size":4,"count":3},"#;
         fs::write(&path, proof.replace(whole, other)).expect("written");
-        let words = format!("of {found} predictions, and the project's circuit is for 4");
-        project.run(["verify", "proof-1.json"]).failure(3, &[&words]);
-        project.run(["submit", "proof-1.json", "--direct"]).failure(3, &[&words]);
+        project.run(["verify", "proof-1.json"]).failure(3, &[words]);
+        project.run(["submit", "proof-1.json", "--direct"]).failure(3, &[words]);
     }
     let accuracy = project.data(&["accuracy"]);
     assert_eq!(accuracy["report"]["observations"], rows.lines().count());
