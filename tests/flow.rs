@@ -523,6 +523,16 @@ fn a_proof_of_several_predictions() {
         project.run(["verify", "proof-1.json"]).failure(3, &["`predictions`", words]);
     }
 
+    // As one of a circuit of one, or of two.
+    for (other, words) in [
+        ("{", "of 1 predictions, and the project's circuit is for 4"),
+        (r#"{"predictions":{"size":2,"count":2},"#, "not those of 2 predictions"),
+    ] {
+        let whole = r#"{"predictions":{"size":4,"count":3},"#;
+        fs::write(&path, proof.replace(whole, other)).expect("written");
+        project.run(["verify", "proof-1.json"]).failure(3, &[words]);
+        project.run(["submit", "proof-1.json", "--direct"]).failure(3, &[words]);
+    }
     let accuracy = project.data(&["accuracy"]);
     assert_eq!(accuracy["report"]["observations"], rows.lines().count());
     assert_eq!(accuracy["report"]["circuits"][0]["refused"], json!([]));

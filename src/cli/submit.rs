@@ -59,7 +59,7 @@ impl Submit {
             .iter()
             .map(|path| {
                 let proof = ProofFile::read(path)?;
-                proof.check(built.settings())?;
+                built.check(&proof)?;
                 Ok(proof)
             })
             .collect::<Result<Vec<_>>>()?;

@@ -33,11 +33,15 @@ impl Verify {
         let keys = [settings, vk_path, srs_path];
         // With all keys named, --evm alone may still mean the project's verifier.
         let named: &[_] = if self.evm { &[&keys[..], &[&self.verifier]].concat() } else { &keys };
-        let _built = places.built(context, named).await?;
+        let built = places.built(context, named).await?;
         let settings_path = places.made_settings(settings)?;
         let settings = Settings::read(&settings_path)?;
         let proof = ProofFile::read(&self.proof)?;
         proof.check(&settings)?;
+        // Where the settings are the project's, so is the circuit.
+        if let (Some(built), None) = (&built, &self.keys.settings) {
+            built.check(&proof)?;
+        }
         let (vk, srs) = (places.vk(vk_path), places.srs(srs_path));
         VkHeader::read(&vk)?.check(&settings)?;
         let engine = places.engine(context)?;

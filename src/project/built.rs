@@ -209,6 +209,22 @@ impl Built {
         self.batch
     }
 
+    /// Whether a proof may be one of this circuit, and is of as many predictions as it takes.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub fn check(&self, proof: &ProofFile) -> Result<()> {
+        proof.check(&self.settings)?;
+        let (found, size) = (proof.predictions.size, self.layout.predictions);
+        match found == size {
+            true => Ok(()),
+            false => {
+                let path = proof.path().to_owned();
+                Err(Error::OtherPredictions { path, found, size })
+            }
+        }
+    }
+
     /// The verifier of one proof.
     pub fn verifier(&self) -> &VerifierArtifact {
         &self.verifier

@@ -70,6 +70,19 @@ pub enum Error {
         /// How many the circuit takes.
         size: usize,
     },
+    /// A proof of another number of predictions than the circuit's.
+    #[error(
+        "{} says that it is of {found} predictions, and the project's circuit is for {size}; prove again with \
+         `zkvouch prove`", path.display()
+    )]
+    OtherPredictions {
+        /// The proof.
+        path: PathBuf,
+        /// What it says.
+        found: u32,
+        /// What the circuit takes.
+        size: u32,
+    },
     /// A folder that no build made is not removed.
     #[error("{} is left alone: {why}; remove it by hand, or correct build_dir in zkvouch.toml", folder.display())]
     NotOurs {
@@ -176,6 +189,7 @@ impl Error {
             | Self::Manifest { .. }
             | Self::NotBuilt(..)
             | Self::SeveralInputs { .. }
+            | Self::OtherPredictions { .. }
             | Self::NotOurs { .. }
             | Self::OutOfDate { .. }
             | Self::OtherSetup { .. }

@@ -186,7 +186,7 @@ impl Built {
 
     fn claims(&self, proofs: &[ProofFile]) -> Result<Vec<Proof>> {
         let checked = |proof: &ProofFile| {
-            proof.check(self.settings())?;
+            self.check(proof)?;
             Ok(proof.proof.clone())
         };
         proofs.iter().map(checked).collect()
