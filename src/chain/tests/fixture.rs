@@ -17,7 +17,7 @@ use crate::{
 use alloy::primitives::keccak256;
 use std::path::Path;
 
-/// The lean verifier of a model, as `zkvouch create-verifier --proof` makes it from the settings, the key, the SRS
+/// The lean verifier of a model, as `zkvouch create-verifier` makes it from the settings, the key, the SRS
 /// and proof-0 there.
 pub(super) fn lean_verifier(name: &str) -> Contract {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/chain/testdata");
