@@ -7,10 +7,12 @@ import {SchemaLib} from "./SchemaLib.sol";
 
 /// @title A proof's instances as words and packed, and the part of each prediction
 /// @notice A schema (see `SchemaLib`) says how wide each instance is when packed and which belong to which prediction.
-/// Its runs stand one after the other. In a proof about N predictions a run of `count` instances has N × count of them,
+/// Its runs stand one after the other. In a proof about N predictions a run of `count` instances has N × count of
+/// them,
 /// in the order of the predictions; only the hash of the parameters stands there once, for all of them.
 /// @dev Schemas come from verifiers, which made them of a checked descriptor. A run is read from one word, from which
-/// its fields are taken: uint8 kind ‖ int8 scale ‖ uint8 width ‖ uint32 count. The loops run for each instance of each
+/// its fields are taken: uint8 kind ‖ int8 scale ‖ uint8 width ‖ uint32 count. The loops run for each instance of
+/// each
 /// proof, hence the assembly.
 library Instances {
     /// @notice The numbers of a proof's instances and of the bytes that they are packed in.

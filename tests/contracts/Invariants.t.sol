@@ -11,8 +11,9 @@ import {ModelStatus, Outcome} from "zkvouch/interfaces/IModelRouter.sol";
 import {IModelVerifier, ModelArgs} from "zkvouch/interfaces/IModelVerifier.sol";
 import {Record, Submission} from "zkvouch/interfaces/IPredictionLedger.sol";
 
-/// @notice Does to a router, a ledger and guarded models whatever anybody may try, and keeps a model of what must be true.
-/// @dev Every call is made whoever the caller is; where it succeeds, the caller must have been entitled to it. Errors
+/// @notice Does to a router, a ledger and guarded models whatever anybody may try, and keeps a model of what must be
+/// true. @dev Every call is made whoever the caller is; where it succeeds, the caller must have been entitled to it.
+/// Errors
 /// of the bookkeeping itself revert, which the runner counts as a failure.
 contract Handler is Test {
     uint256 internal constant MODELS = 5;
@@ -141,7 +142,7 @@ contract Handler is Test {
             uint8(4),
             "stub",
             uint16(18),
-            hex"00000001_02002000000001_03002000000001"
+            hex"000000010200200000000103002000000001"
         );
         return abi.encodePacked(
             hex"363d3d373d3d3d363d73",
