@@ -8,8 +8,9 @@ import {ModelRouter} from "zkvouch/ModelRouter.sol";
 import {ModelVerifier} from "zkvouch/ModelVerifier.sol";
 import {PredictionLedger} from "zkvouch/PredictionLedger.sol";
 import {ModelStatus, Outcome} from "zkvouch/interfaces/IModelRouter.sol";
-import {IModelVerifier, ModelArgs} from "zkvouch/interfaces/IModelVerifier.sol";
+import {IModelVerifier, ModelArgs, ModelParts} from "zkvouch/interfaces/IModelVerifier.sol";
 import {Record, Submission} from "zkvouch/interfaces/IPredictionLedger.sol";
+import {ModelId} from "zkvouch/libraries/ModelId.sol";
 
 /// @notice Does to a router, a ledger and guarded models whatever anybody may try, and keeps a model of what must be
 /// true. @dev Every call is made whoever the caller is; where it succeeds, the caller must have been entitled to it.
@@ -34,7 +35,6 @@ contract Handler is Test {
     ModelRouter public immutable ROUTER;
     PredictionLedger public immutable LEDGER;
     OpenConsumer public immutable CONSUMER;
-    StubVerifier public immutable STUB = new StubVerifier(0);
 
     address public owner;
     address public pendingOwner;
@@ -77,8 +77,8 @@ contract Handler is Test {
 
     function modelId(
         uint256 model
-    ) public view returns (bytes32) {
-        return STUB.idOf(key(model));
+    ) public pure returns (bytes32) {
+        return ModelId.compute(ModelParts(key(model), 0, 0, 0, "stub"), keccak256(hex"02000000010200200003002000"));
     }
 
     function actor(
