@@ -58,9 +58,11 @@ library Instances {
         uint256[][] calldata instances
     ) internal pure returns (uint256[] memory words) {
         (uint256 count,) = sizes(schema);
-        uint256 step = 32 * partLength(schema);
-        uint256 size = step * SchemaLib.predictionsOf(schema);
-        words = _allocate((size / 32) * instances.length);
+        uint256 length = partLength(schema);
+        uint256 step = 32 * length;
+        length *= SchemaLib.predictionsOf(schema);
+        uint256 size = 32 * length;
+        words = _allocate(length * instances.length);
         uint256 to = _first(words);
         for (uint256 i = 0; i < instances.length; ++i) {
             uint256[] calldata item = instances[i];
@@ -85,9 +87,11 @@ library Instances {
         bytes[] calldata packed
     ) internal pure returns (uint256[] memory words) {
         (uint256 count, uint256 packedSize) = sizes(schema);
-        uint256 step = 32 * partLength(schema);
-        uint256 size = step * SchemaLib.predictionsOf(schema);
-        words = _allocate((size / 32) * packed.length);
+        uint256 length = partLength(schema);
+        uint256 step = 32 * length;
+        length *= SchemaLib.predictionsOf(schema);
+        uint256 size = 32 * length;
+        words = _allocate(length * packed.length);
         uint256 to = _first(words);
         // One proof at a time, in its own order.
         uint256 scratch = size == step ? 0 : _first(_allocate(count));
