@@ -349,7 +349,8 @@ contract ModelVerifier is IModelVerifier {
             let at := instances.offset
             let end := add(at, mul(instances.length, 0x20))
             // Eight at a time, then the rest.
-            for { let eights := sub(end, mul(and(instances.length, 7), 0x20)) } lt(at, eights) { at := add(at, 0x100) } {
+            for { let eights := sub(end, mul(and(instances.length, 7), 0x20)) } lt(at, eights) { at := add(at, 0x100) }
+            {
                 bad := or(bad, gt(calldataload(at), last))
                 bad := or(bad, gt(calldataload(add(at, 0x20)), last))
                 bad := or(bad, gt(calldataload(add(at, 0x40)), last))

@@ -230,7 +230,9 @@ abstract contract PredictionConsumer is IPredictionConsumerErrors, IPredictionCo
         bytes32[] calldata path,
         uint256 maxAge
     ) internal view returns (Prediction memory) {
-        bytes32 id = PredictionId.compute(modelId, PredictionId.hashInstances(instances), address(this), FeedContext.at(position));
+        bytes32 id = PredictionId.compute(
+            modelId, PredictionId.hashInstances(instances), address(this), FeedContext.at(position)
+        );
         return _recalled(modelId, id, instances, LEDGER.recordOf(id, root, path).timestamp, maxAge);
     }
 

@@ -382,9 +382,7 @@ contract PredictionLedger is IPredictionLedger {
     function _idOf(
         Submission calldata item
     ) private view returns (bytes32) {
-        return PredictionId.compute(
-            item.modelId, PredictionId.hashInstances(item.instances), msg.sender, item.context
-        );
+        return PredictionId.compute(item.modelId, PredictionId.hashInstances(item.instances), msg.sender, item.context);
     }
 
     /// @dev The leaf of a prediction that was not recorded by itself before.
@@ -449,8 +447,7 @@ contract PredictionLedger is IPredictionLedger {
         }
         try router.verifierOf(item.modelId) returns (IModelVerifier verifier) {
             bytes memory schema;
-            (outcome.ok, outcome.reason, schema) =
-                BoundedCall.tryVerify(verifier, item.proof, item.instances, gasEach);
+            (outcome.ok, outcome.reason, schema) = BoundedCall.tryVerify(verifier, item.proof, item.instances, gasEach);
             if (!outcome.ok) return outcome;
             if (SchemaLib.predictionsOf(schema) != 1) {
                 (outcome.ok, outcome.reason) = (false, NotOnePrediction.selector);

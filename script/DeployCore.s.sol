@@ -3,8 +3,8 @@ pragma solidity ^0.8.24;
 
 import {Deployer} from "./lib/Deployer.sol";
 
-/// @title Deploys the models' implementation, the router and the ledger, and a timelock to own the router if one is wanted
-/// @notice A dry run unless --broadcast is given:
+/// @title Deploys the models' implementation, the router and the ledger, and a timelock to own the router if one is
+/// wanted @notice A dry run unless --broadcast is given:
 ///
 ///     ZKVOUCH_OWNER=0x… forge script script/DeployCore.s.sol --rpc-url … --account … [--broadcast]
 ///

@@ -7,10 +7,12 @@ import {SchemaLib} from "./SchemaLib.sol";
 
 /// @title A proof's instances as words and packed, and the part of each prediction
 /// @notice A schema (see `SchemaLib`) says how wide each instance is when packed and which belong to which prediction.
-/// Its runs stand one after the other. In a proof about N predictions a run of `count` instances has N × count of them,
+/// Its runs stand one after the other. In a proof about N predictions a run of `count` instances has N × count of
+/// them,
 /// in the order of the predictions; only the hash of the parameters stands there once, for all of them.
 /// @dev Schemas come from verifiers, which made them of a checked descriptor. A run is read from one word, from which
-/// its fields are taken: uint8 kind ‖ int8 scale ‖ uint8 width ‖ uint32 count. The loops run for each instance of each
+/// its fields are taken: uint8 kind ‖ int8 scale ‖ uint8 width ‖ uint32 count. The loops run for each instance of
+/// each
 /// proof, hence the assembly.
 library Instances {
     /// @notice The numbers of a proof's instances and of the bytes that they are packed in.
@@ -56,9 +58,11 @@ library Instances {
         uint256[][] calldata instances
     ) internal pure returns (uint256[] memory words) {
         (uint256 count,) = sizes(schema);
-        uint256 step = 32 * partLength(schema);
-        uint256 size = step * SchemaLib.predictionsOf(schema);
-        words = _allocate((size / 32) * instances.length);
+        uint256 length = partLength(schema);
+        uint256 step = 32 * length;
+        length *= SchemaLib.predictionsOf(schema);
+        uint256 size = 32 * length;
+        words = _allocate(length * instances.length);
         uint256 to = _first(words);
         for (uint256 i = 0; i < instances.length; ++i) {
             uint256[] calldata item = instances[i];
@@ -83,9 +87,11 @@ library Instances {
         bytes[] calldata packed
     ) internal pure returns (uint256[] memory words) {
         (uint256 count, uint256 packedSize) = sizes(schema);
-        uint256 step = 32 * partLength(schema);
-        uint256 size = step * SchemaLib.predictionsOf(schema);
-        words = _allocate((size / 32) * packed.length);
+        uint256 length = partLength(schema);
+        uint256 step = 32 * length;
+        length *= SchemaLib.predictionsOf(schema);
+        uint256 size = 32 * length;
+        words = _allocate(length * packed.length);
         uint256 to = _first(words);
         // One proof at a time, in its own order.
         uint256 scratch = size == step ? 0 : _first(_allocate(count));

@@ -13,8 +13,10 @@ using TermsLib for Terms global;
 /// @title The immutable arguments of a model's clone, which stand behind the code of a proxy
 /// @notice Big endian, without padding:
 ///
-///     onnx 32 ‖ settings 32 ‖ srs 32 ‖ vk 32 ‖ verifier 20 ‖ verifierCodeHash 32 ‖ capabilities 1 ‖ proofLength 4 ‖
-///     gasCap 8 ‖ guardian 20 ‖ instanceCount 4 ‖ engineLength 1 ‖ engine ‖ schemaLength 2 ‖ schema ‖ descriptor
+///     onnx 32 ‖ settings 32 ‖ srs 32 ‖ vk 32 ‖ verifier 20 ‖ verifierCodeHash 32 ‖ capabilities 1 ‖
+/// proofLength 4 ‖
+///     gasCap 8 ‖ guardian 20 ‖ instanceCount 4 ‖ engineLength 1 ‖ engine ‖ schemaLength 2 ‖ schema ‖
+/// descriptor
 ///
 /// `instanceCount` and the schema follow from the descriptor, which is the rest.
 library ModelArgsLib {
@@ -54,9 +56,7 @@ library ModelArgsLib {
             schema
         );
         // forge-lint: disable-end(unsafe-typecast)
-        return abi.encodePacked(
-            parts.onnxHash, parts.settingsHash, parts.srsHash, parts.vkHash, terms, args.descriptor
-        );
+        return abi.encodePacked(parts.onnxHash, parts.settingsHash, parts.srsHash, parts.vkHash, terms, args.descriptor);
     }
 
     /// @notice What this clone needs for every verification.

@@ -9,7 +9,8 @@ import {Tensor, TensorKind} from "../interfaces/IModelVerifier.sol";
 /// A *descriptor* has every tensor of a proof with its shape, and the number N of predictions that a proof is about; it
 /// is what a model is added with:
 ///
-///     uint8 version (2) ‖ uint32 N ‖ { uint8 kind ‖ int8 scale ‖ uint8 width ‖ uint8 rank ‖ rank × uint32 dimension }
+///     uint8 version (2) ‖ uint32 N ‖ { uint8 kind ‖ int8 scale ‖ uint8 width ‖ uint8 rank ‖ rank × uint32
+/// dimension }
 ///
 /// A *schema* is derived from it for reading the instances of one prediction cheaply:
 ///

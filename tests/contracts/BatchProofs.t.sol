@@ -36,7 +36,7 @@ contract BatchProofsTest is Fixtures, Paths, IPredictionLedgerErrors, IPredictio
     function test_SaysHowManyThereAre() public view {
         assertEq(adapter.predictions(), 4);
         assertEq(adapter.INSTANCE_COUNT(), 20);
-        assertEq(adapter.schema(), hex"00000004_02070200000004_03070200000001");
+        assertEq(adapter.schema(), hex"000000040207020000000403070200000001");
         router.gate(modelId, model.again.proof, model.again.instances);
     }
 
@@ -215,9 +215,8 @@ contract BatchProofsTest is Fixtures, Paths, IPredictionLedgerErrors, IPredictio
             ids[i] = more[i].id;
         }
         assertEq(fed.length, 5);
-        Prediction memory again = consumer.recallFeed(
-            modelId, 9, _part(last, 0), PredictionTree.rootOf(ids), pathOf(ids, 4), 100
-        );
+        Prediction memory again =
+            consumer.recallFeed(modelId, 9, _part(last, 0), PredictionTree.rootOf(ids), pathOf(ids, 4), 100);
         assertEq(abi.encode(again), abi.encode(more[4]));
     }
 
@@ -274,42 +273,46 @@ contract AnyBatchProofsTest is Fixtures, IPredictionLedgerEvents {
         uint256 predictions = 1 + seed % 5;
         uint256 proofs = 1 + (seed >> 8) % 3;
         uint256 count = proofs * predictions - (seed >> 16) % predictions;
-        (bytes memory schema, uint256 total) = _describe(seed, predictions);
-        uint256[][] memory instances = new uint256[][](proofs);
-        for (uint256 i = 0; i < proofs; ++i) {
-            instances[i] = _instances(schema, predictions, total, seed >> i);
-        }
         bytes[] memory zeros = new bytes[](proofs);
         for (uint256 i = 0; i < proofs; ++i) {
             zeros[i] = new bytes(32);
         }
+        uint256[][] memory instances = _describe(seed, predictions, proofs);
         uint256 before = vm.snapshotState();
         (bytes32[] memory ids,, bytes32 root) = ledger.recordFeed(ID, 0, count, zeros, instances);
         vm.revertToState(before);
         (bytes32[] memory same,, bytes32 sameRoot) =
             ledger.recordFeedPacked(ID, 0, count, zeros, packedOf(model, instances));
         assertEq(abi.encode(ids, root), abi.encode(same, sameRoot));
-        assertEq(ids.length, count);
-        for (uint64 i = 0; i < count; ++i) {
-            uint256[] memory part = _partOf(schema, instances[i / predictions], predictions, i % predictions);
-            assertEq(ids[i], ledger.idOf(ID, part, address(this), FeedContext.at(i)));
-        }
-        vm.revertToState(before);
         bytes32[] memory contexts = new bytes32[](count);
+        for (uint64 i = 0; i < count; ++i) {
+            contexts[i] = FeedContext.at(i);
+        }
+        assertEq(abi.encode(ids), abi.encode(_expected(instances, predictions, contexts)));
+        vm.revertToState(before);
         for (uint256 i = 0; i < count; ++i) {
             contexts[i] = bytes32(i);
         }
         (same,) = ledger.recordEach(ID, contexts, zeros, instances);
-        for (uint64 i = 0; i < count; ++i) {
+        assertEq(abi.encode(same), abi.encode(_expected(instances, predictions, contexts)));
+    }
+
+    function _expected(
+        uint256[][] memory instances,
+        uint256 predictions,
+        bytes32[] memory contexts
+    ) private view returns (bytes32[] memory ids) {
+        (bytes memory schema,) = SchemaLib.fromDescriptor(model.descriptor);
+        ids = new bytes32[](contexts.length);
+        for (uint256 i = 0; i < ids.length; ++i) {
             uint256[] memory part = _partOf(schema, instances[i / predictions], predictions, i % predictions);
-            assertEq(same[i], ledger.idOf(ID, part, address(this), bytes32(uint256(i))));
+            ids[i] = ledger.idOf(ID, part, address(this), contexts[i]);
         }
     }
 
     /// @dev Packed where all fit, by any entry; as words as soon as one does not.
     function test_OutputsInTheEvent() public {
-        model.descriptor =
-            hex"0200000002_02000101_00000002_03000201_00000004_04002001_00000002_03000101_00000002";
+        model.descriptor = hex"02000000020200010100000002030002010000000404002001000000020300010100000002";
         _route();
         uint256[] memory words = new uint256[](10);
         (words[0], words[1]) = (1, 2);
@@ -317,20 +320,20 @@ contract AnyBatchProofsTest is Fixtures, IPredictionLedgerEvents {
         (words[6], words[7]) = (R - 1, 9);
         (words[8], words[9]) = (127, R - 128);
         (bytes[] memory proofs, uint256[][] memory instances) = batchOf(new bytes(32), words);
-        bytes memory outputs = abi.encodePacked(hex"0003_fffc", R - 1, hex"7f", hex"7fff_8000", uint256(9), hex"80");
+        bytes memory outputs = abi.encodePacked(hex"0003fffc", R - 1, hex"7f", hex"7fff8000", uint256(9), hex"80");
         assertEq(_event(2, proofs, instances, false), outputs);
         assertEq(_event(2, proofs, instances, true), outputs);
-        assertEq(_event(1, proofs, instances, false), abi.encodePacked(hex"0003_fffc", R - 1, hex"7f"));
+        assertEq(_event(1, proofs, instances, false), abi.encodePacked(hex"0003fffc", R - 1, hex"7f"));
         words[4] = 0x8000;
         outputs = abi.encodePacked(uint256(3), R - 4, R - 1, uint256(127), uint256(0x8000), R - 0x8000, uint256(9));
         assertEq(_event(2, proofs, instances, false), abi.encodePacked(outputs, R - 128));
         // The second prediction's, which is padding now, does not matter.
-        assertEq(_event(1, proofs, instances, false), abi.encodePacked(hex"0003_fffc", R - 1, hex"7f"));
+        assertEq(_event(1, proofs, instances, false), abi.encodePacked(hex"0003fffc", R - 1, hex"7f"));
     }
 
     /// @dev A model that shows inputs only.
     function test_NoOutputs() public {
-        model.descriptor = hex"0200000002_02000101_00000002";
+        model.descriptor = hex"02000000020200010100000002";
         _route();
         (bytes[] memory proofs, uint256[][] memory instances) = batchOf(new bytes(32), new uint256[](2));
         instances[0][1] = 5;
@@ -351,27 +354,40 @@ contract AnyBatchProofsTest is Fixtures, IPredictionLedgerEvents {
         vm.revertToState(before);
     }
 
+    /// @dev Describes a model, and invents the instances of some of its proofs.
     function _describe(
         uint256 seed,
-        uint256 predictions
-    ) private returns (bytes memory schema, uint256 total) {
+        uint256 predictions,
+        uint256 proofs
+    ) private returns (uint256[][] memory instances) {
         bytes memory descriptor = bytes.concat(hex"02", bytes4(uint32(predictions)));
-        uint8[5] memory widths = [2, 4, 8, 16, 32];
         for (uint8 kind = 0; kind < 5; ++kind) {
             for (uint256 i = 0; i < 2; ++i) {
-                uint256 random = uint256(keccak256(abi.encode(seed, kind, i)));
-                if (random % 3 == 0) continue;
-                bool number = kind == 2 || kind == 3;
-                uint8 width = number ? widths[(random >> 8) % 5] : 32;
-                uint256 count = kind == 1 ? 1 : predictions * (number ? 1 + (random >> 16) % 9 : 1);
-                descriptor = abi.encodePacked(descriptor, kind, uint8(0), width, uint8(1), uint32(count));
+                descriptor =
+                    bytes.concat(descriptor, _tensor(kind, predictions, uint256(keccak256(abi.encode(seed, kind, i)))));
             }
         }
         // Something that tells the predictions apart.
-        descriptor = abi.encodePacked(descriptor, hex"04002001", uint32(predictions));
-        model.descriptor = descriptor;
+        model.descriptor = abi.encodePacked(descriptor, hex"04002001", uint32(predictions));
         _route();
-        return SchemaLib.fromDescriptor(descriptor);
+        (bytes memory schema, uint256 total) = SchemaLib.fromDescriptor(model.descriptor);
+        instances = new uint256[][](proofs);
+        for (uint256 i = 0; i < proofs; ++i) {
+            instances[i] = _instances(schema, predictions, total, seed >> i);
+        }
+    }
+
+    function _tensor(
+        uint8 kind,
+        uint256 predictions,
+        uint256 random
+    ) private pure returns (bytes memory) {
+        if (random % 3 == 0) return "";
+        uint8[5] memory widths = [2, 4, 8, 16, 32];
+        bool number = kind == 2 || kind == 3;
+        uint8 width = number ? widths[(random >> 8) % 5] : 32;
+        uint256 count = kind == 1 ? 1 : predictions * (number ? 1 + (random >> 16) % 9 : 1);
+        return abi.encodePacked(kind, uint8(0), width, uint8(1), uint32(count));
     }
 
     function _route() private {
@@ -410,9 +426,8 @@ contract AnyBatchProofsTest is Fixtures, IPredictionLedgerEvents {
             bool shared = uint8(schema[offset]) == 1;
             uint256[] memory longer = new uint256[](part.length + count);
             for (uint256 i = 0; i < longer.length; ++i) {
-                longer[i] = i < part.length
-                    ? part[i]
-                    : instances[start + (shared ? 0 : index * count) + i - part.length];
+                longer[i] =
+                    i < part.length ? part[i] : instances[start + (shared ? 0 : index * count) + i - part.length];
             }
             part = longer;
             start += count * (shared ? 1 : predictions);

@@ -299,7 +299,9 @@ contract GasBatchTest is Fixtures {
             uint32(1)
         );
         // A route as the router keeps it, without the golden proof that this verifier can't pass.
-        vm.store(address(router), keccak256(abi.encode(ID, 2)), bytes32(uint256(uint160(address(deployAdapter(model))))));
+        vm.store(
+            address(router), keccak256(abi.encode(ID, 2)), bytes32(uint256(uint160(address(deployAdapter(model)))))
+        );
         (bytes[] memory proofs, uint256[][] memory instances) = batchOf(model.first.proof, words);
         bytes[] memory packed = packedOf(model, instances);
         ledger.recordBatch(ID, bytes32(predictions), predictions, proofs, instances);
@@ -307,7 +309,9 @@ contract GasBatchTest is Fixtures {
         _snapshot("recordBatch", predictions, used, abi.encodeCall(model.bare.verifyMany, (proofs, instances)));
         ledger.recordBatchPacked(ID, bytes32(predictions + 1), predictions, proofs, packed);
         used = vm.lastCallGas().gasTotalUsed;
-        _snapshot("recordBatch, packed", predictions, used, abi.encodeCall(model.bare.verifyManyPacked, (proofs, packed)));
+        _snapshot(
+            "recordBatch, packed", predictions, used, abi.encodeCall(model.bare.verifyManyPacked, (proofs, packed))
+        );
     }
 
     function _snapshot(

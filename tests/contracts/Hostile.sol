@@ -2,7 +2,6 @@
 pragma solidity ^0.8.24;
 
 import {ModelArgs, ModelParts} from "zkvouch/interfaces/IModelVerifier.sol";
-import {ModelId} from "zkvouch/libraries/ModelId.sol";
 
 /// @title Bare verifiers that do something else than verify, in the adapter's tests
 contract HostileVerifier {
@@ -161,13 +160,6 @@ contract StubVerifier {
             guardian,
             DESCRIPTOR
         );
-    }
-
-    /// @dev The id of such a model.
-    function idOf(
-        bytes32 key
-    ) external pure returns (bytes32) {
-        return ModelId.compute(ModelParts(key, 0, 0, 0, "stub"), keccak256(DESCRIPTOR));
     }
 
     function _flaw() private view returns (Flaw) {

@@ -9,12 +9,7 @@ import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
 import {ModelRouter} from "zkvouch/ModelRouter.sol";
 import {ModelVerifier} from "zkvouch/ModelVerifier.sol";
 import {Claim, IModelRouterErrors, IModelRouterEvents, ModelStatus, Outcome} from "zkvouch/interfaces/IModelRouter.sol";
-import {
-    IModelVerifierErrors,
-    MOCK_SELECTOR,
-    ModelArgs,
-    PROOF_SELECTOR
-} from "zkvouch/interfaces/IModelVerifier.sol";
+import {IModelVerifierErrors, MOCK_SELECTOR, ModelArgs, PROOF_SELECTOR} from "zkvouch/interfaces/IModelVerifier.sol";
 import {SchemaLib} from "zkvouch/libraries/SchemaLib.sol";
 import {MockModelRouter} from "zkvouch/mocks/MockModelRouter.sol";
 import {MockModelVerifier} from "zkvouch/mocks/MockModelVerifier.sol";
@@ -324,7 +319,9 @@ contract ModelRouterTest is Fixtures, IModelRouterErrors, IModelRouterEvents {
         vm.prank(owner);
         router.addModel(argsOf(model), model.first.proof, model.first.instances);
 
-        _throughTimelock(timelock, abi.encodeCall(router.addModel, (argsOf(model), model.first.proof, model.first.instances)));
+        _throughTimelock(
+            timelock, abi.encodeCall(router.addModel, (argsOf(model), model.first.proof, model.first.instances))
+        );
         router.verify(modelId, model.first.proof, model.first.instances);
         _throughTimelock(timelock, abi.encodeCall(router.retireModel, (modelId)));
         assertEq(uint8(router.statusOf(modelId)), uint8(ModelStatus.Retired));

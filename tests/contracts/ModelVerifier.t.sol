@@ -172,11 +172,11 @@ contract ModelVerifierTest is Fixtures, IModelVerifierErrors {
             abi.encode(1, 2, 3, 4),
             bytes20(address(5)),
             abi.encode(6),
-            hex"07_00000ba0_00000000002dc6c0",
+            hex"0700000ba000000000002dc6c0",
             bytes20(address(8)),
-            hex"00000007_06",
+            hex"0000000706",
             "23.0.5",
-            hex"0012_00000001_02070200000003_03070200000004",
+            hex"0012000000010207020000000303070200000004",
             args.descriptor
         );
         assertEq(this.immutablesOf(args), expected);
@@ -255,7 +255,7 @@ contract ModelVerifierTest is Fixtures, IModelVerifierErrors {
     ) public {
         count = uint8(bound(count, 1, 40));
         HostileVerifier yes = new HostileVerifier(HostileVerifier.Mode.True);
-        ModelVerifier open = _adapterOf(yes, abi.encodePacked(hex"0200000001020020_01", uint32(count)));
+        ModelVerifier open = _adapterOf(yes, abi.encodePacked(hex"020000000102002001", uint32(count)));
         uint256[] memory instances = new uint256[](count);
         for (uint256 i = 0; i < count; ++i) {
             instances[i] = R - 1 - i;
@@ -447,7 +447,7 @@ contract ModelVerifierTest is Fixtures, IModelVerifierErrors {
             address(hostile).staticcall(abi.encodeCall(hostile.verify, (proof, instances)));
         assertLt(before - gasleft(), GAS_CAP + 60_000, "it cost more than the cap");
         assertEq(success, expected.length == 0);
-        assertEq(reason, expected);
+        if (!success) assertEq(reason, expected);
     }
 
     function _invalid() private view returns (bytes memory) {

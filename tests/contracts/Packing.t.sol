@@ -107,8 +107,8 @@ contract InstancesTest is Test, IModelVerifierErrors {
     function test_SignsAndBytes() public view {
         assertEq(this.unpack(_schema(1, 1), hex"ff")[0], R - 1);
         assertEq(this.unpack(_schema(1, 1), hex"80")[0], R - 128);
-        assertEq(this.unpack(_schema(2, 2), hex"0100_fffe")[0], 256);
-        assertEq(this.unpack(_schema(2, 2), hex"0100_fffe")[1], R - 2);
+        assertEq(this.unpack(_schema(2, 2), hex"0100fffe")[0], 256);
+        assertEq(this.unpack(_schema(2, 2), hex"0100fffe")[1], R - 2);
         assertEq(this.unpack(_schema(4, 1), hex"80000000")[0], R - (1 << 31));
     }
 
@@ -157,7 +157,7 @@ contract InstancesTest is Test, IModelVerifierErrors {
 
     /// @dev A whole word is a scalar or refused, wherever it stands.
     function test_RevertAWholeWordThatIsNoScalar() public {
-        bytes memory schema = hex"00000002_00002000000001_01002000000001_02000200000002_03002000000001";
+        bytes memory schema = hex"0000000200002000000001010020000000010200020000000203002000000001";
         (uint256 count, uint256 size) = Instances.sizes(schema);
         assertEq(count, 9);
         assertEq(size, 5 * 32 + 8);
@@ -254,7 +254,7 @@ contract InstancesTest is Test, IModelVerifierErrors {
         uint8 width,
         uint32 count
     ) private pure returns (bytes memory) {
-        return abi.encodePacked(hex"00000001_0200", width, count);
+        return abi.encodePacked(hex"000000010200", width, count);
     }
 
     function _one(

@@ -99,9 +99,7 @@ contract RootHandler is Test, Paths {
         }
         bytes32[] memory expected = _ids(model, contexts, instances, caller);
         bool new_ = expected.length != 0 && !seen[PredictionTree.rootOf(expected)];
-        try this.ledgerBatch(
-            model, proofs.length == 0 ? bytes32(0) : contexts[0], proofs, instances, caller
-        ) returns (
+        try this.ledgerBatch(model, proofs.length == 0 ? bytes32(0) : contexts[0], proofs, instances, caller) returns (
             bytes32[] memory ids, bytes32 root
         ) {
             require(valid && new_, "an invalid batch, or one again");
@@ -213,9 +211,7 @@ contract RootHandler is Test, Paths {
         address caller = actor(callerSeed);
         (uint64 first, bool next) = _position(caller, model, off);
         (, bytes[] memory proofs, uint256[][] memory instances, bool valid) = _batch(model, seed, size % 4);
-        try this.ledgerFeed(model, first, proofs, instances, caller) returns (
-            bytes32[] memory ids, bytes32 root
-        ) {
+        try this.ledgerFeed(model, first, proofs, instances, caller) returns (bytes32[] memory ids, bytes32 root) {
             require(valid && next, "an invalid batch was recorded, or at another position");
             _noteFeed(model, first, instances, caller);
             require(root == PredictionTree.rootOf(ids), "another root");

@@ -263,7 +263,8 @@ contract RootsTest is RootsBase {
         }
     }
 
-    /// @dev One slot, whatever the size; each member is verified by its path, and none by itself. Packed it is the same.
+    /// @dev One slot, whatever the size; each member is verified by its path, and none by itself. Packed it is the
+    /// same.
     function testFuzz_OneSlotForABatch(
         uint256 size,
         bool packed
@@ -395,7 +396,7 @@ contract RootsTest is RootsBase {
         }
         vm.expectRevert(abi.encodeWithSelector(BatchAlreadyRecorded.selector, root));
         ledger.recordMany(all);
-        all[2].proof = "";
+        all[2].proof = abi.encode(bytes32(0));
         all[2].context = "other";
         vm.expectRevert(abi.encodeWithSelector(IModelVerifierErrors.InvalidProof.selector, ID));
         ledger.recordMany(all);
@@ -452,7 +453,8 @@ contract RootsTest is RootsBase {
             contexts[i] = FeedContext.at(i);
         }
         assertEq(contexts[2], bytes32(bytes24("zkvouch.feed")) | bytes32(uint256(2)));
-        (bytes32[] memory ids, bytes memory schema, bytes32 root) = ledger.recordFeed(ID, 0, proofs.length, proofs, instances);
+        (bytes32[] memory ids, bytes memory schema, bytes32 root) =
+            ledger.recordFeed(ID, 0, proofs.length, proofs, instances);
         assertEq(abi.encode(ids), abi.encode(_ids(contexts, instances, user)));
         assertEq(schema, router.verifierOf(ID).schema());
         assertEq(ledger.nextPosition(user, ID), 3);
@@ -536,7 +538,7 @@ contract RootsTest is RootsBase {
     function test_RevertLeavesTheFeedAlone() public {
         (, bytes[] memory proofs, uint256[][] memory instances) = _batch(0, 2);
         bytes memory good = proofs[1];
-        proofs[1] = "";
+        proofs[1] = abi.encode(bytes32(0));
         vm.expectRevert(abi.encodeWithSelector(IModelVerifierErrors.InvalidProof.selector, ID));
         ledger.recordFeed(ID, 0, proofs.length, proofs, instances);
         proofs[1] = good;

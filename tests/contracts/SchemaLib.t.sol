@@ -34,9 +34,7 @@ contract SchemaLibTest is Test {
             bytes.concat(_wide(2, 7, 4, 1), _tensor(2, -1, 5), _tensor(3, 14, 2))
         );
         (bytes memory schema, uint256 total) = this.fromDescriptor(descriptor);
-        assertEq(
-            schema, hex"00000001_00002000000002_02072000000007_02070400000001_02ff2000000005_030e2000000002"
-        );
+        assertEq(schema, hex"0000000100002000000002020720000000070207040000000102ff2000000005030e2000000002");
         assertEq(total, 17);
         assertEq(this.outputCount(schema), 2);
         assertEq(this.countOf(schema, TensorKind.Input), 13);
@@ -52,7 +50,7 @@ contract SchemaLibTest is Test {
         (bytes memory schema, uint256 total) = this.fromDescriptor(descriptor);
         assertEq(
             schema,
-            hex"00000004_00002000000001_00002000000002_01002000000001_02072000000003_02072000000001_03072000000001_03072000000001"
+            hex"0000000400002000000001000020000000020100200000000102072000000003020720000000010307200000000103072000000001"
         );
         assertEq(total, 37);
         assertEq(this.outputCount(schema), 2);
@@ -352,7 +350,7 @@ contract SchemaLibTest is Test {
 
     /// @dev A hash, two inputs at scale 7 and one at 0, two outputs at scale 2, a hash.
     function _prediction() private pure returns (Prediction memory p) {
-        p.schema = hex"00000001_00002000000001_02072000000002_02002000000001_03022000000002_04002000000001";
+        p.schema = hex"000000010000200000000102072000000002020020000000010302200000000204002000000001";
         p.instances = new uint256[](7);
         p.instances[0] = 4242;
         p.instances[1] = 128;
