@@ -114,6 +114,6 @@ pub(super) struct Fetched {
 }
 
 /// The memory that this machine has for proofs, in bytes.
-pub(crate) fn machine_memory() -> u64 {
+pub fn machine_memory() -> u64 {
     crate::tune::machine::memory().unwrap_or(i64::MAX as u64)
 }

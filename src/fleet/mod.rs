@@ -23,8 +23,7 @@ mod submitter;
 mod worker;
 
 pub use blobs::Blobs;
-pub use circuit::Circuit;
-pub(crate) use circuit::machine_memory;
+pub use circuit::{Circuit, machine_memory};
 pub use error::{Error, Result};
 pub use intake::{Intake, Wanted};
 pub use service::{Service, ServiceOptions, openapi};
