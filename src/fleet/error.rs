@@ -8,6 +8,12 @@ use alloy::primitives::B256;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A circuit that takes several observations.
+    #[error(
+        "the project's proofs are of {0} predictions each, and a job of a fleet is one; leave batch_size out of \
+         zkvouch.toml, [model], or prove with `zkvouch prove --batch`"
+    )]
+    Batches(usize),
     /// The database's URL is of no database that a queue can be in.
     #[error(
         "{url}: {message}; give sqlite:PATH for a queue on this machine, or \
@@ -207,7 +213,8 @@ impl Error {
             | Self::Quota { .. }
             | Self::NoToken(..)
             | Self::TokenExists(..)
-            | Self::Listen { .. } => ErrorKind::BadInput,
+            | Self::Listen { .. }
+            | Self::Batches(..) => ErrorKind::BadInput,
             Self::BlobChanged { .. } | Self::Circuit { .. } => ErrorKind::Invalid,
             Self::Database { .. }
             | Self::NewerTables { .. }

@@ -64,6 +64,9 @@ impl Intake {
         store: Store,
         blobs: Blobs,
     ) -> Result<Self> {
+        if built.batch().size() != 1 {
+            return Err(Error::Batches(built.batch().size()));
+        }
         let settings = built.settings().clone();
         let original = project.original()?;
         let slots =

@@ -12,6 +12,7 @@ use crate::{
     artifacts::{self, input::InputData},
     engine::{self, Engine, EngineConfig},
     files,
+    model::batch::Predictions,
     project::{
         self,
         steps::{make_witness, prove_witness},
@@ -271,7 +272,8 @@ impl Worker {
         made.map_err(Error::from)?;
 
         self.enter(lease, Phase::Prove).await?;
-        let proved = prove_witness(&engine, &fetched.files, (&witness, &name), &output).await;
+        let (from, one) = ((&*witness, &*name), Predictions::ONE);
+        let proved = prove_witness(&engine, &fetched.files, from, one, &output).await;
         let (_, usage) = proved.map_err(Error::from)?;
 
         self.enter(lease, Phase::Store).await?;
