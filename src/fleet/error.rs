@@ -11,7 +11,7 @@ pub enum Error {
     /// A circuit that takes several observations.
     #[error(
         "the project's proofs are of {0} predictions each, and a job of a fleet is one; leave batch_size out of \
-         zkvouch.toml, [model], or prove with `zkvouch prove --batch`"
+         zkvouch.toml, [model], or prove with `zkvouch prove --batch inputs.jsonl`"
     )]
     Batches(usize),
     /// The database's URL is of no database that a queue can be in.
