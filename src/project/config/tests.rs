@@ -24,7 +24,9 @@ fn the_template_reads_back_as_the_defaults() {
     assert_eq!(config.model.constants["k"], [2.0, 3.0]);
     assert_eq!(config.batch().size(), 32);
     assert_eq!(config.circuit.run_args(), circuit.run_args());
-    assert_eq!(config.calibration, CalibrationConfig::default());
+    // Who wants many predictions in one proof wants them cheap on chain.
+    let calibration = CalibrationConfig { objective: Objective::Gas, ..Default::default() };
+    assert_eq!(config.calibration, calibration);
     assert_eq!(config.srs, SrsConfig::default());
     assert_eq!(config.engine, EngineSection::default());
 }
