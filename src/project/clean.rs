@@ -78,10 +78,22 @@ fn clean_verifier(folder: &Path, kept: &mut Vec<PathBuf>) -> Result<()> {
 /// Whether a build, a proof or the demo writes a file or folder of that name.
 fn is_made(path: &Path) -> bool {
     let names = Artifacts::new(PathBuf::new());
+    // All of them by name, so that none is forgotten here.
     let Artifacts {
-        raw_settings, prepared, settings, compiled, srs, vk, pk, witness, proof, ..
+        folder: _,
+        raw_settings,
+        prepared,
+        settings,
+        compiled,
+        widths,
+        srs,
+        vk,
+        pk,
+        witness,
+        proof,
+        verifier: _,
     } = names;
-    let made = [raw_settings, prepared, settings, compiled, srs, vk, pk, witness, proof];
+    let made = [raw_settings, prepared, settings, compiled, widths, srs, vk, pk, witness, proof];
     let Some(name) = path.file_name().map(Path::new) else { return false };
     let ours = made.iter().any(|made| made == name)
         || [graph::MANIFEST_FILE, graph::LOCK_FILE, names::INPUT, "demo.proof.json"]
