@@ -6,9 +6,16 @@ use crate::{
     site::{Process, Site, rpc},
     support::Node,
 };
+use alloy::{
+    primitives::{Address, B256, Log},
+    sol_types::SolEvent as _,
+};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
-use zkvouch::fleet::job::{Job, State};
+use zkvouch::{
+    chain::contracts::bindings::PredictionLedger,
+    fleet::job::{Job, State},
+};
 
 on_both! {
     submitters_are_killed_and_stand_in_for_each_other
@@ -34,12 +41,23 @@ fn recorded(site: &Site, url: &str) -> BTreeMap<String, usize> {
     let contracts = deployments["contracts"].as_array().expect("a list").iter();
     let mut ledgers = contracts.filter(|it| it["role"] == "ledger");
     let ledger = ledgers.next().expect("a ledger")["address"].as_str().expect("an address");
-    let event = "PredictionRecorded(bytes32,bytes32,address,bytes32,bytes32,uint256[])";
-    let topic = alloy::primitives::keccak256(event);
-    let filter = json!([{ "fromBlock": "0x0", "address": ledger, "topics": [topic] }]);
+    let filter = json!([{ "fromBlock": "0x0", "address": ledger }]);
     let mut counts = BTreeMap::new();
+    let mut count = |id: B256| *counts.entry(id.to_string()).or_default() += 1;
     for log in rpc(url, "eth_getLogs", filter).as_array().expect("logs") {
-        *counts.entry(log["topics"][2].as_str().expect("an id").to_owned()).or_default() += 1;
+        let hex = |value: &Value| -> Vec<u8> {
+            alloy::hex::decode(value.as_str().expect("hex")).expect("hex")
+        };
+        let topics = log["topics"].as_array().expect("topics").iter();
+        let topics = topics.map(|topic| B256::from_slice(&hex(topic))).collect();
+        let log = Log::new(Address::ZERO, topics, hex(&log["data"]).into()).expect("a log");
+        // A prediction by itself has an event of its own, a batch has one for all.
+        if let Ok(event) = PredictionLedger::PredictionRecorded::decode_log(&log) {
+            count(event.id);
+        }
+        if let Ok(event) = PredictionLedger::BatchRecorded::decode_log(&log) {
+            event.ids.iter().copied().for_each(&mut count);
+        }
     }
     counts
 }
