@@ -8,13 +8,12 @@ use super::{
     opts::Node,
 };
 use crate::{
-    artifacts::proof::ProofFile,
     chain::{
         check::{Identified, ModelCheck, Topic as Pinned, Verdict, check_model, identify},
         node::rpc::Rpc,
     },
     files,
-    model::{identity::ModelId, proof::Proof},
+    model::identity::ModelId,
     project::{
         attest::{self, Claim, Topic},
         bundle::Bundle,
@@ -22,13 +21,10 @@ use crate::{
 };
 use alloy::primitives::{Address, B256, keccak256};
 use clap::Args;
-use eyre::{Result, WrapErr as _, eyre};
+use eyre::{Result, eyre};
 use serde::Deserialize;
 use serde_json::json;
-use std::{
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+use std::{path::PathBuf, str::FromStr};
 
 /// zkvouch attest
 #[derive(Args, Debug)]
@@ -106,7 +102,7 @@ impl Attest {
                     check = Some(model);
                 }
                 Target::Address(address) => {
-                    let proof = bundle.as_ref().map(golden).transpose()?;
+                    let proof = bundle.as_ref().map(Bundle::proof).transpose()?;
                     let identified = identify(&rpc, address, proof.as_ref()).await?;
                     if let Some(bundle) = &bundle {
                         claims.push(code_at(&rpc, address, &identified, bundle).await?);
@@ -131,18 +127,18 @@ impl Attest {
         if let Some(bundle) = bundle {
             lines.push(format!("model    {} ({})", bundle.statement().name(), bundle.model_id()));
         }
-        lines.extend(claims.iter().map(|it| line(it.verdict, it.claim.title(), &it.detail)));
+        lines.extend(claims.iter().map(|it| it.verdict.line(it.claim.title(), &it.detail)));
         if let Some(check) = check {
             lines.push(format!("chain    {}, block {}", check.chain_id, check.block));
             lines.extend(
-                check.claims.iter().map(|it| line(it.verdict, it.claim.title(), &it.detail)),
+                check.claims.iter().map(|it| it.verdict.line(it.claim.title(), &it.detail)),
             );
             failed += check.count(Verdict::Fails);
         }
         if let Some((address, identified)) = found {
             let (verdict, detail) = describe(identified);
             failed += usize::from(verdict == Verdict::Fails);
-            lines.push(line(verdict, "address", &format!("{address} is {detail}")));
+            lines.push(verdict.line("address", &format!("{address} is {detail}")));
         }
         let data = json!({
             "model_id": bundle.map(Bundle::model_id),
@@ -196,22 +192,6 @@ impl Attest {
             None => say(Verdict::Unknown, format!("{found} signed; --signed-by says who was to")),
         })
     }
-}
-
-fn line(verdict: Verdict, title: &str, detail: &str) -> String {
-    let verdict = match verdict {
-        Verdict::Holds => "holds",
-        Verdict::Fails => "FAILS",
-        Verdict::Unknown => "unknown",
-    };
-    format!("{verdict:<8} {title:<16} {detail}")
-}
-
-fn golden(bundle: &Bundle) -> Result<Proof> {
-    let folder = files::Scratch::new()?;
-    bundle.unpack(folder.path())?;
-    let path: &Path = &folder.path().join("proof.json");
-    Ok(ProofFile::read(path).wrap_err("the bundle's proof.json")?.proof)
 }
 
 /// Whether the model's verifier on the chain is the bundle's.

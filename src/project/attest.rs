@@ -6,7 +6,7 @@ use super::{
     plan,
 };
 use crate::{
-    artifacts::{proof::ProofFile, settings::Settings, vk::VkHeader},
+    artifacts::{settings::Settings, vk::VkHeader},
     chain::check::Verdict,
     engine::{Engine, SetupRequest},
     files,
@@ -182,8 +182,8 @@ async fn verifier_of(
         Verdict::Holds,
         format!("{name} follows from the verifying key, the settings and the descriptor"),
     )];
-    let proof = match ProofFile::read(&at("proof.json")) {
-        Ok(file) => file.proof,
+    let proof = match bundle.proof() {
+        Ok(proof) => proof,
         Err(error) => {
             claims.extend(fails(Topic::GoldenProof, error.to_string()));
             return Ok(claims);

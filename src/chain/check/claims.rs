@@ -99,6 +99,18 @@ pub enum Verdict {
     Unknown,
 }
 
+impl Verdict {
+    /// A line for people: the verdict, what the claim is about, and what was found.
+    pub fn line(self, title: &str, detail: &str) -> String {
+        let verdict = match self {
+            Self::Holds => "holds",
+            Self::Fails => "FAILS",
+            Self::Unknown => "unknown",
+        };
+        format!("{verdict:<8} {title:<16} {detail}")
+    }
+}
+
 /// A claim with its verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Claim {

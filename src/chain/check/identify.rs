@@ -4,19 +4,15 @@ use super::state::ChainState;
 use crate::{
     calldata,
     chain::{
-        Result,
+        Error, Result,
         contracts::{ModelArgs, Name, artifact, bindings::ModelRouter, former, read_clone},
-        node::rpc::Rpc,
+        node::rpc::{Rpc, is_account},
     },
     model::{identity::ModelId, proof::Proof},
     srs::ceremony,
     verifier::ceremony_words,
 };
-use alloy::{
-    network::TransactionBuilder as _,
-    primitives::{Address, B256, Bytes, keccak256},
-    rpc::types::TransactionRequest,
-};
+use alloy::primitives::{Address, B256, Bytes, keccak256};
 use serde::Serialize;
 
 /// What stands at an address.
@@ -80,7 +76,7 @@ pub enum Identified {
 pub async fn identify(rpc: &Rpc, address: Address, proof: Option<&Proof>) -> Result<Identified> {
     let chain = ChainState::newest(rpc).await?;
     let code = chain.code(address).await?;
-    if code.is_empty() || code.starts_with(&[0xef, 0x01, 0x00]) {
+    if is_account(&code) {
         return Ok(Identified::Account);
     }
     if let Some((implementation, packed)) = read_clone(&code)
@@ -107,7 +103,7 @@ pub async fn identify(rpc: &Rpc, address: Address, proof: Option<&Proof>) -> Res
         () if verifies(&code) => Identified::OtherVerifier {
             ceremony: setup(&code),
             code_hash,
-            guarded: guarded(rpc, address, proof).await?,
+            guarded: guarded(&chain, address, proof).await?,
         },
         () => Identified::Unknown { code_hash },
     })
@@ -134,15 +130,15 @@ fn setup(code: &[u8]) -> Option<String> {
 }
 
 /// Whether it accepts the canonical call alone.
-async fn guarded(rpc: &Rpc, address: Address, proof: Option<&Proof>) -> Result<Option<bool>> {
+async fn guarded(
+    chain: &ChainState<'_>,
+    address: Address,
+    proof: Option<&Proof>,
+) -> Result<Option<bool>> {
     let Some(proof) = proof else { return Ok(None) };
     let accepts = async |input: Bytes| {
-        let request = TransactionRequest::default().with_to(address).with_input(input);
-        match rpc.call(&request).await {
-            Ok(output) => Ok(calldata::is_true(&output)),
-            Err(error) if error.is_revert() => Ok(false),
-            Err(error) => Err(error),
-        }
+        let output = chain.call(address, input).await?;
+        Ok::<_, Error>(output.is_some_and(|output| calldata::is_true(&output)))
     };
     if !accepts(calldata::encode_verify_proof(&proof.bytes, &proof.instances)).await? {
         return Ok(None);

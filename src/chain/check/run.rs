@@ -10,10 +10,10 @@ use crate::{
         contracts::{
             Name, artifact,
             bindings::{ModelRouter, ModelVerifier, PredictionLedger, TimelockController},
-            former, ledger_contract, router_contract,
+            former, ledger_of, router_contract,
         },
         create2,
-        node::rpc::Rpc,
+        node::rpc::{Rpc, is_account},
     },
     model::identity::ModelId,
 };
@@ -143,8 +143,7 @@ impl Run<'_> {
             );
             return Ok((Verdict::Holds, detail));
         }
-        // EIP-7702: an account that lends itself code is an account.
-        Ok(match code.is_empty() || code.starts_with(&[0xef, 0x01, 0x00]) {
+        Ok(match is_account(&code) {
             true => (Verdict::Holds, format!("{account}, an account, which acts at once")),
             false => {
                 (Verdict::Unknown, format!("{account}, a contract that is none of this release's"))
@@ -182,7 +181,7 @@ impl Run<'_> {
     }
 
     async fn ledger(&mut self, router: Address) -> Result<()> {
-        let ledger = create2::address(create2::SALT, &ledger_contract(router).init_code);
+        let ledger = ledger_of(router);
         let code = self.chain.code(ledger).await?;
         if code.is_empty() {
             self.check.unknown(Topic::Ledger, format!("none of this release's is at {ledger}"));

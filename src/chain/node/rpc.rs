@@ -193,6 +193,12 @@ const MAX_PAUSE: Duration = Duration::from_secs(30);
 /// A result of this module.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// Whether an address with this code is an account that somebody's key acts for: it has none, or lends itself some
+/// (EIP-7702).
+pub(crate) fn is_account(code: &[u8]) -> bool {
+    code.is_empty() || code.starts_with(&[0xef, 0x01, 0x00])
+}
+
 /// How to talk to a node.
 #[derive(Clone, Debug)]
 pub struct RpcOptions {

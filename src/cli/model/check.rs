@@ -42,14 +42,7 @@ impl Check {
 }
 
 fn text(check: &ModelCheck) -> String {
-    let line = |it: &Claim| {
-        let verdict = match it.verdict {
-            Verdict::Holds => "holds",
-            Verdict::Fails => "FAILS",
-            Verdict::Unknown => "unknown",
-        };
-        format!("{verdict:<8} {:<16} {}", it.claim.title(), it.detail)
-    };
+    let line = |it: &Claim| it.verdict.line(it.claim.title(), &it.detail);
     let claims: Vec<_> = check.claims.iter().map(line).collect();
     format!(
         "model    {}\nchain    {}, block {}\n\n{}\n\n{} hold, {} fail, {} can't be known from the chain alone",

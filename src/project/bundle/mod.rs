@@ -10,8 +10,12 @@ pub use statement::{Dependency, Statement, Subject};
 
 use super::{Built, Error, Result};
 use crate::{
+    artifacts::proof::ProofFile,
     files,
-    model::identity::{ModelId, ModelIdentity},
+    model::{
+        identity::{ModelId, ModelIdentity},
+        proof::Proof,
+    },
     prepare::Original,
     srs::SrsFile,
     verifier::VerifierMetadata,
@@ -237,6 +241,15 @@ impl Bundle {
     pub fn metadata(&self) -> Result<VerifierMetadata, String> {
         let bytes = self.file(METADATA).unwrap_or_default();
         serde_json::from_slice(bytes).map_err(|error| format!("{METADATA}: {error}"))
+    }
+
+    /// The proof that the verifier accepts.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn proof(&self) -> Result<Proof> {
+        let bytes = self.file(PROOF).unwrap_or_default();
+        Ok(ProofFile::from_json(bytes, Path::new(PROOF))?.proof)
     }
 
     fn hex(&self, name: &str) -> Result<Vec<u8>, String> {

@@ -4,7 +4,7 @@ use super::super::caveat::Caveat;
 use crate::chain::{
     ChainClass,
     fitness::{self, Missing},
-    node::rpc::{self, Rpc},
+    node::rpc::{self, Rpc, is_account},
 };
 use alloy::primitives::Address;
 
@@ -38,7 +38,7 @@ pub async fn of_chain(rpc: &Rpc, target: &Target) -> Result<Vec<Caveat>, rpc::Er
         return Ok(caveats);
     }
     if let Some(owner) = target.owner
-        && rpc.code(owner).await?.is_empty()
+        && is_account(&rpc.code(owner).await?)
     {
         caveats.push(Caveat::OwnerIsAccount { owner });
     }

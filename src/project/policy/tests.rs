@@ -207,6 +207,13 @@ async fn a_chain_that_lacks_something_breaks_a_rule() {
         let (owner, guardian) = (Some(Address::repeat_byte(7)), Some(Address::repeat_byte(8)));
         let found = of_chain(node.rpc(), &Target { owner, ..local(public) }).await.expect("asked");
         assert_eq!(rules(&found), ["owner", "guardian"]);
+        // One that lends itself code acts at once, too.
+        let lent =
+            ("0x0707070707070707070707070707070707070707", format!("0xef0100{}", "11".repeat(20)));
+        let set: Value = node.rpc().request("anvil_setCode", lent).await.expect("set");
+        assert_eq!(set, Value::Null);
+        let found = of_chain(node.rpc(), &Target { owner, ..local(public) }).await.expect("asked");
+        assert_eq!(rules(&found), ["owner", "guardian"]);
         let target = Target { owner: None, guardian, ..local(public) };
         assert_eq!(of_chain(node.rpc(), &target).await.expect("asked"), []);
         let target = Target { owner, routed: false, ..local(public) };

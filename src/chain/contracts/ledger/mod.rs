@@ -6,7 +6,7 @@ use super::{
     ask,
     bindings::{ModelRouter, PredictionLedger},
     events::Recorded,
-    former, ledger_contract, tree,
+    former, ledger_of, tree,
 };
 use crate::{
     calldata::Shape,
@@ -124,26 +124,25 @@ impl LedgerRequest {
         let (model, chain_id) = (claims.model, deployments.chain_id);
         let missing = |what: &'static str| Error::NotDeployed { what, model, chain_id };
         let present = deployments.of_model(Role::ModelVerifier, model);
-        let (route, router, ledger, generation) = match present
-            .and_then(|it| Some((it, it.router?)))
-        {
-            Some((route, router)) => {
-                let ledger = create2::address(create2::SALT, &ledger_contract(router).init_code);
-                let ledger = deployments.at(ledger).ok_or_else(|| missing("ledger"))?;
-                (route, router, ledger, Generation::Present)
-            }
-            None => {
-                let (route, id) = former_route(deployments, &claims).ok_or(missing("model"))?;
-                claims.model = id;
-                let of_role = |role| {
-                    let mut entries = deployments.contracts.iter().rev();
-                    entries.find(|it| it.role == role && it.salt != Some(create2::SALT))
-                };
-                let router = of_role(Role::Router).ok_or_else(|| missing("router"))?;
-                let ledger = of_role(Role::Ledger).ok_or_else(|| missing("ledger"))?;
-                (route, router.address, ledger, Generation::Former)
-            }
-        };
+        let (route, router, ledger, generation) =
+            match present.and_then(|it| Some((it, it.router?))) {
+                Some((route, router)) => {
+                    let ledger = ledger_of(router);
+                    let ledger = deployments.at(ledger).ok_or_else(|| missing("ledger"))?;
+                    (route, router, ledger, Generation::Present)
+                }
+                None => {
+                    let (route, id) = former_route(deployments, &claims).ok_or(missing("model"))?;
+                    claims.model = id;
+                    let of_role = |role| {
+                        let mut entries = deployments.contracts.iter().rev();
+                        entries.find(|it| it.role == role && it.salt != Some(create2::SALT))
+                    };
+                    let router = of_role(Role::Router).ok_or_else(|| missing("router"))?;
+                    let ledger = of_role(Role::Ledger).ok_or_else(|| missing("ledger"))?;
+                    (route, router.address, ledger, Generation::Former)
+                }
+            };
         if let Some(model) = &route.model {
             class.check_srs(&model.srs, chain_id)?;
         }
